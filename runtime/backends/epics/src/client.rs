@@ -1,0 +1,153 @@
+//! The client: a backend of the control crate over Channel Access.
+
+use crate::line::Line;
+use epics_ca_rs::client::CaClient;
+use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Metadata, Permit, Reading, Stopped, Time, Write};
+use fodo_report::{Diagnostic, Kind, Result};
+use futures_util::future::join_all;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+/// How often a call that waits looks at its cancel token.
+const STOP_LATENCY: Duration = Duration::from_millis(30);
+
+/// An EPICS Channel Access client.
+///
+/// It finds servers by the standard variables `EPICS_CA_ADDR_LIST`, `EPICS_CA_AUTO_ADDR_LIST`,
+/// `EPICS_CA_SERVER_PORT` and so on. Every channel that was ever named has a monitor, which comes
+/// back by itself when a server is restarted. A channel that is not connected is a fault, whatever
+/// it said before. Its calls may come from any thread but those of a tokio runtime.
+pub struct ChannelAccess {
+    client: CaClient,
+    lines: Mutex<HashMap<Channel, Arc<Line>>>,
+    runtime: Option<Runtime>,
+}
+
+impl ChannelAccess {
+    /// A client that looks for servers where the environment says.
+    ///
+    /// # Errors
+    /// `machine` if its sockets or threads cannot be made.
+    pub fn new() -> Result<ChannelAccess> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("channel-access").enable_all().build();
+        let runtime = runtime.map_err(|error| no_client(&error))?;
+        let client = runtime.block_on(CaClient::new()).map_err(|error| no_client(&error))?;
+        Ok(ChannelAccess { client, lines: Mutex::default(), runtime: Some(runtime) })
+    }
+
+    /// A client that asks only the servers at `addresses`, whatever the environment says.
+    ///
+    /// # Errors
+    /// As [`ChannelAccess::new`].
+    pub fn at(addresses: &[SocketAddr]) -> Result<ChannelAccess> {
+        let access = ChannelAccess::new()?;
+        access.client.set_address_list(addresses.to_vec());
+        Ok(access)
+    }
+
+    /// The channels' lines, opened where they are new.
+    fn lines(&self, channels: impl Iterator<Item = Channel>) -> Vec<Arc<Line>> {
+        let _on_runtime = self.runtime.as_ref().map(Runtime::enter);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        channels
+            .map(|name| lines.entry(name.clone()).or_insert_with(|| Arc::new(Line::open(&self.client, &name))).clone())
+            .collect()
+    }
+
+    /// Runs a task to its end, or until stopped.
+    fn run<T>(&self, cancel: &Cancel, task: impl Future<Output = T>) -> Result<T, Stopped> {
+        cancel.check()?;
+        let runtime = self.runtime.as_ref().ok_or(Stopped)?;
+        runtime.block_on(async {
+            tokio::select! {
+                answer = task => Ok(answer),
+                () = stopped(cancel) => Err(Stopped),
+            }
+        })
+    }
+}
+
+impl Drop for ChannelAccess {
+    fn drop(&mut self) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn no_client(error: &dyn std::fmt::Display) -> Box<Diagnostic> {
+    let what = format!("the EPICS Channel Access client could not be started: {error}");
+    Box::new(Diagnostic::new(Kind::Machine, what).hint("check the EPICS_CA_* environment variables"))
+}
+
+async fn stopped(cancel: &Cancel) {
+    while !cancel.is_stopped() {
+        tokio::time::sleep(STOP_LATENCY).await;
+    }
+}
+
+impl Backend for ChannelAccess {
+    fn name(&self) -> String {
+        "EPICS Channel Access".into()
+    }
+
+    fn connect(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> Result<Vec<Fault>, Stopped> {
+        let lines = self.lines(channels.iter().cloned());
+        let found = self.run(cancel, join_all(lines.iter().map(|line| line.connect(wait))))?;
+        Ok(found.into_iter().filter_map(Result::err).collect())
+    }
+
+    fn read(
+        &self,
+        channels: &[Channel],
+        fresh: Fresh,
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
+        let lines = self.lines(channels.iter().cloned());
+        let deadline = Instant::now() + wait;
+        match fresh {
+            Fresh::Latest => self.run(cancel, join_all(lines.iter().map(|line| line.latest(deadline)))),
+            Fresh::After(time, silent) => {
+                self.run(cancel, join_all(lines.iter().map(|line| line.fresh(time, silent, deadline))))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        _permit: &Permit,
+        writes: &[Write],
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Vec<Result<(), Fault>>, Stopped> {
+        let lines = self.lines(writes.iter().map(|write| write.channel.clone()));
+        let puts = lines.iter().zip(writes).map(|(line, write)| line.put(write.value, wait));
+        self.run(cancel, join_all(puts))
+    }
+
+    fn metadata(
+        &self,
+        channels: &[Channel],
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
+        let lines = self.lines(channels.iter().cloned());
+        let deadline = Instant::now() + wait;
+        self.run(cancel, join_all(lines.iter().map(|line| line.metadata(deadline))))
+    }
+
+    fn now(&self) -> Time {
+        Time::wall()
+    }
+
+    fn wait(&self, span: Duration, cancel: &Cancel) -> Result<(), Stopped> {
+        cancel.wait(span)
+    }
+}

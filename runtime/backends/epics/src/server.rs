@@ -1,0 +1,207 @@
+//! The server: sockets, the runtime they live on, and their end.
+
+use crate::plant_loop::PlantLoop;
+use crate::publish::{Published, Put};
+use epics_base_rs::error::CaResult;
+use epics_base_rs::runtime::net::cas_beacon_port;
+use epics_base_rs::runtime::task::Reactor;
+use epics_base_rs::server::access_security::new_acf_cell;
+use epics_base_rs::server::database::PvDatabase;
+use epics_ca_rs::server::addr_list;
+use epics_ca_rs::server::beacon::run_beacon_emitter;
+use epics_ca_rs::server::tcp::{BoundTcp, bind_tcp_listeners, run_tcp_listener};
+use epics_ca_rs::server::udp::{BoundUdp, bind_udp_responders, run_udp_search_responder};
+use fodo_control::{Cancel, Plant};
+use fodo_report::{Diagnostic, Kind, Result};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Notify, broadcast};
+
+/// Where to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// Port for TCP and UDP; 0 takes a free one.
+    pub port: u16,
+    /// Address of the network interface; `0.0.0.0` for all. The first server of a process decides.
+    pub interface: Ipv4Addr,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions { port: 5064, interface: Ipv4Addr::LOCALHOST }
+    }
+}
+
+/// A running server; dropping it stops it.
+pub struct Served {
+    port: u16,
+    closed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// The port that clients search on and connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it still serves.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves every channel of `plant` over Channel Access until `cancel` is stopped.
+///
+/// The plant's clock follows the wall clock, one shot every [`Plant::period`].
+///
+/// # Errors
+/// As [`start`]; `machine` if the network failed while serving.
+pub fn serve(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<()> {
+    let served = start(plant, options, cancel.clone())?;
+    while served.is_running() && cancel.wait(Duration::from_millis(200)).is_ok() {}
+    if cancel.is_stopped() { Ok(()) } else { Err(problem("the Channel Access server ended by itself".into())) }
+}
+
+/// Starts to serve and returns; the server runs until `cancel` is stopped or the handle is dropped.
+///
+/// # Errors
+/// `machine` if the port is taken or the interface cannot be used, `usage` if this process already
+/// serves on another interface, `facility` if two channels have one name.
+pub fn start(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<Served> {
+    choose_interface(options.interface)?;
+    let port = free(options)?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("channel-access").enable_all().build();
+    let runtime = runtime.map_err(|error| problem(format!("no threads for the Channel Access server: {error}")))?;
+    let (sender, puts) = mpsc::channel::<Put>();
+    let database = Arc::new(PvDatabase::new());
+    let published = runtime.block_on(publish(&database, &plant, &sender))?;
+    let sockets = runtime.block_on(bind(port, options.interface))?;
+    let closed = Arc::new(AtomicBool::new(false));
+    runtime.spawn(network(database, sockets, options.interface, closed.clone()));
+    let ended = closed.clone();
+    let plant_loop = PlantLoop::new(plant, published);
+    let work = move || own(runtime, plant_loop, &puts, || cancel.is_stopped() || ended.load(Ordering::Relaxed));
+    let thread = std::thread::Builder::new().name("plant".into()).spawn(work);
+    let thread = thread.map_err(|error| problem(format!("no thread for the plant: {error}")))?;
+    Ok(Served { port, closed, thread: Some(thread) })
+}
+
+/// Runs the plant, and takes the network down with it, so that nothing stale is ever served.
+fn own(runtime: Runtime, mut plant_loop: PlantLoop, puts: &mpsc::Receiver<Put>, stop: impl Fn() -> bool) {
+    plant_loop.run(puts, stop);
+    runtime.shutdown_background();
+}
+
+fn problem(what: String) -> Box<Diagnostic> {
+    Box::new(Diagnostic::new(Kind::Machine, what))
+}
+
+/// The EPICS library reads the interface from the environment, once for the whole process.
+fn choose_interface(interface: Ipv4Addr) -> Result<()> {
+    static CHOSEN: OnceLock<Ipv4Addr> = OnceLock::new();
+    let chosen = *CHOSEN.get_or_init(|| {
+        epics_base_rs::runtime::env::set("EPICS_CAS_INTF_ADDR_LIST", &interface.to_string());
+        interface
+    });
+    if chosen == interface {
+        return Ok(());
+    }
+    let what = format!("this process already serves on {chosen}, and cannot serve on {interface} too");
+    Err(Box::new(Diagnostic::new(Kind::Usage, what).hint("start a second process")))
+}
+
+/// The port to bind: a free one if any will do. The library would quietly take another one if it
+/// were taken, so that is found out here.
+fn free(options: ServeOptions) -> Result<u16> {
+    let listener = TcpListener::bind((options.interface, options.port)).map_err(|error| taken(options, &error))?;
+    let address = listener.local_addr().map_err(|error| taken(options, &error))?;
+    Ok(address.port())
+}
+
+fn taken(options: ServeOptions, error: &dyn std::fmt::Display) -> Box<Diagnostic> {
+    let ServeOptions { port, interface } = options;
+    let what = format!("the Channel Access server cannot listen on {interface} port {port}: {error}");
+    Box::new(Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"))
+}
+
+async fn publish(
+    database: &PvDatabase,
+    plant: &Arc<dyn Plant>,
+    puts: &mpsc::Sender<Put>,
+) -> Result<Vec<Published>> {
+    let infos = plant.channels();
+    let channels: Vec<_> = infos.iter().map(|info| info.channel.clone()).collect();
+    let firsts = plant.sample(&channels);
+    let mut published = Vec::with_capacity(infos.len());
+    for (info, first) in infos.into_iter().zip(firsts) {
+        let name = info.channel.clone();
+        let one = Published::new(database, info, first, plant.now(), puts).await;
+        published.push(one.map_err(|error| {
+            Box::new(Diagnostic::new(Kind::Facility, format!("the channel {name} cannot be served: {error}")))
+        })?);
+    }
+    Ok(published)
+}
+
+async fn bind(port: u16, interface: Ipv4Addr) -> Result<(BoundTcp, BoundUdp)> {
+    let options = ServeOptions { port, interface };
+    let tcp = bind_tcp_listeners(port).await.map_err(|error| taken(options, &error))?;
+    if tcp.port() != port {
+        return Err(taken(options, &"somebody else took it"));
+    }
+    let udp = bind_udp_responders(port, vec![interface], &[]).map_err(|error| taken(options, &error))?;
+    Ok((tcp, udp))
+}
+
+/// Answers searches, connections and beacons; says so when it ends.
+async fn network(
+    database: Arc<PvDatabase>,
+    sockets: (BoundTcp, BoundUdp),
+    interface: Ipv4Addr,
+    closed: Arc<AtomicBool>,
+) {
+    let _ended = answer(database, sockets, interface).await;
+    closed.store(true, Ordering::Relaxed);
+}
+
+/// The parts of the library's `CaServer::run`, without its signal handlers and its 30 s of drain.
+async fn answer(
+    database: Arc<PvDatabase>,
+    (tcp, udp): (BoundTcp, BoundUdp),
+    interface: Ipv4Addr,
+) -> CaResult<()> {
+    let port = tcp.port();
+    let network = addr_list::from_env()?;
+    let Some(reactor) = Reactor::current() else { return Ok(()) };
+    let (rights, _) = broadcast::channel(16);
+    let never = Arc::new(AtomicBool::new(false));
+    let connections =
+        run_tcp_listener(database.clone(), tcp, new_acf_cell(None), rights, None, None, never, None);
+    let searches = run_udp_search_responder(&reactor, database, udp, port, network.ignore_addrs);
+    let targets = beacon_targets(interface, network.beacon_addrs);
+    let beacons = run_beacon_emitter(port, targets, network.beacon_period, Arc::new(Notify::new()));
+    tokio::select! {
+        ended = connections => ended,
+        ended = searches => ended,
+        ended = beacons => ended,
+    }
+}
+
+/// A server on the loopback interface keeps its beacons there.
+fn beacon_targets(interface: Ipv4Addr, configured: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if interface.is_loopback() { vec![(interface, cas_beacon_port()).into()] } else { configured }
+}

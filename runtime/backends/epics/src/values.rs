@@ -1,0 +1,124 @@
+//! Between what travels over Channel Access and what the control crate knows.
+
+use epics_base_rs::error::CaError;
+use epics_base_rs::server::recgbl::{alarm_condition_string, alarm_status};
+use epics_base_rs::server::snapshot::Snapshot;
+use epics_base_rs::types::{EpicsValue, WallTime};
+use epics_ca_rs::protocol::{ECA_DISCONN, ECA_NORDACCESS, ECA_NOWTACCESS, ECA_PUTFAIL, eca_message};
+use fodo_control::{Reading, Time, Validity, Value};
+use std::time::Duration;
+
+/// Alarm severities on the wire.
+const NO_ALARM: u16 = 0;
+const MINOR: u16 = 1;
+const MAJOR: u16 = 2;
+const INVALID: u16 = 3;
+
+/// What a sample says; `length` is how many numbers the channel can hold.
+pub fn reading(sample: &Snapshot, length: u32) -> Reading {
+    let time = time(sample.timestamp);
+    let Some(value) = value(&sample.value, length) else {
+        return Reading::invalid(Value::Number(f64::NAN), time, "the server sent a kind of value that has no number");
+    };
+    let empty = matches!(&value, Value::Vector(entries) if entries.is_empty());
+    let validity = validity(sample.alarm.severity, sample.alarm.status);
+    match validity {
+        Validity::Good | Validity::Alarm(_) if empty => Reading::invalid(value, time, "the array is empty"),
+        _ => Reading { value, time, validity },
+    }
+}
+
+/// Whether a value with this alarm may be used.
+fn validity(severity: u16, status: u16) -> Validity {
+    let status = alarm_condition_string(status);
+    match severity {
+        NO_ALARM => Validity::Good,
+        MINOR => Validity::Alarm(format!("{status} MINOR")),
+        MAJOR => Validity::Alarm(format!("{status} MAJOR")),
+        _ => Validity::Invalid(format!("the server says {status} INVALID")),
+    }
+}
+
+/// Severity and status on the wire.
+pub fn alarm(validity: &Validity) -> (u16, u16) {
+    match validity {
+        Validity::Good => (NO_ALARM, alarm_status::NO_ALARM),
+        Validity::Alarm(_) => (MINOR, alarm_status::SOFT_ALARM),
+        Validity::Invalid(_) => (INVALID, alarm_status::READ_ALARM),
+    }
+}
+
+fn value(value: &EpicsValue, length: u32) -> Option<Value> {
+    match value {
+        EpicsValue::String(text) => Some(Value::Text(text.as_str_lossy().into())),
+        EpicsValue::StringArray(_) => None,
+        EpicsValue::CharArray(bytes) | EpicsValue::UCharArray(bytes) => Some(text(bytes)),
+        EpicsValue::DoubleArray(entries) => Some(Value::Vector(entries.iter().copied().collect())),
+        EpicsValue::FloatArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
+        EpicsValue::LongArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
+        EpicsValue::ShortArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
+        EpicsValue::EnumArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
+        single if length > 1 => single.to_f64().map(|number| Value::Vector([number].into())),
+        single => single.to_f64().map(Value::Number),
+    }
+}
+
+fn numbers<T>(entries: &[T], number: impl Fn(&T) -> f64) -> Value {
+    Value::Vector(entries.iter().map(number).collect())
+}
+
+/// An array of characters is a long text: that is how EPICS carries those over 39 characters.
+fn text(bytes: &[u8]) -> Value {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    Value::Text(String::from_utf8_lossy(&bytes[..end]).into())
+}
+
+/// The value to be served.
+pub fn to_wire(value: &Value) -> EpicsValue {
+    match value {
+        Value::Number(number) => EpicsValue::Double(*number),
+        Value::Vector(entries) => EpicsValue::DoubleArray(entries.to_vec().into()),
+        Value::Text(text) => EpicsValue::String(text.as_ref().into()),
+    }
+}
+
+/// The number a client wants to write; `caput` sends it as text.
+pub fn number(value: &EpicsValue) -> Option<f64> {
+    match value {
+        EpicsValue::String(text) => text.as_str_lossy().trim().parse().ok(),
+        other if other.count() == 1 => other.first_element().as_ref().unwrap_or(other).to_f64(),
+        _ => None,
+    }
+}
+
+/// The server's time stamp.
+pub fn time(stamp: WallTime) -> Time {
+    Time(i64::try_from(stamp.since_unix_epoch().as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// A time stamp for the wire.
+pub fn stamp(time: Time) -> WallTime {
+    let nanoseconds = u64::try_from(time.0).unwrap_or_default();
+    WallTime::from_unix(nanoseconds / 1_000_000_000, (nanoseconds % 1_000_000_000) as u32)
+}
+
+/// Why a request came to nothing, in a few words, and whether the channel is gone.
+pub fn reason(error: &CaError) -> (String, bool) {
+    match error {
+        CaError::Disconnected | CaError::Shutdown | CaError::Io(_) => ("disconnected".into(), true),
+        CaError::WriteFailed(status) | CaError::ServerError(status) => match *status {
+            ECA_DISCONN => ("disconnected".into(), true),
+            ECA_NOWTACCESS => ("the server gives this client no right to write".into(), false),
+            ECA_NORDACCESS => ("the server gives this client no right to read".into(), false),
+            ECA_PUTFAIL => ("the server did not take the value".into(), false),
+            other => (format!("the server says: {}", eca_message(other)), false),
+        },
+        other => (other.to_string(), false),
+    }
+}
+
+/// A span for people: `3 s`, `250 ms`.
+pub fn span(span: Duration) -> String {
+    let milliseconds = span.as_millis();
+    if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
+}

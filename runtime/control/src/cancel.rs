@@ -1,0 +1,97 @@
+//! Stopping: one token that every wait and every long native call takes.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The operator stopped it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// A token that says whether to stop.
+///
+/// Every call of [`Cancel::stop`] counts. A run stops at the first; the restoring that follows
+/// works under [`Cancel::shielded`], which takes one more.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel {
+    shared: Arc<Shared>,
+    patience: u32,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stops: Mutex<u32>,
+    changed: Condvar,
+}
+
+impl Cancel {
+    /// A token that nobody has used.
+    pub fn new() -> Cancel {
+        Cancel::default()
+    }
+
+    /// Asks to stop; may be called from any thread and more than once.
+    pub fn stop(&self) {
+        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.shared.changed.notify_all();
+    }
+
+    /// Forgets the stops, for the next line at the prompt.
+    pub fn reset(&self) {
+        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+    }
+
+    /// Whether to stop now.
+    pub fn is_stopped(&self) -> bool {
+        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) > self.patience
+    }
+
+    /// An error if it is time to stop.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.is_stopped() { Err(Stopped) } else { Ok(()) }
+    }
+
+    /// The token for putting back: what has been asked so far does not count, one more stop does.
+    pub fn shielded(&self) -> Cancel {
+        let stops = *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        Cancel { shared: self.shared.clone(), patience: stops.max(self.patience) }
+    }
+
+    /// Waits on the wall clock, or until stopped.
+    pub fn wait(&self, span: Duration) -> Result<(), Stopped> {
+        let end = Instant::now() + span;
+        let mut stops = self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if *stops > self.patience {
+                return Err(Stopped);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            stops = self.shared.changed.wait_timeout(stops, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restoring_ignores_the_first_stop() {
+        let cancel = Cancel::new();
+        cancel.stop();
+        let restoring = cancel.shielded();
+        assert!(cancel.is_stopped() && !restoring.is_stopped());
+        cancel.stop();
+        assert!(restoring.is_stopped());
+    }
+}

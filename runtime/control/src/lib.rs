@@ -1,0 +1,31 @@
+//! What a control system is, and the only way to write to one.
+//!
+//! Below stands the [`Backend`]: connect, read, write, metadata, clock. Above stands the
+//! [`Session`]: one machine, one operator, one transaction at a time. A backend writes only with a
+//! [`Permit`], which only the transaction of this crate can make: every change is checked as a
+//! whole, journalled, arrives, and is committed or put back. The crate knows channels and numbers;
+//! families, magnets and scripts are above it.
+
+mod backend;
+mod cancel;
+mod event;
+mod history;
+mod journal;
+mod plant;
+mod reading;
+mod recover;
+mod session;
+mod setpoint;
+mod transaction;
+
+pub use backend::{Backend, Fresh, Metadata, Permit, Write};
+pub use cancel::{Cancel, Stopped};
+pub use event::{Event, Observer};
+pub use history::Committed;
+pub use journal::JournalFolder;
+pub use plant::{ChannelInfo, Plant, Shape};
+pub use reading::{Channel, Fault, Reading, Time, Validity, Value};
+pub use recover::{Interrupted, Outcome, Recovery};
+pub use session::{RunInfo, Session, SessionOptions, WriteMode};
+pub use setpoint::{Change, Setpoint};
+pub use transaction::{Putback, Savepoint};

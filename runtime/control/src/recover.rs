@@ -1,0 +1,124 @@
+//! After a kill or a power failure: what an interrupted run left changed.
+
+use crate::journal::{Entry, Journal, Line};
+use crate::transaction::{Putback, Verdict, judge};
+use crate::{Change, Channel, Fault, JournalFolder, RunInfo, Session};
+use fodo_report::{Diagnostic, Kind, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Finds the runs of a data folder that ended without saying so.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The interrupted runs, oldest first.
+    pub runs: Vec<Interrupted>,
+}
+
+/// A run that ended without saying so, held by this process as long as this lives.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// Which run it was.
+    pub info: RunInfo,
+    journal: Journal,
+    changes: Vec<Entry>,
+    written: HashMap<Channel, [f64; 2]>,
+}
+
+/// What would become of one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The setpoint as people know it.
+    pub name: Arc<str>,
+    /// Hardware unit.
+    pub unit: Arc<str>,
+    /// Before the run.
+    pub old: f64,
+    /// What Fodo wrote last.
+    pub written: f64,
+    /// What it holds now, or why that is not known.
+    pub present: Result<f64, Fault>,
+    /// `put back`, `already back`, `left: somebody else moved it`, `unknown`.
+    pub verdict: &'static str,
+}
+
+impl Recovery {
+    /// Looks through a folder of journals.
+    pub fn scan(folder: &JournalFolder) -> Result<Recovery> {
+        let mut runs = Vec::new();
+        let Ok(files) = std::fs::read_dir(&folder.0) else { return Ok(Recovery { runs }) };
+        let mut paths: Vec<_> =
+            files.flatten().map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "journal")).collect();
+        paths.sort();
+        for path in paths {
+            let Some((journal, lines)) = Journal::adopt(&path)? else { continue };
+            if let Some(run) = Interrupted::from_lines(journal, lines)? {
+                runs.push(run);
+            }
+        }
+        Ok(Recovery { runs })
+    }
+}
+
+impl Interrupted {
+    fn from_lines(journal: Journal, lines: Vec<Line>) -> Result<Option<Interrupted>> {
+        let mut info = None;
+        let mut changes: Vec<Entry> = Vec::new();
+        let mut written: HashMap<Channel, [f64; 2]> = HashMap::new();
+        for line in lines {
+            match line {
+                Line::Begin(begun) => info = Some(begun),
+                Line::End(how) => {
+                    journal.close(&how)?;
+                    return Ok(None);
+                }
+                Line::Change(entry) => {
+                    let previous = written.get(&entry.channel).map_or(entry.old, |w| w[0]);
+                    written.insert(entry.channel.clone(), [entry.new, previous]);
+                    if !changes.iter().any(|known| known.channel == entry.channel) {
+                        changes.push(entry);
+                    }
+                }
+            }
+        }
+        if changes.is_empty() {
+            journal.close("nothing was written")?;
+            return Ok(None);
+        }
+        let info = info.ok_or_else(|| {
+            Diagnostic::new(Kind::Storage, format!("the journal {} has no beginning", journal.path().display()))
+        })?;
+        Ok(Some(Interrupted { info, journal, changes, written }))
+    }
+
+    /// Channels it touched.
+    pub fn channels(&self) -> Vec<Channel> {
+        self.changes.iter().map(|entry| entry.channel.clone()).collect()
+    }
+
+    /// What each channel holds now and what would become of it; writes nothing.
+    pub fn inspect(&self, session: &Session) -> Result<Vec<Outcome>> {
+        let present = session.look(&self.channels())?;
+        Ok(self.changes.iter().zip(present).map(|(entry, present)| self.outcome(entry, present)).collect())
+    }
+
+    fn outcome(&self, entry: &Entry, present: Result<f64, Fault>) -> Outcome {
+        let written = self.written.get(&entry.channel).copied().unwrap_or([f64::NAN; 2]);
+        let verdict = match &present {
+            Err(_) => "unknown",
+            Ok(value) => match judge(*value, entry.old, written) {
+                Verdict::Already => "already back",
+                Verdict::PutBack => "put back",
+                Verdict::Leave => "left: somebody else moved it",
+            },
+        };
+        let (name, unit) = (entry.name.clone(), entry.unit.clone());
+        Outcome { name, unit, old: entry.old, written: written[0], present, verdict }
+    }
+
+    /// Puts back what still holds a value of the run, last changed first.
+    pub fn put_back(self, session: &Session) -> Result<Putback> {
+        let change = |entry: &Entry| Change { setpoint: Arc::new(entry.setpoint()), value: entry.old };
+        let back: Vec<Change> = self.changes.iter().rev().map(change).collect();
+        session.recover(self.info, self.journal, &back, &self.written)
+    }
+}

@@ -1,0 +1,43 @@
+//! A channel that can be set, with everything that is checked before it is.
+
+use crate::Channel;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A channel that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setpoint {
+    /// As people know it: `HCOR["C03-2"].kick`.
+    pub name: Arc<str>,
+    /// Family it belongs to; rights are given by family.
+    pub family: Arc<str>,
+    /// Where it is written.
+    pub channel: Channel,
+    /// Where its arrival is seen, if not by the write's own completion.
+    pub readback: Option<Channel>,
+    /// Hardware unit.
+    pub unit: Arc<str>,
+    /// Lowest and highest value allowed, in the hardware unit.
+    pub limits: (f64, f64),
+    /// How near the readback has to come, in the hardware unit.
+    pub tolerance: f64,
+    /// How long arriving may take.
+    pub arrival: Duration,
+    /// Fastest change, in hardware units per second; larger changes go in steps.
+    pub rate: Option<f64>,
+}
+
+/// A setpoint and the absolute value it shall take, in its hardware unit.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What.
+    pub setpoint: Arc<Setpoint>,
+    /// To where.
+    pub value: f64,
+}
+
+/// Whether a channel still holds a value that was written: equal but for what a text or a float
+/// protocol loses of it.
+pub(crate) fn same(present: f64, written: f64) -> bool {
+    present == written || (present - written).abs() <= 1e-12 * present.abs().max(written.abs())
+}

@@ -1,0 +1,162 @@
+//! One run's changes: what was touched, what it held before, how to put it back.
+
+use crate::journal::{Entry, Journal, Line};
+use crate::setpoint::same;
+use crate::{Change, Channel, RunInfo, Setpoint};
+use fodo_report::Result;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A place in a run to which it can return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint(pub(crate) usize);
+
+/// One write of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub setpoint: Arc<Setpoint>,
+    pub old: f64,
+}
+
+/// The changes of one run.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    pub info: RunInfo,
+    pub journal: Option<Journal>,
+    /// Every write, in order.
+    pub steps: Vec<Step>,
+    /// The values Fodo wrote last and before that, by channel: the last may have been cut short.
+    pub written: HashMap<Channel, [f64; 2]>,
+    /// Whether old values are on disk since the last savepoint.
+    pub synced: bool,
+    /// Setpoints of the families the run may change, with what they held when it began.
+    pub before: Vec<(Arc<Setpoint>, f64)>,
+}
+
+impl Transaction {
+    pub fn new(info: RunInfo) -> Transaction {
+        Transaction {
+            info,
+            journal: None,
+            steps: Vec::new(),
+            written: HashMap::new(),
+            synced: false,
+            before: Vec::new(),
+        }
+    }
+
+    /// Puts changes on record, on disk if there is a journal, before they are written.
+    pub fn record(&mut self, changes: &[Change], olds: &[f64]) -> Result<()> {
+        if let Some(journal) = &mut self.journal {
+            let lines: Vec<Line> = changes
+                .iter()
+                .zip(olds)
+                .map(|(change, old)| Line::Change(Entry::new(&change.setpoint, *old, change.value)))
+                .collect();
+            journal.append(&lines)?;
+            if !self.synced {
+                journal.sync()?;
+                self.synced = true;
+            }
+        }
+        for (change, &old) in changes.iter().zip(olds) {
+            let previous = self.written.get(&change.setpoint.channel).map_or(old, |w| w[0]);
+            self.written.insert(change.setpoint.channel.clone(), [change.value, previous]);
+            self.steps.push(Step { setpoint: change.setpoint.clone(), old });
+        }
+        Ok(())
+    }
+
+    /// What has to be written to be as at `savepoint`: last changed first.
+    pub fn back_to(&self, savepoint: Savepoint) -> Vec<Change> {
+        let mut first: HashMap<&Channel, usize> = HashMap::new();
+        for (place, step) in self.steps.iter().enumerate().skip(savepoint.0) {
+            first.entry(&step.setpoint.channel).or_insert(place);
+        }
+        let mut places: Vec<usize> = first.into_values().collect();
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        places
+            .into_iter()
+            .map(|place| Change { setpoint: self.steps[place].setpoint.clone(), value: self.steps[place].old })
+            .collect()
+    }
+
+    /// Setpoints that stand changed, with their values before the run and now.
+    pub fn standing(&self) -> Vec<(Arc<Setpoint>, f64, f64)> {
+        self.back_to(Savepoint(0))
+            .into_iter()
+            .rev()
+            .filter_map(|change| {
+                let now = self.written.get(&change.setpoint.channel)?[0];
+                (now != change.value).then_some((change.setpoint, change.value, now))
+            })
+            .collect()
+    }
+}
+
+/// What became of putting setpoints back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Putback {
+    /// Put back, or found at their old value already.
+    pub restored: usize,
+    /// Left alone because they hold neither the old value nor one that Fodo wrote.
+    pub left: Vec<String>,
+    /// Could not be reached or refused.
+    pub failed: Vec<String>,
+    /// Not touched by the run, but changed by somebody else while it ran.
+    pub others: Vec<String>,
+    /// Where the journal is kept for `fodo recover`, if something is left to do.
+    pub journal: Option<String>,
+}
+
+impl Putback {
+    /// Whether everything that the run changed is back.
+    pub fn complete(&self) -> bool {
+        self.left.is_empty() && self.failed.is_empty()
+    }
+}
+
+impl std::fmt::Display for Putback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.restored, self.complete()) {
+            (0, true) => f.write_str("no setpoint was changed")?,
+            (1, true) => f.write_str("1 setpoint was changed and is back at its value before the run")?,
+            (n, true) => write!(f, "{n} setpoints were changed and are back at their values before the run")?,
+            (n, false) => write!(f, "{n} setpoints are back at their values before the run")?,
+        }
+        if !self.left.is_empty() {
+            write!(f, "; left alone, because somebody else moved them: {}", self.left.join(", "))?;
+        }
+        if !self.failed.is_empty() {
+            write!(f, "; NOT put back: {}", self.failed.join(", "))?;
+        }
+        if !self.others.is_empty() {
+            write!(f, "; changed by others during the run: {}", self.others.join(", "))?;
+        }
+        match &self.journal {
+            Some(_) => f.write_str("; `fodo recover` shows what is left and puts it back with --write"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What to do with a channel that Fodo changed, when it is to be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It holds the old value already.
+    Already,
+    /// It holds a value that Fodo wrote.
+    PutBack,
+    /// It holds something else: somebody moved it.
+    Leave,
+}
+
+pub(crate) fn judge(present: f64, old: f64, written: [f64; 2]) -> Verdict {
+    if same(present, old) {
+        Verdict::Already
+    } else if written.iter().any(|w| same(present, *w)) {
+        Verdict::PutBack
+    } else {
+        Verdict::Leave
+    }
+}

@@ -1,0 +1,239 @@
+//! A facility: its tables and its lattice, checked and joined.
+
+use crate::family::{Device, Family, unknown_device};
+use crate::files::Files;
+use crate::table::{Table, open_tables};
+use fodo_control::Setpoint;
+use fodo_lattice::{Lattice, LatticeError};
+use fodo_report::{Diagnostic, Kind, Label, Result};
+use fodo_units::Unit;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Which families orbit tools use by default.
+#[derive(Clone, Debug)]
+pub struct OrbitRoles {
+    /// Beam position monitors.
+    pub monitors: Arc<str>,
+    /// Horizontal correctors.
+    pub horizontal: Arc<str>,
+    /// Vertical correctors.
+    pub vertical: Arc<str>,
+    /// The RF family, if the ring has one.
+    pub rf: Option<Arc<str>>,
+}
+
+/// A machine as its tables describe it.
+pub struct Facility {
+    /// Short name, shown in every prompt.
+    pub name: Arc<str>,
+    /// Full name.
+    pub title: Arc<str>,
+    /// Control system of the live machine: `ca`.
+    pub control: Arc<str>,
+    /// The design lattice of the present optics.
+    pub lattice: Arc<Lattice>,
+    /// Entrance of each element, then the end [m].
+    pub positions: Vec<f64>,
+    /// Families for orbit tools.
+    pub orbit: OrbitRoles,
+    /// Families in the order of the table.
+    pub families: Vec<Arc<Family>>,
+    /// Golden orbit at monitors [m] (x, y); a monitor that is not named has zero.
+    pub golden: HashMap<Arc<str>, (f64, f64)>,
+    files: Arc<dyn Files>,
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+impl Facility {
+    /// Reads and checks a facility.
+    ///
+    /// # Errors
+    /// Kind `facility`, with file, line and column: syntax, unknown keys, wrong units, patterns
+    /// that match nothing, two families on one name, two fields on one setpoint channel.
+    pub fn load(files: Arc<dyn Files>) -> Result<Facility> {
+        let head = open_tables(files.as_ref(), "facility.toml", Head::read)?;
+        let lattice = Arc::new(read_lattice(files.as_ref(), &head.lattice)?);
+        let positions = lattice.positions();
+        let csv = |path: &str| files.text(path);
+        let families = open_tables(files.as_ref(), "families.toml", |top| {
+            let mut families = Vec::new();
+            for (name, table) in top.tables() {
+                families.push(Arc::new(Family::read(name, &table, &lattice, &positions, &csv)?));
+            }
+            top.no_other_keys()?;
+            Ok(families)
+        })?;
+        let by_name = families.iter().enumerate().map(|(at, family)| (family.name.clone(), at)).collect();
+        let golden = match &head.golden {
+            Some(path) => read_golden(files.as_ref(), path)?,
+            None => HashMap::new(),
+        };
+        let facility = Facility {
+            name: head.name,
+            title: head.title,
+            control: head.control,
+            lattice,
+            positions,
+            orbit: head.orbit,
+            families,
+            golden,
+            files,
+            by_name,
+        };
+        facility.check()?;
+        Ok(facility)
+    }
+
+    /// Its files, for tables read elsewhere (`twin.toml`).
+    pub fn files(&self) -> &dyn Files {
+        self.files.as_ref()
+    }
+
+    /// A family by name.
+    pub fn family(&self, name: &str) -> Result<&Arc<Family>> {
+        match self.by_name.get(name) {
+            Some(&at) => Ok(&self.families[at]),
+            None => Err(Diagnostic::new(Kind::Script, format!("{} has no family `{name}`", self.name))
+                .near(name, self.by_name.keys().map(AsRef::as_ref))
+                .hint(format!(
+                    "families: {}",
+                    self.families.iter().map(|f| f.name.as_ref()).collect::<Vec<_>>().join(", ")
+                ))
+                .into()),
+        }
+    }
+
+    /// A device by family and name.
+    pub fn device(&self, family: &str, name: &str) -> Result<&Arc<Device>> {
+        let family = self.family(family)?;
+        family.device(name).ok_or_else(|| unknown_device(family, name))
+    }
+
+    /// All setpoints of a family.
+    pub fn setpoints(&self, family: &str) -> Result<Vec<Arc<Setpoint>>> {
+        let family = self.family(family)?;
+        Ok(family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.clone()).collect())
+    }
+
+    fn check(&self) -> Result<()> {
+        for name in [&self.orbit.monitors, &self.orbit.horizontal, &self.orbit.vertical] {
+            self.family(name).map_err(|error| as_facility(*error))?;
+        }
+        let mut owner: HashMap<&str, &str> = HashMap::new();
+        let devices = self.families.iter().flat_map(|family| &family.devices);
+        for setpoint in devices.flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
+            if let Some(first) = owner.insert(&setpoint.channel, &setpoint.name) {
+                let message = format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel);
+                return Err(Diagnostic::new(Kind::Facility, message).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_facility(mut error: Diagnostic) -> Box<Diagnostic> {
+    error.kind = Kind::Facility;
+    error.hints.push("see the table [orbit] of facility.toml".to_string());
+    error.into()
+}
+
+struct Head {
+    name: Arc<str>,
+    title: Arc<str>,
+    control: Arc<str>,
+    lattice: String,
+    golden: Option<String>,
+    orbit: OrbitRoles,
+}
+
+impl Head {
+    fn read(top: &Table) -> Result<Head> {
+        let orbit = top.table("orbit")?.ok_or_else(|| top.mistake("orbit", "the table [orbit] is missing"))?;
+        let name: Arc<str> = top.needed_text("name")?.into();
+        let head = Head {
+            title: top.text("title")?.unwrap_or(&name).into(),
+            control: top.text("control")?.unwrap_or("ca").into(),
+            lattice: top.needed_text("lattice")?.to_string(),
+            golden: orbit.text("golden")?.map(String::from),
+            orbit: OrbitRoles {
+                monitors: orbit.needed_text("monitors")?.into(),
+                horizontal: orbit.needed_text("horizontal")?.into(),
+                vertical: orbit.needed_text("vertical")?.into(),
+                rf: orbit.text("rf")?.map(Arc::from),
+            },
+            name,
+        };
+        orbit.no_other_keys()?;
+        top.no_other_keys()?;
+        Ok(head)
+    }
+}
+
+fn read_lattice(files: &dyn Files, path: &str) -> Result<Lattice> {
+    let shown = files.shown(path);
+    let text = files.text(path);
+    let lattice = match &text {
+        Some(text) if path.ends_with(".toml") => fodo_lattice::formats::fodo::parse(text),
+        _ => Lattice::load(&shown),
+    };
+    lattice.map_err(|error| lattice_error(error, shown, text))
+}
+
+fn lattice_error(error: LatticeError, shown: String, text: Option<Arc<str>>) -> Box<Diagnostic> {
+    let mut diagnostic = Diagnostic::new(Kind::Facility, format!("the lattice {shown}: {}", error.message));
+    if let (Some(line), Some(column)) = (error.line, error.column) {
+        let label = Label::new(shown, line, column);
+        diagnostic = diagnostic.label(match text {
+            Some(text) => label.in_text(text),
+            None => label,
+        });
+    }
+    if let Some(hint) = error.hint {
+        diagnostic = diagnostic.hint(hint);
+    }
+    diagnostic.into()
+}
+
+/// Lines `monitor, x, y` with a first line `device, x [mm], y [mm]`.
+fn read_golden(files: &dyn Files, path: &str) -> Result<HashMap<Arc<str>, (f64, f64)>> {
+    let shown = files.shown(path);
+    let text =
+        files.text(path).ok_or_else(|| Diagnostic::new(Kind::Facility, format!("there is no golden orbit {shown}")))?;
+    let wrong = |line: usize, what: String| {
+        let label = Label::new(&shown, line, 1).in_text(text.clone());
+        Box::new(Diagnostic::new(Kind::Facility, what).label(label))
+    };
+    let mut units = None;
+    let mut golden = HashMap::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
+        let columns: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [name, x, y] = columns.as_slice() else {
+            return Err(wrong(number + 1, "three columns are needed: device, x, y".into()));
+        };
+        let Some((unit_x, unit_y)) = &units else {
+            units = Some((
+                header_unit(x).map_err(|e| wrong(number + 1, e))?,
+                header_unit(y).map_err(|e| wrong(number + 1, e))?,
+            ));
+            continue;
+        };
+        match (x.parse::<f64>(), y.parse::<f64>()) {
+            (Ok(x), Ok(y)) => golden.insert(Arc::from(*name), (x * unit_x, y * unit_y)),
+            _ => return Err(wrong(number + 1, format!("`{x}` and `{y}` must be numbers"))),
+        };
+    }
+    Ok(golden)
+}
+
+/// `x [mm]` as the scale of its unit to metres.
+fn header_unit(column: &str) -> Result<f64, String> {
+    let symbol = column.split_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));
+    let symbol = symbol.ok_or_else(|| format!("the first line must say units, like `x [mm]`; found `{column}`"))?;
+    let unit = Unit::parse(symbol).map_err(|e| e.to_string())?;
+    if unit.dimension() == Unit::parse("m").map_err(|e| e.to_string())?.dimension() {
+        Ok(unit.scale())
+    } else {
+        Err(format!("`{symbol}` is not a length"))
+    }
+}

@@ -1,0 +1,306 @@
+//! A field of a device: a quantity with its units, channels and place in the model.
+
+use crate::pattern::{Words, expand};
+use crate::table::Table;
+use fodo_control::{Channel, Setpoint};
+use fodo_report::Result;
+use fodo_units::{Calibration, Quantity, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a field is in the lattice model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quantities {
+    /// Horizontal kick [rad].
+    KickX,
+    /// Vertical kick [rad].
+    KickY,
+    /// Upright strength of order n in the MAD convention: k1 [m^-2], k2 [m^-3], k3 [m^-4].
+    Upright(usize),
+    /// Skew strength of order n in the MAD convention.
+    Skew(usize),
+    /// Frequency of the cavities [Hz].
+    RfFrequency,
+    /// Summed voltage of the cavities [V].
+    RfVoltage,
+    /// Beam position at a monitor [m].
+    OrbitX,
+    /// Beam position at a monitor [m].
+    OrbitY,
+    /// Fractional betatron tune [1].
+    TuneX,
+    /// Fractional betatron tune [1].
+    TuneY,
+    /// Beam current [A].
+    Current,
+}
+
+const WORDS: &[(&str, Quantities)] = &[
+    ("kick_x", Quantities::KickX),
+    ("kick_y", Quantities::KickY),
+    ("k1", Quantities::Upright(1)),
+    ("k2", Quantities::Upright(2)),
+    ("k3", Quantities::Upright(3)),
+    ("k1s", Quantities::Skew(1)),
+    ("k2s", Quantities::Skew(2)),
+    ("k3s", Quantities::Skew(3)),
+    ("rf_frequency", Quantities::RfFrequency),
+    ("rf_voltage", Quantities::RfVoltage),
+    ("orbit_x", Quantities::OrbitX),
+    ("orbit_y", Quantities::OrbitY),
+    ("tune_x", Quantities::TuneX),
+    ("tune_y", Quantities::TuneY),
+    ("current", Quantities::Current),
+];
+
+/// Where a reading comes from: a channel, or one entry of a vector channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The channel.
+    pub channel: Channel,
+    /// Entry of a vector channel, from 0.
+    pub index: Option<usize>,
+}
+
+/// A quantity of one device.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Name: `kick`, `x`, `k1`.
+    pub name: Arc<str>,
+    /// Unit the beam feels it in.
+    pub physics: Unit,
+    /// Unit of its channels.
+    pub hardware: Unit,
+    /// From hardware to physics, both in SI.
+    pub calibration: Calibration,
+    /// What it is in the lattice model.
+    pub model: Option<Quantities>,
+    /// How it is set, if it can be.
+    pub setpoint: Option<Arc<Setpoint>>,
+    /// How it is read, if it can be.
+    pub source: Option<Source>,
+    /// Step of a response measurement, from the lower to the upper value, physics unit in SI.
+    pub delta: Option<f64>,
+}
+
+impl Field {
+    /// Physics value in SI of a number on the channel.
+    pub fn to_physics(&self, on_channel: f64) -> f64 {
+        self.calibration.to_physics(on_channel * self.hardware.scale())
+    }
+
+    /// Number on the channel of a physics value in SI.
+    pub fn to_channel(&self, physics: f64) -> f64 {
+        self.calibration.to_hardware(physics) / self.hardware.scale()
+    }
+}
+
+/// The part of a field that all devices of a family share, as the table has it.
+pub(crate) struct FieldTable {
+    name: Arc<str>,
+    physics: Unit,
+    hardware: Unit,
+    calibration: Calibration,
+    model: Option<Quantities>,
+    set: Option<String>,
+    read: Option<String>,
+    index: Option<String>,
+    limits: (f64, f64),
+    tolerance: f64,
+    arrival: Duration,
+    rate: Option<f64>,
+    delta: Option<f64>,
+}
+
+impl FieldTable {
+    pub fn read(name: &str, table: &Table, csv: impl Fn(&str) -> Option<Arc<str>>) -> Result<FieldTable> {
+        let physics = table.unit("unit")?.ok_or_else(|| table.mistake("unit", "is missing"))?;
+        let hardware = table.unit("hardware")?.unwrap_or_else(|| physics.clone());
+        let calibration = calibration(table, &physics, &hardware, csv)?;
+        let field = FieldTable {
+            name: name.into(),
+            model: model(table)?,
+            set: table.text("set")?.map(String::from),
+            read: table.text("read")?.map(String::from),
+            index: table.text("index")?.map(String::from),
+            limits: limits(table, &physics, &hardware, &calibration)?,
+            tolerance: span(table, "tolerance", &physics, &hardware, &calibration)?.unwrap_or(0.0),
+            arrival: Duration::from_secs_f64(table.seconds("arrival")?.unwrap_or(10.0).max(0.0)),
+            rate: rate(table, &physics, &hardware, &calibration)?,
+            delta: table.quantity("delta", &physics)?,
+            physics,
+            hardware,
+            calibration,
+        };
+        if field.set.is_none() && field.read.is_none() {
+            return Err(table.mistake("read", "a field needs a channel to `read` or to `set`"));
+        }
+        table.no_other_keys()?;
+        Ok(field)
+    }
+
+    pub fn of_device(&self, family: &Arc<str>, words: &Words, table: &Table) -> Result<Field> {
+        let put = |key: &str, pattern: &Option<String>| -> Result<Option<String>> {
+            let Some(pattern) = pattern else { return Ok(None) };
+            expand(pattern, words).map(Some).map_err(|what| table.mistake(key, what))
+        };
+        let read = put("read", &self.read)?;
+        let set = put("set", &self.set)?;
+        let index = match put("index", &self.index)? {
+            None => None,
+            Some(text) => Some(
+                text.parse::<usize>()
+                    .map_err(|_| table.mistake("index", format!("`{text}` is not a place in a vector")))?,
+            ),
+        };
+        let shown: Arc<str> = match words.name == family.as_ref() {
+            true => format!("{family}.{}", self.name).into(),
+            false => format!("{family}[\"{}\"].{}", words.name, self.name).into(),
+        };
+        let setpoint = set.map(|channel| {
+            Arc::new(Setpoint {
+                name: shown,
+                family: family.clone(),
+                channel: channel.into(),
+                readback: read.as_deref().filter(|_| index.is_none()).map(Channel::from),
+                unit: self.hardware.symbol().into(),
+                limits: self.limits,
+                tolerance: self.tolerance,
+                arrival: self.arrival,
+                rate: self.rate,
+            })
+        });
+        Ok(Field {
+            name: self.name.clone(),
+            physics: self.physics.clone(),
+            hardware: self.hardware.clone(),
+            calibration: self.calibration.clone(),
+            model: self.model,
+            source: match (read, &setpoint) {
+                (Some(channel), _) => Some(Source { channel: channel.into(), index }),
+                (None, Some(setpoint)) => Some(Source { channel: setpoint.channel.clone(), index: None }),
+                (None, None) => None,
+            },
+            setpoint,
+            delta: self.delta,
+        })
+    }
+}
+
+fn model(table: &Table) -> Result<Option<Quantities>> {
+    let Some(word) = table.text("model")? else { return Ok(None) };
+    match WORDS.iter().find(|(known, _)| *known == word) {
+        Some((_, quantity)) => Ok(Some(*quantity)),
+        None => {
+            let near = fodo_report::did_you_mean(word, WORDS.iter().map(|w| w.0)).unwrap_or_default();
+            Err(table.mistake("model", format!("`{word}` is nothing the model knows; {near}")))
+        }
+    }
+}
+
+fn calibration(
+    table: &Table,
+    physics: &Unit,
+    hardware: &Unit,
+    csv: impl Fn(&str) -> Option<Arc<str>>,
+) -> Result<Calibration> {
+    const KEY: &str = "calibration";
+    if !table.has(KEY) {
+        if physics.dimension() != hardware.dimension() {
+            return Err(table.mistake(KEY, format!("is missing: how does {physics} follow from {hardware}?")));
+        }
+        return Ok(Calibration::IDENTITY);
+    }
+    let needed = Unit::si(physics.dimension().times(hardware.dimension().power(-1)));
+    if let Ok(Some(inner)) = table.table(KEY) {
+        let calibration = match inner.text("curve")? {
+            Some(path) => {
+                let text = csv(path).ok_or_else(|| inner.mistake("curve", format!("there is no file {path}")))?;
+                curve(&text, physics, hardware).map_err(|what| inner.mistake("curve", format!("{path}: {what}")))?
+            }
+            None => {
+                let factor = inner.quantity("factor", &needed)?.ok_or_else(|| inner.mistake("factor", "is missing"))?;
+                let offset = inner.quantity("offset", physics)?.unwrap_or(0.0);
+                Calibration::Linear { factor, offset }
+            }
+        };
+        inner.no_other_keys()?;
+        return nonzero(table, calibration);
+    }
+    let factor = table.quantity(KEY, &needed)?.unwrap_or(1.0);
+    nonzero(table, Calibration::Linear { factor, offset: 0.0 })
+}
+
+fn nonzero(table: &Table, calibration: Calibration) -> Result<Calibration> {
+    match calibration {
+        Calibration::Linear { factor, .. } if factor == 0.0 || !factor.is_finite() => {
+            Err(table.mistake("calibration", format!("a factor of {factor} cannot be turned round")))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Lines `hardware, physics` in the field's units; a first line with names is skipped.
+fn curve(text: &str, physics: &Unit, hardware: &Unit) -> Result<Calibration, String> {
+    let mut points = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let columns: Vec<Option<f64>> = line.split(',').map(|c| c.trim().parse().ok()).collect();
+        match columns.as_slice() {
+            [Some(h), Some(p)] => points.push((h * hardware.scale(), p * physics.scale())),
+            [None, None] if points.is_empty() => {}
+            _ => return Err(format!("line {}: two numbers are needed, found `{line}`", number + 1)),
+        }
+    }
+    Calibration::curve(points)
+}
+
+/// A value in either unit as the number on the channel.
+fn on_channel(
+    table: &Table,
+    key: &str,
+    quantity: &Quantity,
+    physics: &Unit,
+    hardware: &Unit,
+    calibration: &Calibration,
+) -> Result<f64> {
+    // a plain number, like a value in the hardware's own dimension, is meant for the channel
+    if quantity.check(hardware).is_ok() {
+        return Ok(quantity.si / hardware.scale());
+    }
+    quantity.check(physics).map_err(|_| {
+        let found = &quantity.unit;
+        table.mistake(key, format!("a value in `{found}` was given where `{hardware}` or `{physics}` is needed"))
+    })?;
+    Ok(calibration.to_hardware(quantity.si) / hardware.scale())
+}
+
+fn limits(table: &Table, physics: &Unit, hardware: &Unit, calibration: &Calibration) -> Result<(f64, f64)> {
+    let Some([a, b]) = table.pair("limits")? else { return Ok((f64::NEG_INFINITY, f64::INFINITY)) };
+    let a = on_channel(table, "limits", &a, physics, hardware, calibration)?;
+    let b = on_channel(table, "limits", &b, physics, hardware, calibration)?;
+    if a == b { Err(table.mistake("limits", "are equal")) } else { Ok((a.min(b), a.max(b))) }
+}
+
+/// A difference in either unit as a difference on the channel.
+fn span(table: &Table, key: &str, physics: &Unit, hardware: &Unit, calibration: &Calibration) -> Result<Option<f64>> {
+    let Some(quantity) = table.any_quantity(key)? else { return Ok(None) };
+    let there = on_channel(table, key, &quantity, physics, hardware, calibration)?;
+    let zero = if quantity.check(hardware).is_ok() { 0.0 } else { calibration.to_hardware(0.0) / hardware.scale() };
+    Ok(Some((there - zero).abs()))
+}
+
+fn rate(table: &Table, physics: &Unit, hardware: &Unit, calibration: &Calibration) -> Result<Option<f64>> {
+    let Some(quantity) = table.any_quantity("rate")? else { return Ok(None) };
+    let second = Quantity::new(1.0, Unit::parse("s").map_err(|e| table.mistake("rate", e.to_string()))?);
+    let change = quantity.times(&second);
+    let there = on_channel(table, "rate", &change, physics, hardware, calibration)?;
+    let zero = if change.check(hardware).is_ok() { 0.0 } else { calibration.to_hardware(0.0) / hardware.scale() };
+    match (there - zero).abs() {
+        0.0 => Err(table.mistake("rate", "a rate of zero never arrives")),
+        rate => Ok(Some(rate)),
+    }
+}

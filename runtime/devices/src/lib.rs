@@ -1,0 +1,19 @@
+//! Families, devices and their fields, read from a facility folder.
+//!
+//! A facility is data: `facility.toml`, `families.toml`, a lattice, curves. This crate reads and
+//! checks the tables and joins them with the lattice: which device stands where, which channel is
+//! which field, in which units, within which limits. It reads no machine and runs no script.
+
+mod facility;
+mod family;
+mod field;
+mod files;
+mod pattern;
+mod table;
+
+pub use facility::{Facility, OrbitRoles};
+pub use family::{Device, Family};
+pub use field::{Field, Quantities, Source};
+pub use files::{Files, Folder};
+pub use pattern::glob;
+pub use table::{Table, open_tables};

@@ -1,0 +1,200 @@
+//! Tables read with their places, so that every mistake is shown where it stands.
+
+use crate::Files;
+use fodo_report::{Diagnostic, Kind, Label, Result};
+use fodo_units::{Quantity, Unit};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A TOML table of a facility file, with its place; knows which keys have been asked for.
+pub struct Table<'t> {
+    file: &'t str,
+    text: &'t str,
+    place: Range<usize>,
+    table: &'t DeTable<'t>,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+/// Reads a TOML file of a facility and hands its top table to `read`.
+///
+/// # Errors
+/// Missing file, syntax, and whatever `read` finds, each with file, line and column.
+pub fn open_tables<T>(files: &dyn Files, path: &str, read: impl FnOnce(&Table) -> Result<T>) -> Result<T> {
+    let shown = files.shown(path);
+    let text: Arc<str> = files
+        .text(path)
+        .ok_or_else(|| Diagnostic::new(Kind::Facility, format!("the facility has no readable file {shown}")))?;
+    let parsed = DeTable::parse(&text).map_err(|error| {
+        let label = Label::at_bytes(&shown, &text, error.span().unwrap_or(0..0)).say(error.message().to_string());
+        Diagnostic::new(Kind::Facility, format!("{path} is not a valid table: {}", error.message())).label(label)
+    })?;
+    let top = Table { file: &shown, text: &text, place: 0..0, table: parsed.get_ref(), asked: RefCell::default() };
+    read(&top)
+}
+
+impl<'t> Table<'t> {
+    fn entry(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.asked.borrow_mut().insert(key.to_string());
+        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+    }
+
+    fn wrong(&self, key: &str, place: Range<usize>, what: impl Into<String>) -> Box<Diagnostic> {
+        let what = what.into();
+        let label = Label::at_bytes(self.file, self.text, place).say(what.clone());
+        Diagnostic::new(Kind::Facility, format!("`{key}`: {what}")).label(label).into()
+    }
+
+    /// An error about the value of `key`, or about the whole table where it has no such key.
+    pub fn mistake(&self, key: &str, what: impl Into<String>) -> Box<Diagnostic> {
+        let place = self.entry(key).map_or(self.place.clone(), |value| value.span());
+        self.wrong(key, place, what)
+    }
+
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// A text, if the key is there.
+    pub fn text(&self, key: &str) -> Result<Option<&'t str>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        match value.get_ref() {
+            DeValue::String(text) => Ok(Some(text.as_ref())),
+            other => Err(self.wrong(key, value.span(), format!("must be a text, found {}", other.type_str()))),
+        }
+    }
+
+    /// A text that must be there.
+    pub fn needed_text(&self, key: &str) -> Result<&'t str> {
+        self.text(key)?.ok_or_else(|| self.mistake(key, "is missing"))
+    }
+
+    /// One text or a list of texts; empty if the key is not there.
+    pub fn texts(&self, key: &str) -> Result<Vec<String>> {
+        let Some(value) = self.entry(key) else { return Ok(Vec::new()) };
+        let text = |value: &Spanned<DeValue>| match value.get_ref() {
+            DeValue::String(text) => Ok(text.to_string()),
+            other => Err(self.wrong(key, value.span(), format!("must be a text, found {}", other.type_str()))),
+        };
+        match value.get_ref() {
+            DeValue::Array(list) => list.iter().map(text).collect(),
+            _ => Ok(vec![text(value)?]),
+        }
+    }
+
+    /// A plain number, if the key is there.
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        self.as_number(key, value).map(Some)
+    }
+
+    fn as_number(&self, key: &str, value: &Spanned<DeValue>) -> Result<f64> {
+        let parsed = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            self.wrong(key, value.span(), format!("must be a number, found {}", value.get_ref().type_str()))
+        })
+    }
+
+    /// A truth value, if the key is there.
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        match value.get_ref() {
+            DeValue::Boolean(truth) => Ok(Some(*truth)),
+            other => Err(self.wrong(key, value.span(), format!("must be true or false, found {}", other.type_str()))),
+        }
+    }
+
+    /// A quantity in any unit (`"10 urad"`, or a plain number), if the key is there.
+    pub fn any_quantity(&self, key: &str) -> Result<Option<Quantity>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        self.as_quantity(key, value).map(Some)
+    }
+
+    fn as_quantity(&self, key: &str, value: &Spanned<DeValue>) -> Result<Quantity> {
+        match value.get_ref() {
+            DeValue::String(text) => {
+                Quantity::parse(text).map_err(|error| self.wrong(key, value.span(), error.to_string()))
+            }
+            _ => self.as_number(key, value).map(Quantity::plain),
+        }
+    }
+
+    /// A quantity that can be counted in `unit`, in SI, if the key is there.
+    pub fn quantity(&self, key: &str, unit: &Unit) -> Result<Option<f64>> {
+        let Some(quantity) = self.any_quantity(key)? else { return Ok(None) };
+        quantity.check(unit).map_err(|error| self.mistake(key, error.to_string()))?;
+        Ok(Some(quantity.si))
+    }
+
+    /// A time in seconds, if the key is there.
+    pub fn seconds(&self, key: &str) -> Result<Option<f64>> {
+        let unit = Unit::parse("s").map_err(|e| self.mistake(key, e.to_string()))?;
+        self.quantity(key, &unit)
+    }
+
+    /// A pair of quantities, if the key is there.
+    pub fn pair(&self, key: &str) -> Result<Option<[Quantity; 2]>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        match value.get_ref() {
+            DeValue::Array(list) if list.len() == 2 => {
+                Ok(Some([self.as_quantity(key, &list[0])?, self.as_quantity(key, &list[1])?]))
+            }
+            _ => Err(self.wrong(key, value.span(), "must be a pair like [\"-1 mrad\", \"1 mrad\"]")),
+        }
+    }
+
+    /// A unit, if the key is there.
+    pub fn unit(&self, key: &str) -> Result<Option<Unit>> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        Unit::parse(text).map(Some).map_err(|error| self.mistake(key, error.to_string()))
+    }
+
+    /// The table under a key, if the key is there.
+    pub fn table(&self, key: &str) -> Result<Option<Table<'t>>> {
+        let Some(value) = self.entry(key) else { return Ok(None) };
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Some(self.inner(value.span(), table))),
+            other => Err(self.wrong(key, value.span(), format!("must be a table, found {}", other.type_str()))),
+        }
+    }
+
+    /// All tables of this one with their names, in the order of the file.
+    pub fn tables(&self) -> Vec<(&'t str, Table<'t>)> {
+        let mut found = Vec::new();
+        for (name, value) in self.table.iter() {
+            if let DeValue::Table(table) = value.get_ref() {
+                self.asked.borrow_mut().insert(name.get_ref().to_string());
+                found.push((name.get_ref().as_ref(), self.inner(name.span(), table)));
+            }
+        }
+        found
+    }
+
+    fn inner(&self, place: Range<usize>, table: &'t DeTable<'t>) -> Table<'t> {
+        Table { file: self.file, text: self.text, place, table, asked: RefCell::default() }
+    }
+
+    /// An error if the table has a key that nobody asked for; to be called when all is read.
+    pub fn no_other_keys(&self) -> Result<()> {
+        let asked = self.asked.borrow();
+        for (name, _) in self.table.iter() {
+            let key = name.get_ref().as_ref();
+            if !asked.contains(key) {
+                let label = Label::at_bytes(self.file, self.text, name.span()).say("not known here");
+                return Err(Diagnostic::new(Kind::Facility, format!("`{key}` is not a key of this table"))
+                    .label(label)
+                    .near(key, asked.iter().map(String::as_str))
+                    .into());
+            }
+        }
+        Ok(())
+    }
+}

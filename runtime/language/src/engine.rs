@@ -1,0 +1,117 @@
+//! The engine: limits, stop, print.
+
+use fodo_report::{Diagnostic, Kind, did_you_mean};
+use rhai::{Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Position, Target};
+use std::sync::Arc;
+
+/// Where `print` and `debug` of scripts go.
+pub trait Output: Send + Sync {
+    /// A line printed by the script.
+    fn print(&self, text: &str);
+
+    /// A line of `debug(…)` with its file and line.
+    fn debug(&self, text: &str, file: Option<&str>, line: Option<usize>) {
+        match (file, line) {
+            (Some(file), Some(line)) => self.print(&format!("{file}:{line}: {text}")),
+            _ => self.print(text),
+        }
+    }
+}
+
+/// Drops what scripts print.
+pub struct Silent;
+
+impl Output for Silent {
+    fn print(&self, _text: &str) {}
+}
+
+/// What an engine is made with.
+pub struct Setup {
+    /// Asked between operations; once true, the script ends and cannot catch it.
+    pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Where printing goes.
+    pub output: Arc<dyn Output>,
+    /// Operations after which a script is ended; 0 for no limit.
+    pub max_operations: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0 }
+    }
+}
+
+/// Functions may call each other this deep on the script thread.
+const CALL_DEPTH: usize = 1000;
+
+/// An engine with Fodo's limits, numbers and callbacks; builtins are registered into it.
+pub fn engine(setup: Setup) -> Engine {
+    let mut engine = Engine::new();
+    engine
+        .set_optimization_level(OptimizationLevel::Simple)
+        .set_max_call_levels(CALL_DEPTH)
+        .set_max_expr_depths(256, 128)
+        .set_max_operations(setup.max_operations)
+        .set_max_string_size(16_000_000)
+        .set_max_array_size(10_000_000)
+        .set_max_map_size(1_000_000)
+        .set_max_variables(10_000)
+        .set_max_modules(1_000)
+        .set_fail_on_invalid_map_property(true)
+        .disable_symbol("eval");
+    let stopped = setup.stopped;
+    engine.on_progress(move |_| stopped().then(|| Dynamic::from("stopped")));
+    let output = setup.output.clone();
+    engine.on_print(move |text| output.print(text));
+    let output = setup.output;
+    engine.on_debug(move |text, file, place| output.debug(text, file, place.line()));
+    engine.on_map_missing_property(missing_property);
+    engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
+    crate::numbers::register(&mut engine);
+    crate::callback::register(&mut engine);
+    engine
+}
+
+/// A map has no such entry: caught engine errors answer as ours do, others name the near match.
+fn missing_property<'a>(
+    map: &'a mut Map,
+    name: &str,
+    _: rhai::EvalContext,
+) -> Result<Target<'a>, Box<EvalAltResult>> {
+    let caught = map.contains_key("message") && map.contains_key("error");
+    match name {
+        "kind" if caught => return Ok(Dynamic::from("script").into()),
+        "details" | "hints" if caught => return Ok(Dynamic::from(rhai::Array::new()).into()),
+        "machine" | "file" | "line" | "column" if caught => return Ok(Dynamic::UNIT.into()),
+        _ => {}
+    }
+    let keys: Vec<&str> = map.keys().map(|k| k.as_str()).collect();
+    let mut report = Diagnostic::new(Kind::Script, format!("there is no entry `{name}` in this map"));
+    report = match did_you_mean(name, keys.iter().copied()) {
+        Some(hint) => report.hint(hint),
+        None if keys.is_empty() => report.hint("the map is empty"),
+        None if keys.len() <= 12 => report.hint(format!("it has `{}`", keys.join("`, `"))),
+        None => report,
+    };
+    let mut error = crate::fail(Box::new(report));
+    error.set_position(Position::NONE);
+    Err(error)
+}
+
+/// Runs `work` on a thread with the stack that deep scripts need, and waits for it.
+pub fn run_on_script_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Box<Diagnostic>> {
+    const STACK: usize = 64 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("script".into()).stack_size(STACK).spawn_scoped(scope, work);
+        let thread = thread
+            .map_err(|e| Box::new(Diagnostic::new(Kind::Internal, format!("no thread could be started: {e}"))))?;
+        thread.join().map_err(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|t| (*t).to_string());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Box::new(
+                Diagnostic::new(Kind::Internal, format!("Fodo made a mistake: {text}"))
+                    .hint("please report it with the script that led to it"),
+            )
+        })
+    })
+}

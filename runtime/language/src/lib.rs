@@ -1,0 +1,28 @@
+//! Rhai set up for Fodo.
+//!
+//! The engine with its limits and its stop, errors as [`Diagnostic`](fodo_report::Diagnostic) with place, call chain and
+//! hint, callbacks that keep their home, named options, libraries of scripts, the prompt's memory,
+//! and what is known of every function. This crate knows Rhai and no accelerator.
+
+mod callback;
+mod diagnose;
+mod engine;
+mod fail;
+mod library;
+mod numbers;
+mod options;
+mod prompt;
+mod reflect;
+mod sources;
+mod words;
+
+pub use callback::Callback;
+pub use diagnose::{diagnose, diagnose_parse};
+pub use engine::{Output, Setup, Silent, engine, run_on_script_thread};
+pub use fail::{OrFail, Outcome, fail, internal_error, report_of, script_error};
+pub use library::{Library, Resolver};
+pub use options::{Options, Parameter, ParameterKind, Value, Values, check_values, text_value};
+pub use prompt::Prompt;
+pub use reflect::{FunctionDoc, FunctionUse, functions, script_functions};
+pub use sources::Sources;
+pub use words::{article, signature_word, token_length, type_word};

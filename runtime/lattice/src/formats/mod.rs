@@ -1,0 +1,21 @@
+//! The files a lattice is read from and written to; one file per format.
+
+mod at_element;
+pub mod at_json;
+pub mod at_mat;
+pub mod fodo;
+mod mat5;
+
+use std::path::Path;
+
+use crate::LatticeError;
+
+/// The whole text of a file.
+fn read_text(path: &Path) -> Result<String, LatticeError> {
+    std::fs::read_to_string(path).map_err(|problem| unreadable(path, &problem))
+}
+
+/// A file that could not be opened or is not text.
+fn unreadable(path: &Path, problem: &std::io::Error) -> LatticeError {
+    LatticeError::new(format!("the lattice file cannot be read: {problem}")).in_file(path)
+}

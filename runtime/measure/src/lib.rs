@@ -1,0 +1,13 @@
+//! What touches the beam: read when settled, average, step, respond, restore.
+//!
+//! Synchronous over a [`fodo_control::Session`] and the devices of a facility. It moves setpoints
+//! only through the session's transaction, and puts them back itself where a measurement is over.
+//! It must not know scripts, nor which machine answers.
+
+mod orbit;
+mod response;
+mod sample;
+
+pub use orbit::{Orbit, orbit};
+pub use response::{Knob, Progress, Response, response};
+pub use sample::{Sampling, Statistics, sample};

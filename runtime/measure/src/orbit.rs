@@ -1,0 +1,43 @@
+//! The closed orbit at the monitors.
+
+use crate::sample::{Sampling, Statistics, sample};
+use fodo_control::Session;
+use fodo_devices::{Device, Field};
+use fodo_report::{Diagnostic, Kind, Result};
+use std::sync::Arc;
+
+/// An orbit: one entry for each monitor asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Orbit {
+    /// Horizontal position [m].
+    pub x: Vec<f64>,
+    /// Vertical position [m].
+    pub y: Vec<f64>,
+    /// Standard deviation of one shot, horizontal [m]; zero for a single shot.
+    pub deviation_x: Vec<f64>,
+    /// Standard deviation of one shot, vertical [m]; zero for a single shot.
+    pub deviation_y: Vec<f64>,
+}
+
+/// Reads the orbit at monitors: fields `x` and `y` of each, in one go.
+pub fn orbit(session: &Session, monitors: &[Arc<Device>], sampling: Sampling) -> Result<Orbit> {
+    let mut fields: Vec<(&Device, &Field)> = Vec::with_capacity(2 * monitors.len());
+    for plane in ["x", "y"] {
+        for monitor in monitors {
+            let field = monitor.field(plane).ok_or_else(|| {
+                Diagnostic::new(Kind::Script, format!("{} has no field `{plane}`", monitor.shown()))
+                    .hint("the orbit in both planes needs monitors with `x` and `y`")
+            })?;
+            fields.push((monitor, field));
+        }
+    }
+    let read = sample(session, &fields, sampling)?;
+    let (x, y) = read.split_at(monitors.len());
+    let part = |list: &[Statistics], of: fn(&Statistics) -> f64| list.iter().map(of).collect();
+    Ok(Orbit {
+        x: part(x, |s| s.mean),
+        y: part(y, |s| s.mean),
+        deviation_x: part(x, |s| s.deviation),
+        deviation_y: part(y, |s| s.deviation),
+    })
+}

@@ -1,0 +1,60 @@
+//! Times of the calculations a twin waits for, on a lattice given on the command line.
+
+use std::time::Instant;
+
+use fodo_lattice::{Class, Lattice};
+use fodo_optics::{Effects, Ring};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: timing LATTICE")?;
+    let lattice = Lattice::load(&path)?;
+    for effects in [Effects::NONE, Effects::CAVITY, Effects::ALL] {
+        time(&lattice, effects)?;
+    }
+    Ok(())
+}
+
+fn time(lattice: &Lattice, effects: Effects) -> Result<(), Box<dyn std::error::Error>> {
+    println!("{effects:?}");
+    let mut ring = Ring::new(lattice, effects);
+    let mut seed = 12345_u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    for (index, element) in lattice.elements.iter().enumerate() {
+        if matches!(element.class(), Class::Quadrupole | Class::Bend | Class::Sextupole) {
+            ring.set_misalignment(index, 2e-5 * random(), 2e-5 * random(), 2e-5 * random());
+        }
+    }
+    let clock = Instant::now();
+    let orbit = ring.closed_orbit()?;
+    println!("  cold closed orbit {:9.3} ms, start {:?}", 1e3 * clock.elapsed().as_secs_f64(), orbit.start());
+    let kicks: Vec<usize> = lattice.indices_of(Class::Sextupole);
+    let mut times = vec![];
+    for round in 0..60 {
+        let index = kicks[(round * 37) % kicks.len()];
+        ring.set_kick(index, 5e-6 * random().signum(), 0.0);
+        let clock = Instant::now();
+        ring.closed_orbit()?;
+        times.push(1e3 * clock.elapsed().as_secs_f64());
+    }
+    let warm = ring.closed_orbit()?;
+    let exact = ring.find_closed_orbit()?;
+    let apart = warm.points.iter().zip(&exact.points).flat_map(|(a, b)| (0..6).map(|k| (a[k] - b[k]).abs()));
+    println!("  warm and cold orbit differ by {:.1e}", apart.fold(0.0, f64::max));
+    times.sort_by(f64::total_cmp);
+    println!("  warm closed orbit after a kick: median {:.3} ms, worst {:.3} ms", times[30], times[59]);
+    let start = warm.start();
+    let clock = Instant::now();
+    let turns = 100;
+    let mut z = start;
+    for turn in 0..turns {
+        ring.pass(&mut z, f64::from(turn)).map_err(|index| format!("lost at {index}"))?;
+    }
+    println!("  one turn          {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64() / f64::from(turns));
+    let clock = Instant::now();
+    ring.one_turn_matrix(&start).map_err(|index| format!("lost at {index}"))?;
+    println!("  one-turn matrix   {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! How particles move: element maps, tracking, closed orbit, matrices, optical functions, model responses.
+//!
+//! Each element map is written once, in [`maps`], for every kind of [`number::Number`]. A [`Ring`] is a lattice made
+//! ready for tracking, whose elements can be changed one at a time. This crate knows nothing of devices, channels or
+//! files; the model it follows is fixed in the physics conventions.
+
+pub mod constants;
+mod fast;
+pub mod maps;
+pub mod matrix;
+pub mod number;
+mod orbit;
+mod prepare;
+mod ring;
+
+pub use maps::Point;
+pub use orbit::{NoClosedOrbit, Orbit};
+pub use prepare::Settings;
+pub use ring::{Effects, Loss, Ring};

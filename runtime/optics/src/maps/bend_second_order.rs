@@ -1,0 +1,116 @@
+//! Bends with second-order maps of body and edges (3.9).
+
+use super::magnet::radiate_in_kick;
+use super::{Coefficient, MagnetMap, Point, field};
+use crate::constants::{DRIFT, KICK};
+use crate::number::{Number, Over};
+
+/// A bend with second-order maps. The skew coefficients of `magnet` have to be zero: this map knows none.
+#[derive(Clone, Debug)]
+pub struct SecondOrderBend<C = f64> {
+    /// Field, slicing and quadrupole fringe; its own edges are not used.
+    pub magnet: MagnetMap<C>,
+    /// Edge at the entrance.
+    pub entrance: SecondOrderEdge,
+    /// Edge at the exit.
+    pub exit: SecondOrderEdge,
+}
+
+impl<C: Coefficient> SecondOrderBend<C> {
+    /// Takes a particle through the bend.
+    pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
+        let h = self.magnet.curvature;
+        let slice = self.magnet.length / f64::from(self.magnet.slices);
+        let zero = N::constant(0.0);
+        let gradients = [1, 2].map(|order| self.magnet.b.get(order).map_or(zero, |strength| zero + *strength));
+        self.entrance.apply(z);
+        self.magnet.fringe_at_entrance(z);
+        for _ in 0..self.magnet.slices {
+            for (drift_part, kick_part) in [(0, Some(0)), (1, Some(1)), (1, Some(0)), (0, None)] {
+                curved_drift(z, slice * DRIFT[drift_part], h);
+                if let Some(part) = kick_part {
+                    let at = field(&self.magnet.b, &self.magnet.a, z[0], z[2]);
+                    self.kick(z, slice * KICK[part], at, gradients);
+                }
+            }
+        }
+        self.magnet.fringe_at_exit(z);
+        self.exit.apply(z);
+    }
+
+    #[inline(always)]
+    fn kick<N: Number>(&self, z: &mut Point<N>, length: f64, (re, im): (N, N), [k1, k2]: [N; 2]) {
+        let h = self.magnet.curvature;
+        let [x, _, y, _, delta, _] = *z;
+        let (xx, yy) = (x * x, y * y);
+        let horizontal = k1 * (xx - yy * 0.5) + k2 * x * (xx - yy * (4.0 / 3.0)) + x * h;
+        let vertical = k1 * x * y + k2 * xx * y * (4.0 / 3.0) + (k1 * (h / 6.0) - k2 * (1.0 / 3.0)) * yy * y;
+        if let Some(constant) = self.magnet.radiation {
+            radiate_in_kick(z, (re, im), h, constant * length);
+        }
+        z[1] -= (re - delta * h + horizontal * h) * length;
+        z[3] += (im + vertical * h) * length;
+        z[5] += x * (h * length);
+    }
+}
+
+/// Drift along the curved reference, to second order.
+#[inline(always)]
+fn curved_drift<N: Number>(z: &mut Point<N>, length: f64, h: f64) {
+    let [x, px, _, py, delta, _] = *z;
+    let q = (delta + 1.0).recip();
+    let g = x * h + 1.0;
+    let (pxx, pyy) = (px * px, py * py);
+    z[0] += g * px * q * length + (pxx - pyy) * q * q * (0.25 * h * length * length);
+    z[1] -= (pxx + pyy) * q * (0.5 * h * length);
+    z[2] += g * py * q * length * (px * (0.5 * length * h) + 1.0);
+    z[5] += g * q * q * (pxx + pyy) * (0.5 * length);
+}
+
+/// Second-order map of a dipole edge: only the coefficients that are not zero.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondOrderEdge {
+    t111: f64,
+    t133: f64,
+    t211: f64,
+    t233: f64,
+    t413: f64,
+    horizontal: f64,
+    vertical: f64,
+}
+
+impl SecondOrderEdge {
+    /// The edge of a dipole of this curvature and gradient; `side` is +1 at the entrance, -1 at the exit.
+    #[must_use]
+    pub fn new(edge: &fodo_lattice::Edge, h: f64, gradient: f64, gap: f64, side: f64) -> Self {
+        let (t, sec, sine) = (edge.angle.tan(), 1.0 / edge.angle.cos(), edge.angle.sin());
+        let acts = edge.fringe_integral != 0.0 && gap != 0.0;
+        let psi = if acts { h * gap * edge.fringe_integral * (1.0 + sine * sine) * sec } else { 0.0 };
+        let tb = (edge.angle - psi).tan();
+        let pole = 0.5 * h * edge.curvature * sec.powi(3) + gradient * t;
+        let half = 0.5 * h * h * t;
+        let (t211, t233, t413) = if side > 0.0 {
+            (pole, -pole + half * (tb * tb + sec * sec), -pole)
+        } else {
+            (pole - half * t * t, -pole - half * tb * tb, -pole + half * sec * sec)
+        };
+        Self {
+            t111: -side * 0.5 * h * t * t,
+            t133: side * 0.5 * h * sec * sec,
+            t211,
+            t233,
+            t413,
+            horizontal: h * t,
+            vertical: h * tb,
+        }
+    }
+
+    fn apply<N: Number>(&self, z: &mut Point<N>) {
+        let [x, px, y, py, ..] = *z;
+        let (t212, t313, t234, t414, t423) = (-self.t111, -self.t111, self.t111, self.t111, -self.t133);
+        z[0] += x * x * self.t111 + y * y * self.t133;
+        z[1] += x * self.horizontal + (x * px * t212 + y * py * t234) * 2.0 + x * x * self.t211 + y * y * self.t233;
+        z[2] += x * y * (2.0 * t313);
+        z[3] += (x * py * t414 + x * y * self.t413 + px * y * t423) * 2.0 - y * self.vertical;
+    }
+}

@@ -1,0 +1,147 @@
+//! What an element does to a particle: one file per map, each written once for every kind of [`Number`].
+//!
+//! The formulas are those of sections 2 and 3 of the physics conventions. A [`Step`] is one element made ready: all
+//! that does not depend on the particle is computed beforehand.
+
+mod aperture;
+mod bend_second_order;
+mod cavity;
+mod corrector;
+mod drift;
+mod edge;
+mod exact;
+mod fringe;
+mod magnet;
+mod matrix;
+mod placement;
+mod thin;
+mod wiggler;
+
+use std::ops::{Add, Mul};
+
+pub use aperture::Limits;
+pub use bend_second_order::{SecondOrderBend, SecondOrderEdge};
+pub use cavity::CavityMap;
+pub use corrector::CorrectorMap;
+pub use edge::EdgeMap;
+pub use magnet::MagnetMap;
+pub use placement::Placement;
+pub use thin::ThinMap;
+pub use wiggler::WigglerMap;
+
+use crate::number::{Number, Over};
+
+/// Coordinates of a particle: x [m], px, y [m], py, delta, ct [m].
+pub type Point<N> = [N; 6];
+
+/// What a field coefficient has to be: a plain number, or one with derivatives.
+pub trait Coefficient: Copy + Mul<f64, Output = Self> + Add<f64, Output = Self> {}
+
+impl<C: Copy + Mul<f64, Output = C> + Add<f64, Output = C>> Coefficient for C {}
+
+/// One element made ready for tracking; `C` is the kind of its strengths.
+#[derive(Clone, Debug)]
+pub struct Step<C = f64> {
+    /// Factor on all fields [1].
+    pub scaling: f64,
+    /// Where the element stands, seen at its entrance.
+    pub entrance: Option<Box<Placement>>,
+    /// The way back at its exit.
+    pub exit: Option<Box<Placement>>,
+    /// Where particles are lost at entrance and exit.
+    pub limits: Option<Box<Limits>>,
+    /// The element itself.
+    pub action: Action<C>,
+}
+
+/// What happens between the two ends of an element.
+#[derive(Clone, Debug)]
+pub enum Action<C = f64> {
+    /// Nothing.
+    Nothing,
+    /// Empty space of this length [m].
+    Drift(f64),
+    /// Empty space of this length [m], with the square-root Hamiltonian.
+    ExactDrift(f64),
+    /// A thick magnet, straight or bent.
+    Magnet(Box<MagnetMap<C>>),
+    /// A straight magnet with the square-root Hamiltonian between its kicks.
+    ExactMagnet(Box<MagnetMap<C>>),
+    /// A bend with second-order maps.
+    SecondOrderBend(Box<SecondOrderBend<C>>),
+    /// A magnet without length.
+    Thin(Box<ThinMap<C>>),
+    /// A steerer.
+    Corrector(CorrectorMap<C>),
+    /// A cavity.
+    Cavity(Box<CavityMap>),
+    /// A linear map by rows.
+    Matrix(Box<[[f64; 6]; 6]>),
+    /// Limits and nothing else.
+    Aperture(Box<Limits>),
+    /// A wiggler.
+    Wiggler(Box<WigglerMap>),
+}
+
+impl<C: Coefficient> Step<C> {
+    /// Takes a particle through the element; `turn` counts from 0.
+    #[inline]
+    pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
+        if self.scaling != 1.0 {
+            scale(z, self.scaling);
+        }
+        if let Some(placement) = &self.entrance {
+            placement.shift_then_turn(z);
+        }
+        if let Some(limits) = &self.limits {
+            limits.check(z);
+        }
+        self.act(z, turn);
+        if let Some(limits) = &self.limits {
+            limits.check(z);
+        }
+        if let Some(placement) = &self.exit {
+            placement.turn_then_shift(z);
+        }
+        if self.scaling != 1.0 {
+            scale(z, 1.0 / self.scaling);
+        }
+    }
+
+    #[inline(always)]
+    fn act<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
+        match &self.action {
+            Action::Nothing => {}
+            Action::Drift(length) => drift::drift(z, *length),
+            Action::ExactDrift(length) => drift::exact_drift(z, *length),
+            Action::Magnet(magnet) => magnet.apply(z),
+            Action::ExactMagnet(magnet) => exact::apply(magnet, z),
+            Action::SecondOrderBend(bend) => bend.apply(z),
+            Action::Thin(thin) => thin.apply(z),
+            Action::Corrector(corrector) => corrector.apply(z),
+            Action::Cavity(cavity) => cavity.apply(z, turn),
+            Action::Matrix(rows) => matrix::apply(rows, z),
+            Action::Aperture(limits) => limits.check(z),
+            Action::Wiggler(wiggler) => wiggler.apply(z),
+        }
+    }
+}
+
+/// Momenta in units of a reference momentum `factor` times larger.
+fn scale<N: Number>(z: &mut Point<N>, factor: f64) {
+    let inverse = 1.0 / factor;
+    z[1] = z[1] * inverse;
+    z[3] = z[3] * inverse;
+    z[4] = (z[4] + (1.0 - factor)) * inverse;
+}
+
+/// Field at (x, y): `(By, Bx)` of `sum (b_k + i a_k)(x + i y)^k`. Both lists have the same length, at least 2.
+#[inline(always)]
+fn field<N: Over<C>, C: Copy>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
+    let top = b.len() - 1;
+    let (mut re, mut im) = (x * b[top] - y * a[top] + b[top - 1], x * a[top] + y * b[top] + a[top - 1]);
+    for k in (0..top - 1).rev() {
+        (re, im) = (re * x - im * y + b[k], im * x + re * y + a[k]);
+    }
+    (re, im)
+}

@@ -1,0 +1,153 @@
+//! The kinds of number an element map can be computed with.
+
+mod dual;
+mod lanes;
+mod series;
+
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+
+pub use dual::Dual;
+pub use lanes::Lanes;
+pub use series::Series;
+
+/// What an element map needs of a number.
+///
+/// f64 is one particle; [`Lanes`] are several particles at once; [`Dual`] carries first derivatives; [`Series`]
+/// carries first and second ones. Whoever adds another kind gets every element map with it.
+pub trait Number:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+{
+    /// How many particles one number holds.
+    const LANES: usize;
+
+    /// The constant `value` (in every lane, without derivatives).
+    fn constant(value: f64) -> Self;
+
+    /// Value in one lane, without derivatives.
+    fn lane(&self, lane: usize) -> f64;
+
+    /// Replaces one lane by a constant.
+    fn set_lane(&mut self, lane: usize, value: f64);
+
+    /// 1 / self.
+    #[must_use]
+    fn recip(self) -> Self;
+
+    /// Square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
+
+    /// Sine and cosine.
+    #[must_use]
+    fn sin_cos(self) -> (Self, Self);
+
+    /// Hyperbolic sine and cosine.
+    #[must_use]
+    fn sinh_cosh(self) -> (Self, Self);
+
+    /// Tangent.
+    #[must_use]
+    fn tan(self) -> Self {
+        let (sine, cosine) = self.sin_cos();
+        sine / cosine
+    }
+}
+
+/// A number that can be multiplied by coefficients of kind `C`: plain ones, or ones with derivatives of their own.
+pub trait Over<C>: Number + Mul<C, Output = Self> + Add<C, Output = Self> {}
+
+impl<C, N: Number + Mul<C, Output = N> + Add<C, Output = N>> Over<C> for N {}
+
+impl Number for f64 {
+    const LANES: usize = 1;
+
+    #[inline(always)]
+    fn constant(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn lane(&self, _lane: usize) -> f64 {
+        *self
+    }
+
+    #[inline(always)]
+    fn set_lane(&mut self, _lane: usize, value: f64) {
+        *self = value;
+    }
+
+    #[inline(always)]
+    fn recip(self) -> Self {
+        1.0 / self
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn sin_cos(self) -> (Self, Self) {
+        f64::sin_cos(self)
+    }
+
+    #[inline(always)]
+    fn sinh_cosh(self) -> (Self, Self) {
+        (f64::sinh(self), f64::cosh(self))
+    }
+
+    #[inline(always)]
+    fn tan(self) -> Self {
+        f64::tan(self)
+    }
+}
+
+/// The operators that follow from `Add`, `Sub`, `Mul` of a type with itself, its `recip` and its scaling by f64.
+macro_rules! derived_operators {
+    ($name:ident) => {
+        impl<const N: usize> std::ops::Div for $name<N> {
+            type Output = Self;
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                self * $crate::number::Number::recip(other)
+            }
+        }
+        impl<const N: usize> std::ops::Neg for $name<N> {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self * -1.0
+            }
+        }
+        impl<const N: usize> std::ops::AddAssign for $name<N> {
+            #[inline(always)]
+            fn add_assign(&mut self, other: Self) {
+                *self = *self + other;
+            }
+        }
+        impl<const N: usize> std::ops::SubAssign for $name<N> {
+            #[inline(always)]
+            fn sub_assign(&mut self, other: Self) {
+                *self = *self - other;
+            }
+        }
+        impl<const N: usize> std::ops::Sub<f64> for $name<N> {
+            type Output = Self;
+            #[inline(always)]
+            fn sub(self, other: f64) -> Self {
+                self + (-other)
+            }
+        }
+    };
+}
+pub(crate) use derived_operators;

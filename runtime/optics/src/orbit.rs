@@ -1,0 +1,306 @@
+//! Closed orbits, from a cold start and from the last one.
+
+use std::fmt;
+
+use nalgebra::{Matrix4, Matrix6, Vector6};
+
+use crate::constants::{SPEED_OF_LIGHT, energy_loss};
+use crate::fast::{ElementSeries, worth_expanding};
+use crate::maps::Point;
+use crate::matrix::{map_with_matrix, matrix_of};
+use crate::number::Dual;
+use crate::ring::{Ring, is_lost};
+
+/// A closed orbit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Orbit {
+    /// Coordinates (x, px, y, py, delta, ct) at the entrance of each element and at the end: N + 1 points.
+    pub points: Vec<Point<f64>>,
+}
+
+impl Orbit {
+    /// Coordinates at the start.
+    #[must_use]
+    pub fn start(&self) -> Point<f64> {
+        self.points[0]
+    }
+
+    /// Coordinates at the entrance of element `index`.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Point<f64> {
+        self.points[index]
+    }
+
+    /// Horizontal orbit at these elements [m].
+    #[must_use]
+    pub fn x(&self, indices: &[usize]) -> Vec<f64> {
+        indices.iter().map(|&index| self.points[index][0]).collect()
+    }
+
+    /// Vertical orbit at these elements [m].
+    #[must_use]
+    pub fn y(&self, indices: &[usize]) -> Vec<f64> {
+        indices.iter().map(|&index| self.points[index][2]).collect()
+    }
+}
+
+/// Why there is no closed orbit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoClosedOrbit {
+    /// The search left the machine: lost after this element (index, name).
+    Lost(usize, String),
+    /// The search did not come to rest; the last step is given (largest coordinate, m or rad).
+    NotConverged(f64),
+    /// The one-turn map has an integer resonance: no unique fixed point.
+    Resonance,
+    /// The cavities cannot replace the energy lost per turn (loss and voltage, eV and V).
+    NoSynchronousPhase(f64, f64),
+}
+
+impl fmt::Display for NoClosedOrbit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(index, name) => write!(out, "no closed orbit: the beam is lost after element {index}, {name}"),
+            Self::NotConverged(step) => write!(out, "no closed orbit: the search did not come to rest (last step {step:.1e})"),
+            Self::Resonance => write!(out, "no closed orbit: a tune is an integer"),
+            Self::NoSynchronousPhase(loss, voltage) => {
+                write!(out, "no closed orbit: {loss:.0} eV are lost per turn, the cavities give {voltage:.0} V")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoClosedOrbit {}
+
+/// Steps below this are rest (m, rad, 1).
+const REST: f64 = 1e-12;
+/// Warm steps that may be taken before the search starts again from cold.
+const WARM_STEPS: usize = 12;
+/// Cold steps that may be taken.
+const COLD_STEPS: usize = 60;
+/// Elements whose fast map may be renewed in one call.
+const RENEWALS: usize = 48;
+
+/// What is kept from one closed orbit for the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Warm {
+    start: Point<f64>,
+    /// (1 - M)^-1, in four or six dimensions.
+    inverse: Matrix6<f64>,
+    /// Fast maps of the elements that have one.
+    series: Vec<Option<Box<ElementSeries>>>,
+}
+
+impl Warm {
+    /// Drops what is known about an element that has changed.
+    pub(crate) fn forget(&mut self, index: usize) {
+        self.series[index] = None;
+    }
+}
+
+impl Ring {
+    /// The closed orbit: 6D with cavities, 4D at [`Ring::delta`] without. Starts from the last one found.
+    ///
+    /// # Errors
+    /// Says why there is none; never returns an old one.
+    pub fn closed_orbit(&mut self) -> Result<Orbit, NoClosedOrbit> {
+        let last = self.warm.as_ref().map(|warm| warm.start);
+        if let Some(warm) = self.warm.take()
+            && let Some(orbit) = self.follow(warm)
+        {
+            return Ok(orbit);
+        }
+        let first = self.first_guess()?;
+        self.search(first).or_else(|error| last.map_or(Err(error), |last| self.search(last)))
+    }
+
+    /// The closed orbit, without remembering it.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
+        let (start, _) = self.newton(self.first_guess()?)?;
+        self.orbit_from(start)
+    }
+
+    fn dimensions(&self) -> usize {
+        if self.settings.cavity { 6 } else { 4 }
+    }
+
+    /// Transverse 0; with cavities at the synchronous phase.
+    fn first_guess(&self) -> Result<Point<f64>, NoClosedOrbit> {
+        let mut start = [0.0; 6];
+        let Some(cavity) = self.first_cavity().filter(|_| self.settings.cavity) else {
+            start[4] = self.delta();
+            return Ok(start);
+        };
+        let voltage = self.rf_voltage();
+        let loss = if self.settings.radiation { self.energy_loss() } else { 0.0 };
+        if loss.abs() > voltage.abs() {
+            return Err(NoClosedOrbit::NoSynchronousPhase(loss, voltage));
+        }
+        let phase = if voltage == 0.0 { 0.0 } else { (loss / voltage).asin() };
+        start[5] = cavity.time_lag - SPEED_OF_LIGHT / (std::f64::consts::TAU * cavity.frequency) * phase;
+        Ok(start)
+    }
+
+    /// Energy lost in the elements by the design orbit [eV], from the bending angles.
+    #[must_use]
+    pub fn energy_loss(&self) -> f64 {
+        let squares = self.elements.iter().map(|element| match &element.body {
+            fodo_lattice::Body::Bend(bend) if element.length != 0.0 => bend.angle * bend.angle / element.length,
+            _ => 0.0,
+        });
+        energy_loss(self.settings.energy, squares.sum())
+    }
+
+    /// Newton's method from `start`, then everything the next search can start from.
+    fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
+        let (start, inverse) = self.newton(start)?;
+        let orbit = self.orbit_from(start)?;
+        let expand = |index: usize| self.expand(index, &orbit.points[index]);
+        let series = (0..self.len()).map(expand).collect();
+        self.warm = Some(Warm { start, inverse, series });
+        Ok(orbit)
+    }
+
+    fn expand(&self, index: usize, at: &Point<f64>) -> Option<Box<ElementSeries>> {
+        worth_expanding(&self.steps[index]).then(|| Box::new(ElementSeries::new(&self.steps[index], at)))
+    }
+
+    fn orbit_from(&self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
+        self.trajectory(&start).map(|points| Orbit { points }).map_err(|index| self.lost(index))
+    }
+
+    fn lost(&self, index: usize) -> NoClosedOrbit {
+        NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
+    }
+
+    /// Damped Newton with the exact one-turn matrix. Returns the fixed point and (1 - M)^-1 there.
+    fn newton(&self, mut start: Point<f64>) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start)?;
+        let mut damping = 1.0;
+        let mut size = f64::INFINITY;
+        for _ in 0..COLD_STEPS {
+            let step = inverse * residual * damping;
+            let next = stepped(&start, &step);
+            size = largest(&step);
+            match self.turn_with_inverse(&next) {
+                Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
+                    (start, residual, inverse) = (next, after, next_inverse);
+                    if size < REST * 100.0 && damping == 1.0 {
+                        return Ok((stepped(&start, &(inverse * residual)), inverse));
+                    }
+                    damping = f64::min(1.0, 2.0 * damping);
+                }
+                Err(error) if damping < 1e-3 => return Err(error),
+                _ if damping < 1e-3 => return Err(NoClosedOrbit::NotConverged(size)),
+                _ => damping *= 0.5,
+            }
+        }
+        Err(NoClosedOrbit::NotConverged(size))
+    }
+
+    /// One turn: what it misses its start by, and (1 - M)^-1.
+    fn turn_with_inverse(&self, start: &Point<f64>) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
+        let end = self.one_turn(start).map_err(|index| self.lost(index))?;
+        let (end, matrix) = (end.map(|coordinate| coordinate.value), matrix_of(&end));
+        let inverse = self.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((self.residual(start, &end), inverse))
+    }
+
+    fn one_turn(&self, start: &Point<f64>) -> Result<Point<Dual<6>>, usize> {
+        map_with_matrix(self, start)
+    }
+
+    fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
+        let mut residual = Vector6::from_fn(|row, _| end[row] - start[row]);
+        residual[5] -= self.path_mismatch();
+        if self.dimensions() == 4 {
+            (residual[4], residual[5]) = (0.0, 0.0);
+        }
+        residual
+    }
+
+    fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
+        let gap = Matrix6::identity() - matrix;
+        if self.dimensions() == 6 {
+            return gap.try_inverse();
+        }
+        let transverse: Matrix4<f64> = gap.fixed_view::<4, 4>(0, 0).into();
+        let mut inverse = Matrix6::zeros();
+        inverse.fixed_view_mut::<4, 4>(0, 0).copy_from(&transverse.try_inverse()?);
+        Some(inverse)
+    }
+
+    /// Goes on from the last closed orbit with fast maps and the last matrix; `None` if that does not come to rest.
+    fn follow(&mut self, mut warm: Warm) -> Option<Orbit> {
+        if self.dimensions() == 4 {
+            warm.start[4] = self.delta();
+        }
+        let mut orbit = Orbit { points: vec![[0.0; 6]; self.len() + 1] };
+        let (mut last, mut slow) = (f64::INFINITY, false);
+        for _ in 0..WARM_STEPS {
+            self.fast_turn(&warm, &mut orbit.points)?;
+            let residual = self.residual(&warm.start, &orbit.points[self.len()]);
+            let step = warm.inverse * residual;
+            let size = largest(&step);
+            if !size.is_finite() || size > 2.0 * last || size > 0.1 {
+                return None;
+            }
+            if size < REST {
+                self.renew(&mut warm, &orbit, slow);
+                self.warm = Some(warm);
+                return Some(orbit);
+            }
+            slow |= size > 0.1 * last && size > 1e-10;
+            warm.start = stepped(&warm.start, &step);
+            last = size;
+        }
+        None
+    }
+
+    /// One turn from `warm.start`, each element by its fast map where that holds; all points are recorded.
+    fn fast_turn(&self, warm: &Warm, points: &mut [Point<f64>]) -> Option<()> {
+        let mut z = warm.start;
+        points[0] = z;
+        for ((step, series), point) in self.steps.iter().zip(&warm.series).zip(&mut points[1..]) {
+            match series {
+                Some(series) if series.holds_at(&z) => series.apply(&mut z),
+                _ => step.apply(&mut z, 0.0),
+            }
+            *point = z;
+        }
+        (!is_lost(&z)).then_some(())
+    }
+
+    /// Renews fast maps that did not hold on this orbit, and the matrix if it had become a bad guide.
+    fn renew(&self, warm: &mut Warm, orbit: &Orbit, slow: bool) {
+        let stale = |index: &usize| {
+            let holds = warm.series[*index].as_ref().is_some_and(|series| series.holds_at(&orbit.points[*index]));
+            !holds && worth_expanding(&self.steps[*index])
+        };
+        let stale: Vec<usize> = (0..self.len()).filter(stale).take(RENEWALS).collect();
+        for index in stale {
+            warm.series[index] = self.expand(index, &orbit.points[index]);
+        }
+        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start) {
+            warm.inverse = inverse;
+        }
+    }
+}
+
+fn stepped(start: &Point<f64>, step: &Vector6<f64>) -> Point<f64> {
+    std::array::from_fn(|row| start[row] + step[row])
+}
+
+fn largest(step: &Vector6<f64>) -> f64 {
+    if step.iter().all(|entry| entry.is_finite()) { step.amax() } else { f64::INFINITY }
+}
+
+/// Size of a residual; path length counts less than the rest.
+fn weight(residual: &Vector6<f64>) -> f64 {
+    let mut scaled = *residual;
+    scaled[5] *= 0.1;
+    scaled.norm()
+}

