@@ -1,1 +1,51 @@
-fn main() {}
+//! The program: prompt, run, rehearse, check, serve, recover.
+//!
+//! The only place that picks a backend and shows values, progress and errors to a person.
+
+mod app;
+mod backends;
+mod check;
+mod command;
+mod json;
+mod prompt;
+mod recover;
+mod run;
+mod serve;
+mod shelf;
+mod show;
+
+use clap::Parser;
+use command::{Command, Line};
+use fodo_report::{Diagnostic, Result};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let line = Line::parse();
+    let json = line.common.json;
+    match fodo_language::run_on_script_thread(|| dispatch(line)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) | Err(error) => fail(&error, json),
+    }
+}
+
+fn dispatch(line: Line) -> Result<ExitCode> {
+    let common = line.common;
+    match line.command.unwrap_or(Command::Repl) {
+        Command::Run(arguments) => run::run(&common, &arguments),
+        Command::Eval(arguments) => run::eval(&common, &arguments),
+        Command::Repl => prompt::prompt(&common),
+        Command::Serve(arguments) => serve::serve(&common, &arguments),
+        Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Recover => recover::recover(&common),
+    }
+}
+
+/// Shows an error that came before there was a run.
+fn fail(error: &Diagnostic, json: bool) -> ExitCode {
+    if json {
+        show::json_object(false, serde_json::Value::Null, serde_json::Value::Null, Some(error));
+    } else {
+        show::error(error);
+    }
+    ExitCode::from(error.kind.exit_code())
+}

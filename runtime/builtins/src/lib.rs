@@ -1,1 +1,43 @@
-//! Being filled.
+//! What scripts can call, one file per subject.
+//!
+//! The only place where Rhai and the accelerator meet. A builtin checks its arguments, calls the
+//! crate that does the work, and converts; its documentation is what `help` and the manual show.
+
+mod context;
+mod families;
+mod machine;
+mod math;
+mod matrix;
+mod model;
+mod orbit;
+mod plot;
+mod quantity;
+mod vector;
+
+pub use context::{Context, Progress, here};
+pub use families::{Member, Members};
+pub use matrix::Matrix;
+pub use model::Model;
+pub use orbit::{Knobs, Response, Steps};
+pub use vector::Vector;
+
+use rhai::Engine;
+
+/// Registers all builtins, and the families of a facility as constants.
+pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
+    quantity::register(engine);
+    vector::register(engine);
+    matrix::register(engine);
+    math::register(engine);
+    plot::register(engine);
+    families::register(engine, facility);
+    model::register(engine);
+    orbit::register(engine);
+    machine::register(engine);
+}
+
+/// Names every script sees beside the families: units and the model.
+pub fn constants() -> Vec<String> {
+    let units = quantity::unit_names().into_iter().map(|name| name.to_string());
+    units.chain(["model".to_string()]).collect()
+}

@@ -618,7 +618,13 @@ impl Session {
             .collect();
         self.check(&back)?;
         let written = run.changes.iter().map(|(setpoint, _, after)| (setpoint.channel.clone(), [*after; 2])).collect();
-        Ok(self.put_back(&back, &written, why))
+        let putback = self.put_back(&back, &written, why);
+        // undoing is not a change of its own: it would be undone by the next undo
+        if let Some(transaction) = &mut self.state().transaction {
+            transaction.steps.clear();
+            transaction.written.clear();
+        }
+        Ok(putback)
     }
 
     // ---- small things ------------------------------------------------------------------------

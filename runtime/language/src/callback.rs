@@ -5,7 +5,9 @@
 
 use crate::{Outcome, fail, script_error, type_word};
 use fodo_report::{Diagnostic, Kind};
-use rhai::{Dynamic, EncapsulatedEnviron, Engine, FnPtr, FuncArgs, FuncRegistration, ImmutableString, NativeCallContext};
+use rhai::{
+    Dynamic, EncapsulatedEnviron, Engine, FnPtr, FuncArgs, FuncRegistration, ImmutableString, NativeCallContext,
+};
 use rhai::{GlobalRuntimeState, Position};
 use std::sync::Arc;
 
@@ -38,7 +40,8 @@ impl Callback {
         }
         let word = type_word(value.type_name());
         value.try_cast::<FnPtr>().map(|function| Callback::new(context, function)).ok_or_else(|| {
-            let wrong = Diagnostic::new(Kind::Script, format!("{what} must be a function, found {}", crate::article(&word)));
+            let wrong =
+                Diagnostic::new(Kind::Script, format!("{what} must be a function, found {}", crate::article(&word)));
             fail(Box::new(wrong.hint("write a function as `|x| …`, or take one by name with `Fn(\"name\")`")))
         })
     }
@@ -63,7 +66,13 @@ impl Callback {
         self.run(engine, engine.new_global_runtime_state(), Position::NONE, arguments)
     }
 
-    fn run(&self, engine: &Engine, mut state: GlobalRuntimeState, at: Position, arguments: impl FuncArgs) -> Outcome<Dynamic> {
+    fn run(
+        &self,
+        engine: &Engine,
+        mut state: GlobalRuntimeState,
+        at: Position,
+        arguments: impl FuncArgs,
+    ) -> Outcome<Dynamic> {
         state.level += 1;
         state.lib = self.home.environment.lib.clone();
         state.constants = self.home.environment.constants.clone();

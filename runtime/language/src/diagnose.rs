@@ -102,14 +102,17 @@ fn describe(engine: &Engine, error: EvalAltResult, file: &str, in_function: bool
         E::ErrorStringBounds(length, index, _) => outside("text", length, index),
         E::ErrorMismatchDataType(wanted, found, _) => mismatch(&wanted, &found),
         E::ErrorMismatchOutputType(wanted, found, _) => mismatch(&wanted, &found),
-        E::ErrorFor(_) => script("`for … in` cannot go through this value").hint("it goes through arrays, vectors, ranges, families"),
+        E::ErrorFor(_) => {
+            script("`for … in` cannot go through this value").hint("it goes through arrays, vectors, ranges, families")
+        }
         E::ErrorArithmetic(text, _) => arithmetic(&text),
         E::ErrorAssignmentToConstant(name, _) => script(format!("`{name}` is a constant and cannot be changed")),
         E::ErrorNonPureMethodCallOnConstant(name, _) => script(format!("`{name}` would change a constant")),
         E::ErrorDataRace(name, _) => script(format!("`{name}` is used by a closure while it is being changed"))
             .hint("copy what the closure needs to an own variable first: `let n = a.len;`"),
-        E::ErrorStackOverflow(_) => script("functions call each other too deeply")
-            .hint("a function that calls itself needs a way to end"),
+        E::ErrorStackOverflow(_) => {
+            script("functions call each other too deeply").hint("a function that calls itself needs a way to end")
+        }
         E::ErrorTooManyOperations(_) => script("the script took more operations than it may"),
         E::ErrorTooManyVariables(_) => script("the script has more variables than it may"),
         E::ErrorTooManyModules(_) => script("the script imports more libraries than it may"),
@@ -136,7 +139,8 @@ fn mismatch(wanted: &str, found: &str) -> Diagnostic {
 fn arithmetic(text: &str) -> Diagnostic {
     let lower = text.to_lowercase();
     if lower.contains("negative") && lower.contains("power") {
-        return script("an integer cannot be raised to a negative power").hint("write the base with a point: `2.0 ** -1`");
+        return script("an integer cannot be raised to a negative power")
+            .hint("write the base with a point: `2.0 ** -1`");
     }
     if lower.contains("zero") {
         return script("an integer cannot be divided by zero");
@@ -146,7 +150,8 @@ fn arithmetic(text: &str) -> Diagnostic {
 
 fn indexing(text: &str) -> Diagnostic {
     // "vector [string]" or "vector[string] = …"
-    let types: Vec<String> = text.split(['[', ']', '=']).map(str::trim).filter(|t| !t.is_empty()).map(type_word).collect();
+    let types: Vec<String> =
+        text.split(['[', ']', '=']).map(str::trim).filter(|t| !t.is_empty()).map(type_word).collect();
     match types.as_slice() {
         [of] => script(format!("{} has no entries to index", article(of))),
         [of, by, ..] => script(format!("{} cannot be indexed by {}", article(of), article(by))),
@@ -204,7 +209,10 @@ fn unknown_variable(engine: &Engine, name: &str, file: &str, in_function: bool, 
     if !report.hints.is_empty() {
         return report;
     }
-    report.near(name, unique(&all.iter().filter(|f| f.usage == FunctionUse::Function).map(|f| f.name.as_str()).collect::<Vec<_>>()))
+    report.near(
+        name,
+        unique(&all.iter().filter(|f| f.usage == FunctionUse::Function).map(|f| f.name.as_str()).collect::<Vec<_>>()),
+    )
 }
 
 /// Names that a text declares anywhere: `let`, `const`, `for`, parameters.
@@ -334,9 +342,8 @@ fn operator(name: &str, types: &[String]) -> Diagnostic {
         "+" | "-" if has("quantity") && (has("number") || has("integer")) => {
             report.hint("give the plain number a unit, as in `5.0 * urad`")
         }
-        _ if has("array") && (has("vector") || has("number") || has("integer") || has("quantity")) => {
-            report.hint("arrays do not calculate; make a vector of it: `vector([1.0, 2.0])` or `vector([1.0, 2.0], \"mm\")`")
-        }
+        _ if has("array") && (has("vector") || has("number") || has("integer") || has("quantity")) => report
+            .hint("arrays do not calculate; make a vector of it: `vector([1.0, 2.0])` or `vector([1.0, 2.0], \"mm\")`"),
         "!=" | "==" | "<" | ">" | "<=" | ">=" => report,
         _ => report,
     }
@@ -348,18 +355,25 @@ fn parse_report(engine: &Engine, what: &ParseErrorType, file: &str, sources: &So
     match what {
         P::VariableUndefined(name) => unknown_variable(engine, name, file, false, sources),
         P::ModuleUndefined(name) => unknown_module(name),
-        P::UnexpectedEOF => syntax("the script ends in the middle".into()).hint("a bracket or a quotation mark is still open"),
+        P::UnexpectedEOF => {
+            syntax("the script ends in the middle".into()).hint("a bracket or a quotation mark is still open")
+        }
         P::MissingToken(token, text) => syntax(format!("`{token}` is missing {text}")),
-        P::BadInput(LexError::UnterminatedString) => syntax("a text is not closed".into()).hint("end it with `\"` on the same line"),
+        P::BadInput(LexError::UnterminatedString) => {
+            syntax("a text is not closed".into()).hint("end it with `\"` on the same line")
+        }
         P::BadInput(LexError::UnexpectedInput(text)) => syntax(format!("`{text}` is not expected here")),
         P::BadInput(error) => syntax(lower(&error.to_string())),
         P::Reserved(word) => syntax(format!("`{word}` is a reserved word")).hint("choose another name"),
-        P::FnDuplicatedDefinition(name, count) => syntax(format!("`{name}` with {} is defined twice", arguments(*count))),
+        P::FnDuplicatedDefinition(name, count) => {
+            syntax(format!("`{name}` with {} is defined twice", arguments(*count)))
+        }
         P::FnDuplicatedParam(name, parameter) => syntax(format!("`{name}` has two parameters `{parameter}`")),
         P::DuplicatedProperty(name) => syntax(format!("`{name}` is given twice in this map")),
         P::AssignmentToConstant(name) => syntax(format!("`{name}` is a constant and cannot be changed")),
         P::WrongDocComment => syntax("a `///` comment belongs right before a function".into()).hint("use `//` here"),
-        P::WrongFnDefinition => syntax("functions are defined at the outer level of a file".into()).hint("inside a function use a closure: `let f = |x| …;`"),
+        P::WrongFnDefinition => syntax("functions are defined at the outer level of a file".into())
+            .hint("inside a function use a closure: `let f = |x| …;`"),
         P::ExprTooDeep => syntax("the expression is nested too deeply".into()),
         other => syntax(lower(&other.to_string())),
     }

@@ -73,11 +73,7 @@ pub fn engine(setup: Setup) -> Engine {
 }
 
 /// A map has no such entry: caught engine errors answer as ours do, others name the near match.
-fn missing_property<'a>(
-    map: &'a mut Map,
-    name: &str,
-    _: rhai::EvalContext,
-) -> Result<Target<'a>, Box<EvalAltResult>> {
+fn missing_property<'a>(map: &'a mut Map, name: &str, _: rhai::EvalContext) -> Result<Target<'a>, Box<EvalAltResult>> {
     let caught = map.contains_key("message") && map.contains_key("error");
     match name {
         "kind" if caught => return Ok(Dynamic::from("script").into()),

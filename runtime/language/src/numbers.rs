@@ -26,15 +26,8 @@ pub(crate) fn register(engine: &mut Engine) {
     for name in ["floor", "ceiling", "round", "int"] {
         engine.register_fn(name, |x: i64| x);
     }
-    engine.register_fn("**", |base: i64, exponent: i64| -> crate::Outcome<rhai::Dynamic> { power(base, exponent) });
     engine.register_fn("fraction", |_: i64| 0.0);
     engine.register_fn("is_nan", |_: i64| false);
     engine.register_fn("is_finite", |_: i64| true);
     engine.register_fn("is_infinite", |_: i64| false);
-}
-
-/// An integer to an integer: a whole number where it is one, else a float.
-fn power(base: i64, exponent: i64) -> crate::Outcome<rhai::Dynamic> {
-    let whole = u32::try_from(exponent).ok().and_then(|e| base.checked_pow(e));
-    Ok(whole.map_or_else(|| (base as f64).powf(exponent as f64).into(), rhai::Dynamic::from_int))
 }

@@ -87,7 +87,9 @@ impl Value {
             Value::Text(t) => t.clone().into(),
             Value::Named { given: Some(value), .. } | Value::Any(value) => value.clone(),
             Value::Named { names, .. } if names.len() == 1 => names[0].clone().into(),
-            Value::Named { names, .. } => names.iter().map(|n| Dynamic::from(n.clone())).collect::<rhai::Array>().into(),
+            Value::Named { names, .. } => {
+                names.iter().map(|n| Dynamic::from(n.clone())).collect::<rhai::Array>().into()
+            }
         }
     }
 }
@@ -161,7 +163,8 @@ impl Parameter {
         if found.dimension() != unit.dimension() {
             let dimensionless = found.dimension().is_none();
             let shown = if dimensionless { format!("the plain number {found}") } else { format!("{found}") };
-            let needed = if unit.dimension().is_none() { "a plain number".into() } else { format!("a quantity in {unit}") };
+            let needed =
+                if unit.dimension().is_none() { "a plain number".into() } else { format!("a quantity in {unit}") };
             let mut report = self.wrong(format!("`{}` must be {needed}, found {shown}", self.name));
             if dimensionless {
                 report.hints.insert(0, format!("write the unit: `{} * {}`", plain_number(found.si), unit.symbol()));
@@ -188,7 +191,8 @@ impl Parameter {
             return Ok(Value::Text(found.to_string()));
         }
         let mut report = self.needs(&format!("\"{found}\""));
-        report.hints.splice(0..0, fodo_report::did_you_mean(found, words.iter().map(String::as_str)));
+        let long = words.iter().map(String::as_str).filter(|w| w.len() > 2);
+        report.hints.splice(0..0, fodo_report::did_you_mean(found, long));
         Err(report)
     }
 
@@ -262,7 +266,8 @@ impl Parameter {
             ParameterKind::Choice(words) => self.choice(words, text),
             ParameterKind::Text => Ok(Value::Text(text.to_string())),
             ParameterKind::Named { many, .. } => {
-                let names: Vec<String> = text.split(',').map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect();
+                let names: Vec<String> =
+                    text.split(',').map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect();
                 match names.len() {
                     1 => Ok(Value::Named { names, given: None }),
                     n if n > 1 && *many => Ok(Value::Named { names, given: None }),
@@ -299,7 +304,8 @@ pub fn text_value(owner: &str, parameters: &[Parameter], name: &str, text: &str)
 fn find<'a>(owner: &str, parameters: &'a [Parameter], name: &str, what: &str) -> Result<&'a Parameter> {
     parameters.iter().find(|p| p.name == name).ok_or_else(|| {
         let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-        let mut report = Diagnostic::new(Kind::Script, format!("`{owner}` has no {what} `{name}`")).near(name, known.iter().copied());
+        let mut report = Diagnostic::new(Kind::Script, format!("`{owner}` has no {what} `{name}`"))
+            .near(name, known.iter().copied());
         report = match known.as_slice() {
             [] => report.hint("it takes none"),
             _ if report.hints.is_empty() => report.hint(format!("it has `{}`", known.join("`, `"))),

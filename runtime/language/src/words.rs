@@ -96,8 +96,8 @@ fn closing_quote(rest: &[char], quote: char) -> usize {
 
 fn operator(rest: &[char]) -> usize {
     const LONG: [&str; 22] = [
-        "**=", "<<=", ">>=", "..=", "===", "!==", "**", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[", "::", "=>",
-        "..", "+=", "-=", "*=",
+        "**=", "<<=", ">>=", "..=", "===", "!==", "**", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[", "::",
+        "=>", "..", "+=", "-=", "*=",
     ];
     let text: String = rest.iter().take(3).collect();
     LONG.iter().find(|op| text.starts_with(**op)).map_or(1, |op| op.len())

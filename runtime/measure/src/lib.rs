@@ -7,7 +7,9 @@
 mod orbit;
 mod response;
 mod sample;
+mod solve;
 
 pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
 pub use sample::{Sampling, Statistics, sample};
+pub use solve::{Cut, Solution, solve};

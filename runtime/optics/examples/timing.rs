@@ -14,6 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+struct Show([f64; 6]);
+
+impl std::fmt::LowerExp for Show {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|value| write!(out, "{value:.0e} "))
+    }
+}
+
 fn time(lattice: &Lattice, effects: Effects) -> Result<(), Box<dyn std::error::Error>> {
     println!("{effects:?}");
     let mut ring = Ring::new(lattice, effects);
@@ -41,8 +49,8 @@ fn time(lattice: &Lattice, effects: Effects) -> Result<(), Box<dyn std::error::E
     }
     let warm = ring.closed_orbit()?;
     let exact = ring.find_closed_orbit()?;
-    let apart = warm.points.iter().zip(&exact.points).flat_map(|(a, b)| (0..6).map(|k| (a[k] - b[k]).abs()));
-    println!("  warm and cold orbit differ by {:.1e}", apart.fold(0.0, f64::max));
+    let apart = |k: usize| warm.points.iter().zip(&exact.points).map(|(a, b)| (a[k] - b[k]).abs()).fold(0.0, f64::max);
+    println!("  warm and cold orbit differ by {:.0e} (x, px, y, py, delta, ct)", Show([0, 1, 2, 3, 4, 5].map(apart)));
     times.sort_by(f64::total_cmp);
     println!("  warm closed orbit after a kick: median {:.3} ms, worst {:.3} ms", times[30], times[59]);
     let start = warm.start();

@@ -5,7 +5,7 @@ use std::fmt;
 use nalgebra::{Matrix4, Matrix6, Vector6};
 
 use crate::constants::{SPEED_OF_LIGHT, energy_loss};
-use crate::fast::{ElementSeries, worth_expanding};
+use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
 use crate::matrix::{map_with_matrix, matrix_of};
 use crate::number::Dual;
@@ -74,11 +74,13 @@ impl std::error::Error for NoClosedOrbit {}
 
 /// Steps below this are rest (m, rad, 1).
 const REST: f64 = 1e-12;
+/// Steps below this have come near enough for the full maps.
+const ROUGH_REST: f64 = 1e-9;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
 const COLD_STEPS: usize = 60;
-/// Elements whose fast map may be renewed in one call.
+/// Magnets whose fast map may be renewed in one call; with radiation, which takes longer, a sixth of it.
 const RENEWALS: usize = 48;
 
 /// What is kept from one closed orbit for the next.
@@ -88,7 +90,7 @@ pub(crate) struct Warm {
     /// (1 - M)^-1, in four or six dimensions.
     inverse: Matrix6<f64>,
     /// Fast maps of the elements that have one.
-    series: Vec<Option<Box<ElementSeries>>>,
+    series: Vec<Option<Box<BodySeries>>>,
 }
 
 impl Warm {
@@ -158,14 +160,9 @@ impl Ring {
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
         let (start, inverse) = self.newton(start)?;
         let orbit = self.orbit_from(start)?;
-        let expand = |index: usize| self.expand(index, &orbit.points[index]);
-        let series = (0..self.len()).map(expand).collect();
+        let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
         self.warm = Some(Warm { start, inverse, series });
         Ok(orbit)
-    }
-
-    fn expand(&self, index: usize, at: &Point<f64>) -> Option<Box<ElementSeries>> {
-        worth_expanding(&self.steps[index]).then(|| Box::new(ElementSeries::new(&self.steps[index], at)))
     }
 
     fn orbit_from(&self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
@@ -239,50 +236,48 @@ impl Ring {
             warm.start[4] = self.delta();
         }
         let mut orbit = Orbit { points: vec![[0.0; 6]; self.len() + 1] };
-        let (mut last, mut slow) = (f64::INFINITY, false);
+        let (mut last, mut slow, mut grade) = (f64::INFINITY, false, Grade::Rough);
         for _ in 0..WARM_STEPS {
-            self.fast_turn(&warm, &mut orbit.points)?;
+            let stale = self.fast_turn(&warm, grade, &mut orbit.points)?;
             let residual = self.residual(&warm.start, &orbit.points[self.len()]);
             let step = warm.inverse * residual;
             let size = largest(&step);
-            if !size.is_finite() || size > 2.0 * last || size > 0.1 {
+            if !size.is_finite() || size > 0.1 || (size > 2.0 * last && size > ROUGH_REST) {
                 return None;
             }
-            if size < REST {
-                self.renew(&mut warm, &orbit, slow);
+            if size < REST && (grade == Grade::Full || stale.is_empty()) {
+                self.renew(&mut warm, &orbit, &stale, slow);
                 self.warm = Some(warm);
                 return Some(orbit);
             }
-            slow |= size > 0.1 * last && size > 1e-10;
+            slow |= size > 0.1 * last && last > ROUGH_REST;
+            grade = if size < ROUGH_REST { Grade::Full } else { grade };
             warm.start = stepped(&warm.start, &step);
             last = size;
         }
         None
     }
 
-    /// One turn from `warm.start`, each element by its fast map where that holds; all points are recorded.
-    fn fast_turn(&self, warm: &Warm, points: &mut [Point<f64>]) -> Option<()> {
+    /// One turn from `warm.start`; all points are recorded. Returns the elements whose fast map does not hold, `None`
+    /// if the particle is lost.
+    fn fast_turn(&self, warm: &Warm, grade: Grade, points: &mut [Point<f64>]) -> Option<Vec<usize>> {
         let mut z = warm.start;
+        let mut stale = vec![];
         points[0] = z;
-        for ((step, series), point) in self.steps.iter().zip(&warm.series).zip(&mut points[1..]) {
-            match series {
-                Some(series) if series.holds_at(&z) => series.apply(&mut z),
-                _ => step.apply(&mut z, 0.0),
+        for (index, (step, series)) in self.steps.iter().zip(&warm.series).enumerate() {
+            if !fast::apply(step, series.as_deref(), &mut z, grade) {
+                stale.push(index);
             }
-            *point = z;
+            points[index + 1] = z;
         }
-        (!is_lost(&z)).then_some(())
+        (!is_lost(&z)).then_some(stale)
     }
 
     /// Renews fast maps that did not hold on this orbit, and the matrix if it had become a bad guide.
-    fn renew(&self, warm: &mut Warm, orbit: &Orbit, slow: bool) {
-        let stale = |index: &usize| {
-            let holds = warm.series[*index].as_ref().is_some_and(|series| series.holds_at(&orbit.points[*index]));
-            !holds && worth_expanding(&self.steps[*index])
-        };
-        let stale: Vec<usize> = (0..self.len()).filter(stale).take(RENEWALS).collect();
-        for index in stale {
-            warm.series[index] = self.expand(index, &orbit.points[index]);
+    fn renew(&self, warm: &mut Warm, orbit: &Orbit, stale: &[usize], slow: bool) {
+        let renewals = if self.settings.radiation { RENEWALS / 6 } else { RENEWALS };
+        for &index in stale.iter().take(renewals) {
+            warm.series[index] = fast::expand(&self.steps[index], &orbit.points[index]);
         }
         if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start) {
             warm.inverse = inverse;

@@ -2,7 +2,7 @@
 
 use crate::{ChannelNote, Outcome, RunCard};
 use rusqlite::{Connection, Row};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Everything a log holds.
@@ -47,7 +47,7 @@ pub(crate) struct ReadingRow {
     pub sequence: i64,
     pub times: Vec<i64>,
     pub validity: Vec<u8>,
-    pub whys: HashMap<usize, String>,
+    pub whys: BTreeMap<usize, String>,
     pub value: Vec<u8>,
 }
 

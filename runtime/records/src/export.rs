@@ -23,8 +23,9 @@ const LARGE: usize = 4096;
 pub(crate) fn convert(files: &RunFiles) -> Result<PathBuf> {
     let what = "write the record of the run";
     let content = Content::read(&files.log()).map_err(|e| files.error("read the log of the run", e))?;
-    build(&content).write(files.part()).map_err(|e| files.error(what, e))?;
-    publish(&files.part(), &files.record()).map_err(|e| files.error(what, e))?;
+    let written = build(&content).write(files.part()).map_err(|e| files.error(what, e));
+    let published = written.and_then(|()| publish(&files.part(), &files.record()).map_err(|e| files.error(what, e)));
+    published.inspect_err(|_| _ = fs::remove_file(files.part()))?;
     files.remove_log()?;
     Ok(files.record())
 }
@@ -216,9 +217,7 @@ fn rows(name: &str, class: &str, set: &ReadingSet, times: fn(&ReadingRow) -> Vec
 /// Why readings are not good: row, column and text of each.
 fn reasons(data: &mut GroupBuilder, set: &ReadingSet) {
     let of_row = |(n, row): (usize, &ReadingRow)| -> Vec<(i64, i64, String)> {
-        let mut found: Vec<_> = row.whys.iter().map(|(at, why)| (n as i64, *at as i64, why.clone())).collect();
-        found.sort();
-        found
+        row.whys.iter().map(|(at, why)| (n as i64, *at as i64, why.clone())).collect()
     };
     let found: Vec<(i64, i64, String)> = set.rows.iter().enumerate().flat_map(of_row).collect();
     if found.is_empty() {

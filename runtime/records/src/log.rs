@@ -5,7 +5,7 @@ use crate::{ChannelNote, Outcome, RunCard};
 use fodo_control::{Channel, Event, Reading, Time, Validity, Value};
 use fodo_report::{Diagnostic, Result};
 use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// Readings wait this long, or for this many others, to be written together.
@@ -78,7 +78,7 @@ impl Log {
         self.attempt(|log| {
             log.begin()?;
             let mut insert = log.base.prepare("INSERT OR REPLACE INTO channels VALUES (?, ?, ?)")?;
-            notes.iter().try_for_each(|n| insert.execute(params![*n.channel, n.unit, n.name]).map(drop))
+            notes.iter().try_for_each(|n| insert.execute(params![&*n.channel, n.unit, n.name]).map(drop))
         })
     }
 
@@ -128,7 +128,7 @@ impl Log {
     fn insert(&mut self, event: &Event) -> rusqlite::Result<()> {
         match event {
             Event::Write { name, channel, old, new, unit, time, why } => {
-                let row = params![self.next(), time.0, **name, **channel, old, new, **unit, why];
+                let row = params![self.next(), time.0, &**name, &**channel, old, new, &**unit, why];
                 self.base.execute("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).map(drop)
             }
             Event::Arrived { time, .. } => self.event(*time, "arrived", &json(event)),
@@ -158,9 +158,9 @@ impl Log {
     fn row(&mut self, kind: &'static str, of: &[&(Channel, Reading)], value: &[u8]) -> rusqlite::Result<()> {
         let set = self.set(kind, of.iter().map(|r| r.0.clone()).collect())?;
         let times: Vec<u8> = of.iter().flat_map(|r| r.1.time.0.to_le_bytes()).collect();
-        let validity: Vec<u8> = of.iter().map(|r| grade(&r.1.validity).0).collect();
-        let whys: HashMap<usize, &str> = of.iter().map(|r| grade(&r.1.validity).1).enumerate().collect();
-        let whys: HashMap<usize, &str> = whys.into_iter().filter(|(_, why)| !why.is_empty()).collect();
+        let grades: Vec<(u8, &str)> = of.iter().map(|r| grade(&r.1.validity)).collect();
+        let validity: Vec<u8> = grades.iter().map(|g| g.0).collect();
+        let whys: BTreeMap<usize, &str> = grades.iter().map(|g| g.1).enumerate().filter(|w| !w.1.is_empty()).collect();
         let row = params![self.next(), set, times, validity, json(&whys), value];
         self.base.execute("INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?)", row).map(drop)
     }
@@ -183,8 +183,8 @@ impl Log {
     }
 
     #[cfg(test)]
-    pub fn fill_the_disk(&self) {
-        self.base.execute_batch("PRAGMA max_page_count = 1").unwrap();
+    pub fn fill_the_disk(&self) -> rusqlite::Result<()> {
+        self.base.execute_batch("PRAGMA max_page_count = 1")
     }
 }
 

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 /// The record of a run that goes on. Dropped without [`finish`](Record::finish), it stays as an
 /// interrupted run that [`finish_interrupted`](crate::finish_interrupted) completes.
 pub struct Record {
+    // dropped in this order: the log is closed before the run can be taken over
     files: RunFiles,
     log: Arc<Mutex<Log>>,
     flusher: Flusher,
@@ -56,7 +57,7 @@ impl Record {
     /// log stays and is completed at the next use of the folder.
     pub fn finish(self, outcome: &Outcome) -> Result<PathBuf> {
         let Record { files, log, flusher, owner } = self;
-        flusher.stop();
+        drop(flusher);
         lock(&log).end(outcome)?;
         drop(log);
         let path = export::convert(&files)?;
@@ -73,8 +74,8 @@ impl Observer for Record {
 
 /// Writes readings that wait while nothing else happens. Its failures are met by the next event.
 struct Flusher {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Flusher {
@@ -84,13 +85,16 @@ impl Flusher {
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 _ = lock(&log).flush();
             }
+            _ = lock(&log).flush();
         })?;
-        Ok(Flusher { stop, thread })
+        Ok(Flusher { stop: Some(stop), thread: Some(thread) })
     }
+}
 
-    fn stop(self) {
-        drop(self.stop);
-        _ = self.thread.join();
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -108,14 +112,17 @@ mod tests {
     fn a_full_disk_ends_the_run_and_stays_an_error() {
         let folder = tempfile(line!());
         let record = Record::create(&folder, &RunCard::default()).unwrap();
-        lock(&record.log).fill_the_disk();
+        lock(&record.log).fill_the_disk().unwrap();
         let reading = Reading::good(Value::Vector(vec![1.0; 4000].into()), Time(0));
         let event = Event::Read { readings: vec![("beam:orbit:x".into(), reading)] };
         let error = (0..2000).find_map(|_| record.observe(&event).err()).unwrap();
         assert_eq!(error.kind, Kind::Storage);
         assert!(error.message.contains(folder.to_str().unwrap()) && error.message.contains("full"), "{error}");
         assert_eq!(record.observe(&event).unwrap_err().message, error.message);
-        assert!(record.finish(&Outcome::default()).is_err());
+        let (id, finished) = (record.id().to_string(), record.finish(&Outcome::default()));
+        assert!(finished.is_err());
+        // a new connection has no such bound: there is room again
+        assert_eq!(crate::finish_interrupted(&folder).unwrap(), [folder.join(format!("{id}.h5"))]);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -21,9 +21,11 @@ const STOP_LATENCY: Duration = Duration::from_millis(30);
 /// It finds servers by the standard variables `EPICS_CA_ADDR_LIST`, `EPICS_CA_AUTO_ADDR_LIST`,
 /// `EPICS_CA_SERVER_PORT` and so on. Every channel that was ever named has a monitor, which comes
 /// back by itself when a server is restarted. A channel that is not connected is a fault, whatever
-/// it said before. Its calls may come from any thread but those of a tokio runtime.
+/// it said before; a server that hangs without closing its connection counts as connected until
+/// `EPICS_CA_CONN_TMO` (30 s) has passed without a sign of life, but its newest sample is not fresh.
+/// Its calls may come from any thread but those of a tokio runtime.
 pub struct ChannelAccess {
-    client: CaClient,
+    client: Arc<CaClient>,
     lines: Mutex<HashMap<Channel, Arc<Line>>>,
     runtime: Option<Runtime>,
 }
@@ -37,7 +39,9 @@ impl ChannelAccess {
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("channel-access").enable_all().build();
         let runtime = runtime.map_err(|error| no_client(&error))?;
         let client = runtime.block_on(CaClient::new()).map_err(|error| no_client(&error))?;
-        Ok(ChannelAccess { client, lines: Mutex::default(), runtime: Some(runtime) })
+        // losses are faults of the channels; the library would print them too
+        let _printer = client.set_exception_handler(|_| {});
+        Ok(ChannelAccess { client: Arc::new(client), lines: Mutex::default(), runtime: Some(runtime) })
     }
 
     /// A client that asks only the servers at `addresses`, whatever the environment says.
@@ -92,6 +96,20 @@ async fn stopped(cancel: &Cancel) {
     }
 }
 
+/// Writes in the order of `writes`: nothing is sent before it is known which channels are there.
+///
+/// Finding channels that were never asked for takes at most half of `wait`.
+async fn put_all(lines: &[Arc<Line>], writes: &[Write], wait: Duration) -> Vec<Result<(), Fault>> {
+    let start = Instant::now();
+    let present = join_all(lines.iter().map(|line| line.present(start + wait / 2))).await;
+    let puts = lines
+        .iter()
+        .zip(present)
+        .zip(writes)
+        .map(async |((line, present), write)| line.put(present?, write.value, start + wait, wait).await);
+    join_all(puts).await
+}
+
 impl Backend for ChannelAccess {
     fn name(&self) -> String {
         "EPICS Channel Access".into()
@@ -128,8 +146,7 @@ impl Backend for ChannelAccess {
         cancel: &Cancel,
     ) -> Result<Vec<Result<(), Fault>>, Stopped> {
         let lines = self.lines(writes.iter().map(|write| write.channel.clone()));
-        let puts = lines.iter().zip(writes).map(|(line, write)| line.put(write.value, wait));
-        self.run(cancel, join_all(puts))
+        self.run(cancel, put_all(&lines, writes, wait))
     }
 
     fn metadata(

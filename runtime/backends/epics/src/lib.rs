@@ -8,10 +8,11 @@
 
 mod client;
 mod line;
+mod link;
 mod plant_loop;
 mod publish;
 mod server;
 mod values;
 
 pub use client::ChannelAccess;
-pub use server::{Served, ServeOptions, serve, start};
+pub use server::{ServeOptions, Served, serve, start};

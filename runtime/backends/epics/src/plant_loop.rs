@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often the thread looks whether to stop.
 const STOP_LATENCY: Duration = Duration::from_millis(30);
 
+/// The shortest time between two shots, whatever the plant says.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+
 /// A plant and its process variables.
 pub struct PlantLoop {
     plant: Arc<dyn Plant>,
@@ -31,7 +34,8 @@ impl PlantLoop {
     /// Writes that wait together are applied together. No shot is taken for a write: the next one
     /// shows them all.
     pub fn run(&mut self, puts: &Receiver<Put>, stop: impl Fn() -> bool) {
-        let mut next = Instant::now() + self.plant.period();
+        let period = self.plant.period().max(SHORTEST_PERIOD);
+        let mut next = Instant::now() + period;
         while !stop() {
             let pause = next.saturating_duration_since(Instant::now()).min(STOP_LATENCY);
             match puts.recv_timeout(pause) {
@@ -41,7 +45,7 @@ impl PlantLoop {
             }
             if Instant::now() >= next {
                 self.shot();
-                next = (next + self.plant.period()).max(Instant::now());
+                next = (next + period).max(Instant::now());
             }
         }
     }

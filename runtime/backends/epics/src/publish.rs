@@ -38,9 +38,7 @@ impl Published {
     ) -> CaResult<Published> {
         let first = first.unwrap_or_else(|fault| unread(&info, fault, now));
         let initial = values::to_wire(&first.value);
-        database
-            .add_pv_with_hooks(&info.channel, initial, on_write(&info, puts.clone()), Some(access(&info)))
-            .await?;
+        database.add_pv_with_hooks(&info.channel, initial, on_write(&info, puts.clone()), Some(access(&info))).await?;
         let variable = database.find_pv(&info.channel).await;
         let variable = variable.ok_or_else(|| CaError::ChannelNotFound(info.channel.to_string()))?;
         variable.set_metadata(metadata(&info));

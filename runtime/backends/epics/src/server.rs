@@ -138,11 +138,7 @@ fn taken(options: ServeOptions, error: &dyn std::fmt::Display) -> Box<Diagnostic
     Box::new(Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"))
 }
 
-async fn publish(
-    database: &PvDatabase,
-    plant: &Arc<dyn Plant>,
-    puts: &mpsc::Sender<Put>,
-) -> Result<Vec<Published>> {
+async fn publish(database: &PvDatabase, plant: &Arc<dyn Plant>, puts: &mpsc::Sender<Put>) -> Result<Vec<Published>> {
     let infos = plant.channels();
     let channels: Vec<_> = infos.iter().map(|info| info.channel.clone()).collect();
     let firsts = plant.sample(&channels);
@@ -179,18 +175,13 @@ async fn network(
 }
 
 /// The parts of the library's `CaServer::run`, without its signal handlers and its 30 s of drain.
-async fn answer(
-    database: Arc<PvDatabase>,
-    (tcp, udp): (BoundTcp, BoundUdp),
-    interface: Ipv4Addr,
-) -> CaResult<()> {
+async fn answer(database: Arc<PvDatabase>, (tcp, udp): (BoundTcp, BoundUdp), interface: Ipv4Addr) -> CaResult<()> {
     let port = tcp.port();
     let network = addr_list::from_env()?;
     let Some(reactor) = Reactor::current() else { return Ok(()) };
     let (rights, _) = broadcast::channel(16);
     let never = Arc::new(AtomicBool::new(false));
-    let connections =
-        run_tcp_listener(database.clone(), tcp, new_acf_cell(None), rights, None, None, never, None);
+    let connections = run_tcp_listener(database.clone(), tcp, new_acf_cell(None), rights, None, None, never, None);
     let searches = run_udp_search_responder(&reactor, database, udp, port, network.ignore_addrs);
     let targets = beacon_targets(interface, network.beacon_addrs);
     let beacons = run_beacon_emitter(port, targets, network.beacon_period, Arc::new(Notify::new()));

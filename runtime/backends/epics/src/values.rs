@@ -122,3 +122,46 @@ pub fn span(span: Duration) -> String {
     let milliseconds = span.as_millis();
     if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_clients_send() {
+        let sent = |value: EpicsValue| number(&value);
+        assert_eq!(sent(EpicsValue::String(" 1.25 ".into())), Some(1.25));
+        assert_eq!(sent(EpicsValue::String("1.2x".into())), None);
+        assert_eq!(sent(EpicsValue::Double(0.1)), Some(0.1));
+        assert_eq!(sent(EpicsValue::Long(-3)), Some(-3.0));
+        assert_eq!(sent(EpicsValue::DoubleArray(vec![4.0].into())), Some(4.0));
+        assert_eq!(sent(EpicsValue::DoubleArray(vec![4.0, 5.0].into())), None);
+    }
+
+    #[test]
+    fn time_stamps_keep_their_nanoseconds() {
+        let stamped = Time(1_795_419_279_098_558_677);
+        assert_eq!(time(stamp(stamped)), stamped);
+        assert_eq!(time(stamp(Time(-5))), Time(0));
+    }
+
+    #[test]
+    fn severities() {
+        assert_eq!(validity(0, 0), Validity::Good);
+        assert_eq!(validity(2, 3), Validity::Alarm("HIHI MAJOR".into()));
+        assert_eq!(validity(3, 17), Validity::Invalid("the server says UDF INVALID".into()));
+        assert_eq!(alarm(&Validity::Invalid("no closed orbit".into())).0, 3);
+    }
+
+    #[test]
+    fn one_entry_of_a_long_channel_is_still_a_row() {
+        assert_eq!(value(&EpicsValue::Double(2.0), 320), Some(Value::Vector([2.0].into())));
+        assert_eq!(value(&EpicsValue::Double(2.0), 1), Some(Value::Number(2.0)));
+        assert_eq!(value(&EpicsValue::CharArray(b"long\0..".to_vec().into()), 7), Some(Value::Text("long".into())));
+    }
+
+    #[test]
+    fn spans_for_people() {
+        assert_eq!((span(Duration::from_secs(3)), span(Duration::from_millis(250))), ("3 s".into(), "250 ms".into()));
+    }
+}

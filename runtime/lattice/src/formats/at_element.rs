@@ -34,11 +34,13 @@ pub fn lattice(elements: Vec<Fields>, properties: &Fields) -> Result<Lattice, La
         rounded
     };
     let periodicity = number("periodicity").unwrap_or_else(|| full_turns(&out));
+    let cell_harmonic = number("cell_harmonic").or_else(|| out.iter().find_map(stated_harmonic));
+    let harmonic_number = number("harmonic_number").or_else(|| cell_harmonic.map(|harmonic| harmonic * periodicity));
     Ok(Lattice {
         name: parameters.get("name").and_then(Value::as_str).unwrap_or_default().to_string(),
         energy,
         periodicity: whole(periodicity).max(1),
-        harmonic_number: number("harmonic_number").map(whole),
+        harmonic_number: harmonic_number.map(whole),
         rest_energy: parameters.get("particle").and_then(|p| p.get("rest_energy")).and_then(as_number).unwrap_or(0.0),
         elements: out,
     })
@@ -55,6 +57,14 @@ fn add_ring_parameters(parameters: &mut Fields, fields: &Fields) {
         if let Some(value) = fields.get(from) {
             parameters.entry(to).or_insert_with(|| value.clone());
         }
+    }
+}
+
+/// Harmonic number of a cavity, counted over the elements of the file.
+fn stated_harmonic(element: &Element) -> Option<f64> {
+    match &element.body {
+        Body::Cavity(cavity) if cavity.harmonic != 0.0 => Some(cavity.harmonic),
+        _ => None,
     }
 }
 

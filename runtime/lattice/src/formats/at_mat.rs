@@ -52,12 +52,12 @@ fn cells(value: Value) -> Option<(Vec<Fields>, Fields)> {
 }
 
 fn holds_elements(value: &Value) -> bool {
-    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(|item| item.get("FamName").is_some()))
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(|item| item.get("PassMethod").is_some()))
 }
 
 fn as_elements(items: Vec<Value>) -> Option<Vec<Fields>> {
     let fields = |item| match item {
-        Value::Object(fields) if fields.contains_key("FamName") => Some(fields),
+        Value::Object(fields) if fields.contains_key("PassMethod") => Some(fields),
         _ => None,
     };
     let elements: Option<Vec<Fields>> = items.into_iter().map(fields).collect();

@@ -4,6 +4,7 @@ mod at_element;
 pub mod at_json;
 pub mod at_mat;
 pub mod fodo;
+mod fodo_write;
 mod mat5;
 
 use std::path::Path;

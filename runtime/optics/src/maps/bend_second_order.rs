@@ -39,19 +39,32 @@ impl<C: Coefficient> SecondOrderBend<C> {
     }
 
     #[inline(always)]
-    fn kick<N: Number>(&self, z: &mut Point<N>, length: f64, (re, im): (N, N), [k1, k2]: [N; 2]) {
+    fn kick<N: Number>(&self, z: &mut Point<N>, length: f64, mut at: (N, N), [k1, k2]: [N; 2]) {
         let h = self.magnet.curvature;
-        let [x, _, y, _, delta, _] = *z;
+        let (x, y) = (z[0], z[2]);
         let (xx, yy) = (x * x, y * y);
+        if let Some(constant) = self.magnet.radiation {
+            at = curved_field(at, h, [k1, k2], [x, y]);
+            radiate_in_kick(z, at, h, constant * length);
+        }
+        // with radiation the dispersion term has the energy after the loss, unlike in 3.3
+        let delta = z[4];
         let horizontal = k1 * (xx - yy * 0.5) + k2 * x * (xx - yy * (4.0 / 3.0)) + x * h;
         let vertical = k1 * x * y + k2 * xx * y * (4.0 / 3.0) + (k1 * (h / 6.0) - k2 * (1.0 / 3.0)) * yy * y;
-        if let Some(constant) = self.magnet.radiation {
-            radiate_in_kick(z, (re, im), h, constant * length);
-        }
-        z[1] -= (re - delta * h + horizontal * h) * length;
-        z[3] += (im + vertical * h) * length;
+        z[1] -= (at.0 - delta * h + horizontal * h) * length;
+        z[3] += (at.1 + vertical * h) * length;
         z[5] += x * (h * length);
     }
+}
+
+/// The field a radiating bend works with, which has terms of the curvature that the quiet one has not.
+///
+/// The physics conventions do not give them; they are what pyAT 0.9.0 (BndMPoleSymplectic4E2RadPass) does to single
+/// particles, found by fits and then checked by tracking (tests/reference.rs, dba and australian_synchrotron).
+fn curved_field<N: Number>((re, im): (N, N), h: f64, [k1, k2]: [N; 2], [x, y]: [N; 2]) -> (N, N) {
+    let yy = y * y;
+    let horizontal = k1 * (x * h - 1.0) - k2 * x;
+    (re + horizontal * yy * (0.5 * h), im + (k1 * h - k2) * yy * y * (h / 6.0))
 }
 
 /// Drift along the curved reference, to second order.

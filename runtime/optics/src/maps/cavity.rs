@@ -27,13 +27,18 @@ pub struct CavityMap {
 impl CavityMap {
     /// Takes a particle through the cavity.
     pub fn apply<N: Number>(&self, z: &mut Point<N>, turn: f64) {
+        self.apply_at(z, turn, N::constant(self.frequency));
+    }
+
+    /// The same at a frequency [Hz] that may carry derivatives; the slip from turn to turn stays.
+    pub fn apply_at<N: Number>(&self, z: &mut Point<N>, turn: f64, frequency: N) {
         let half = 0.5 * self.length;
         if half != 0.0 {
             drift(z, half);
         }
         if self.strength != 0.0 {
             let time = (z[5] - self.time_lag) * (1.0 / SPEED_OF_LIGHT) - self.slip * turn;
-            let (sine, _) = (time * (TAU * self.frequency) - self.phase_lag).sin_cos();
+            let (sine, _) = (time * frequency * TAU - self.phase_lag).sin_cos();
             z[4] -= sine * self.strength;
         }
         if half != 0.0 {

@@ -17,6 +17,6 @@ pub fn fringe<N: Over<C>, C: Coefficient>(z: &mut Point<N>, gradient: C, side: f
     z[0] += gx;
     z[2] -= gy;
     z[1] += triple * (xy * py * 2.0 - sum * px);
-    z[3] += triple * (xy * px * 2.0 - sum * py);
+    z[3] -= triple * (xy * px * 2.0 - sum * py);
     z[5] -= q * (gy * py - gx * px);
 }

@@ -34,15 +34,17 @@ impl<C: Coefficient> MagnetMap<C> {
     /// Takes a particle through the magnet.
     #[inline]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
+        self.around(z, |z| self.body(z));
+    }
+
+    /// Edges and fringes, with `body` between them.
+    #[inline(always)]
+    pub(crate) fn around<N: Over<C>>(&self, z: &mut Point<N>, body: impl FnOnce(&mut Point<N>)) {
         if let Some(edge) = &self.entrance {
             edge.apply(z);
         }
         self.fringe_at_entrance(z);
-        match (self.radiation, self.curvature != 0.0) {
-            (Some(constant), _) => self.radiating_body(z, constant),
-            (None, true) => self.body::<N, true>(z),
-            (None, false) => self.body::<N, false>(z),
-        }
+        body(z);
         self.fringe_at_exit(z);
         if let Some(edge) = &self.exit {
             edge.apply(z);
@@ -72,9 +74,24 @@ impl<C: Coefficient> MagnetMap<C> {
         z[3] += im * length;
     }
 
-    /// The body without radiation, for the number of coefficients there are.
+    /// The body, without edges and fringes.
     #[inline(always)]
-    fn body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
+    pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>) {
+        match self.radiation {
+            Some(constant) => self.radiating_body(z, constant),
+            None => self.quiet_body(z),
+        }
+    }
+
+    /// The body as if it did not radiate.
+    #[inline(always)]
+    pub(crate) fn quiet_body<N: Over<C>>(&self, z: &mut Point<N>) {
+        if self.curvature == 0.0 { self.chosen_body::<N, false>(z) } else { self.chosen_body::<N, true>(z) }
+    }
+
+    /// The body at constant energy, for the number of coefficients there are.
+    #[inline(always)]
+    fn chosen_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
         match (self.b.first_chunk(), self.a.first_chunk(), self.b.len()) {
             (Some(b), Some(a), 2) => self.linear_body::<N, BENT>(z, b, a),
             _ => match (self.b.first_chunk::<3>(), self.a.first_chunk::<3>(), self.b.len()) {

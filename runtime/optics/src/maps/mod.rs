@@ -87,6 +87,12 @@ impl<C: Coefficient> Step<C> {
     /// Takes a particle through the element; `turn` counts from 0.
     #[inline]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
+        self.around(z, |z| self.act(z, turn));
+    }
+
+    /// Everything around the body, with `act` in its place.
+    #[inline(always)]
+    pub(crate) fn around<N: Number>(&self, z: &mut Point<N>, act: impl FnOnce(&mut Point<N>)) {
         if self.scaling != 1.0 {
             scale(z, self.scaling);
         }
@@ -96,7 +102,7 @@ impl<C: Coefficient> Step<C> {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
-        self.act(z, turn);
+        act(z);
         if let Some(limits) = &self.limits {
             limits.check(z);
         }

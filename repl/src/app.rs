@@ -1,0 +1,132 @@
+//! A facility, a machine and an engine, opened as the command line says.
+
+use crate::command::{Common, Machine};
+use crate::shelf::{self, Shelf};
+use crate::{backends, show};
+use fodo_builtins::Context;
+use fodo_control::{Backend, Cancel, JournalFolder, RunInfo, Session, SessionOptions, Time, WriteMode};
+use fodo_devices::Facility;
+use fodo_language::{Output, Resolver, Setup, Sources};
+use fodo_procedure::Procedures;
+use fodo_report::{Diagnostic, Kind, Result};
+use fodo_twin::{Twin, TwinOptions};
+use rhai::Engine;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Everything a command works with.
+pub struct App {
+    pub facility: Arc<Facility>,
+    pub session: Arc<Session>,
+    pub context: Arc<Context>,
+    pub engine: Engine,
+    pub sources: Sources,
+    pub procedures: Arc<Procedures>,
+    pub machine: Machine,
+    pub mode: WriteMode,
+    pub seed: Option<u64>,
+    pub data: PathBuf,
+}
+
+impl App {
+    /// Opens facility and machine.
+    pub fn open(common: &Common) -> Result<App> {
+        let facility = Arc::new(Facility::load(shelf::facility(&common.facility)?)?);
+        let (backend, seed): (Arc<dyn Backend>, Option<u64>) = match common.on {
+            Machine::Twin => {
+                let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?;
+                let seed = twin.seed();
+                (Arc::new(fodo_simulator::Simulator::new(Arc::new(twin))), Some(seed))
+            }
+            Machine::Live => (backends::live(&facility)?, None),
+        };
+        let mode = mode(common);
+        let data = data_folder(common)?;
+        let session = session(common, backend, mode, &data);
+        let sources = Sources::new();
+        let output: Arc<dyn Output> = Arc::new(show::Printer { json: common.json });
+        let progress = Arc::new(show::Bar::default());
+        let context =
+            Arc::new(Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width()));
+        let mut engine = engine(&session, output);
+        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib())];
+        engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
+        fodo_builtins::register(&mut engine, &facility);
+        let procedures = Procedures::new(Arc::new(Shelf::procedures(&common.procedures)), sources.clone());
+        procedures.register(&mut engine);
+        context.clone().install(&mut engine);
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
+        Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, seed, data })
+    }
+
+    /// Facility, machine and write state in words.
+    pub fn state(&self) -> String {
+        show::state(&self.facility.name, self.machine.word(), self.mode)
+    }
+
+    /// A new run of this program.
+    pub fn run_info(&self, run: String, title: &str) -> RunInfo {
+        RunInfo {
+            run,
+            title: title.to_string(),
+            facility: self.facility.name.to_string(),
+            machine: self.machine.word().to_string(),
+            process: std::process::id(),
+            start: Time::wall().seconds(),
+        }
+    }
+}
+
+fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {
+    let cancel = session.cancel().clone();
+    fodo_language::engine(Setup { stopped: Arc::new(move || cancel.is_stopped()), output, max_operations: 0 })
+}
+
+/// Opens a machine for reading and, if asked, writing.
+pub fn session(common: &Common, backend: Arc<dyn Backend>, mode: WriteMode, data: &std::path::Path) -> Arc<Session> {
+    let live = common.on == Machine::Live;
+    let options = SessionOptions {
+        // the twin ends with the process, and with it everything a run changed
+        journals: live.then(|| JournalFolder(data.join("journal"))),
+        wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
+        reconnect: None,
+    };
+    Arc::new(Session::new(backend, mode, cancel().clone(), options))
+}
+
+/// The twin is free to write; a live machine needs `--write`.
+fn mode(common: &Common) -> WriteMode {
+    match (common.rehearse, common.on, common.write) {
+        (true, _, _) => WriteMode::Rehearse,
+        (false, Machine::Live, false) => WriteMode::ReadOnly,
+        _ => WriteMode::Write,
+    }
+}
+
+/// The token of this process, stopped by Ctrl-C and by SIGTERM.
+pub fn cancel() -> &'static Cancel {
+    static CANCEL: OnceLock<Cancel> = OnceLock::new();
+    CANCEL.get_or_init(|| {
+        let cancel = Cancel::new();
+        let stopping = cancel.clone();
+        // a second handler cannot be set; the first does the same
+        _ = ctrlc::set_handler(move || stopping.stop());
+        cancel
+    })
+}
+
+/// Where records and journals are kept.
+pub fn data_folder(common: &Common) -> Result<PathBuf> {
+    if let Some(folder) = &common.data {
+        return Ok(folder.clone());
+    }
+    let base = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    base.map(|base| base.join("fodo")).ok_or_else(|| {
+        Diagnostic::new(Kind::Storage, "there is no home folder to keep records in")
+            .hint("name a folder with --data DIR")
+            .into()
+    })
+}

@@ -1,0 +1,126 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Scripts for accelerators: one procedure, the same on the twin and on the machine.
+#[derive(Parser)]
+#[command(name = "fodo", version, disable_help_subcommand = true)]
+pub struct Line {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Args, Clone)]
+pub struct Common {
+    /// Facility: a shipped name, or a folder with facility.toml
+    #[arg(long, global = true, env = "FODO_FACILITY", default_value = "ebs_ring")]
+    pub facility: String,
+    /// Which machine answers
+    #[arg(long, global = true, value_enum, default_value = "twin")]
+    pub on: Machine,
+    /// Let setpoints of a live machine be written
+    #[arg(long, global = true)]
+    pub write: bool,
+    /// Write nothing; show what would be written
+    #[arg(long, global = true, conflicts_with = "write")]
+    pub rehearse: bool,
+    /// Seed of the twin's errors and noise [default: as twin.toml says]
+    #[arg(long, global = true)]
+    pub seed: Option<u64>,
+    /// Folder for records and journals [default: ~/.local/share/fodo]
+    #[arg(long, global = true, env = "FODO_DATA")]
+    pub data: Option<PathBuf>,
+    /// Folder with procedures that override the shipped ones [default: procedures]
+    #[arg(long, global = true, default_value = "procedures")]
+    pub procedures: PathBuf,
+    /// Seconds to wait for channels to answer
+    #[arg(long, global = true, default_value_t = 3.0)]
+    pub timeout: f64,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Which machine answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Machine {
+    /// The lattice model with hidden errors, in this process
+    Twin,
+    /// The facility's control system
+    Live,
+}
+
+impl Machine {
+    pub fn word(self) -> &'static str {
+        match self {
+            Machine::Twin => "twin",
+            Machine::Live => "live",
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run a procedure by name, or a script file
+    Run(RunArguments),
+    /// Evaluate one expression
+    Eval(EvalArguments),
+    /// The prompt (also without any command)
+    Repl,
+    /// Serve the twin as a control system, until stopped
+    Serve(ServeArguments),
+    /// Say what is wrong with scripts before they run
+    Check(CheckArguments),
+    /// Show what interrupted runs left changed; with --write, put it back
+    Recover,
+}
+
+#[derive(Args)]
+pub struct RunArguments {
+    /// Name of a procedure, or path of a .rhai file
+    pub what: String,
+    /// A parameter: name=value, with its unit (step="5 urad")
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Args)]
+pub struct EvalArguments {
+    /// The expression
+    pub expression: String,
+}
+
+#[derive(Args)]
+pub struct ServeArguments {
+    /// What to serve
+    #[arg(value_parser = ["twin"], default_value = "twin")]
+    pub what: String,
+    /// Protocol: ca (EPICS Channel Access)
+    #[arg(long, value_parser = ["ca"], default_value = "ca")]
+    pub protocol: String,
+    /// Port [default: EPICS_CA_SERVER_PORT, else 5064]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Address of the interface to serve on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub interface: std::net::Ipv4Addr,
+    /// Leave out all errors and noise
+    #[arg(long)]
+    pub perfect: bool,
+}
+
+#[derive(Args)]
+pub struct CheckArguments {
+    /// Script files, or folders with scripts
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    Ok((name.trim().to_string(), value.to_string()))
+}

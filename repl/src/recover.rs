@@ -1,0 +1,92 @@
+//! `fodo recover`: what interrupted runs left changed.
+
+use crate::app;
+use crate::backends;
+use crate::command::{Common, Machine};
+use crate::{shelf, show};
+use fodo_control::{Interrupted, JournalFolder, Outcome, Recovery, WriteMode};
+use fodo_devices::Facility;
+use fodo_report::{Diagnostic, Kind, Result};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Shows what interrupted runs left; with `--write`, puts it back.
+pub fn recover(common: &Common) -> Result<ExitCode> {
+    let data = app::data_folder(common)?;
+    fodo_records::finish_interrupted(&data.join("runs"))?;
+    let recovery = Recovery::scan(&JournalFolder(data.join("journal")))?;
+    if recovery.runs.is_empty() {
+        if common.json {
+            show::json_object(true, json!({ "runs": [] }), Value::Null, None);
+        } else {
+            println!("no run was interrupted: there is nothing to put back");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut told = Vec::new();
+    let mut complete = true;
+    for run in recovery.runs {
+        let (object, whole) = one(common, run, &data)?;
+        told.push(object);
+        complete &= whole;
+    }
+    if common.json {
+        show::json_object(complete, json!({ "runs": told }), Value::Null, None);
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(Kind::Machine.exit_code()) })
+}
+
+fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Value, bool)> {
+    // the facility is the one of the run, not the one of the command line
+    let files = shelf::facility(&run.info.facility).or_else(|_| shelf::facility(&common.facility))?;
+    let facility = Facility::load(files)?;
+    let common = Common { on: Machine::Live, ..common.clone() };
+    let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
+    let session = app::session(&common, backends::live(&facility)?, mode, data);
+    // absent channels show up in the table as unknown
+    _ = session.connect(&run.channels());
+    let outcomes = run.inspect(&session)?;
+    let title = format!("{} of {} on {}, interrupted", run.info.title, run.info.run, run.info.facility);
+    if !common.json {
+        println!("{title}\n{}", table(&outcomes));
+    }
+    let mut object = json!({ "run": run.info.run, "title": run.info.title, "channels": outcomes.iter().map(as_json).collect::<Vec<_>>() });
+    if !common.write {
+        let open = outcomes.iter().any(|o| o.verdict != "already back");
+        if !common.json && open {
+            println!("nothing was written; `fodo recover --write` puts back what it may");
+        }
+        return Ok((object, true));
+    }
+    let putback = run.put_back(&session)?;
+    let text = putback.to_string().replace("were changed and are back", "are back");
+    if !common.json {
+        println!("{text}");
+    }
+    object["machine"] = text.into();
+    if !putback.failed.is_empty() && !common.json {
+        show::error(
+            &Diagnostic::new(Kind::Machine, "not everything could be put back").details(putback.failed.clone()),
+        );
+    }
+    Ok((object, putback.failed.is_empty()))
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let mut text = format!("  {:<30} {:>14} {:>14} {:>14}  unit    what\n", "setpoint", "before", "written", "now");
+    for outcome in outcomes {
+        let now = outcome.present.as_ref().map_or_else(|fault| fault.reason.clone(), |v| format!("{v:.6}"));
+        text.push_str(&format!(
+            "  {:<30} {:>14.6} {:>14.6} {now:>14}  {:<7} {}\n",
+            outcome.name, outcome.old, outcome.written, outcome.unit, outcome.verdict
+        ));
+    }
+    text
+}
+
+fn as_json(outcome: &Outcome) -> Value {
+    json!({
+        "name": outcome.name, "unit": outcome.unit, "before": outcome.old, "written": outcome.written,
+        "now": outcome.present.as_ref().ok(), "verdict": outcome.verdict,
+    })
+}

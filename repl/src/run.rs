@@ -1,0 +1,269 @@
+//! `fodo run` and `fodo eval`: one run, its record, its result.
+
+use crate::app::App;
+use crate::command::{Common, EvalArguments, RunArguments};
+use crate::{json, show};
+use fodo_control::{Observer, Setpoint, Time, WriteMode};
+use fodo_language::{Prompt, diagnose};
+use fodo_procedure::{Procedure, Values};
+use fodo_records::{Outcome, Record, RunCard, SetpointValue};
+use fodo_report::{Diagnostic, Kind, Result};
+use rhai::Dynamic;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a run is, before it starts.
+struct Work<'w> {
+    title: &'w str,
+    file: String,
+    text: Arc<str>,
+    parameters: Value,
+    /// Setpoints it may change, whose values before and after are kept.
+    watched: Vec<Arc<Setpoint>>,
+}
+
+/// Runs a procedure by name, or a script file.
+pub fn run(common: &Common, arguments: &RunArguments) -> Result<ExitCode> {
+    let app = App::open(common)?;
+    let is_file = arguments.what.ends_with(".rhai") || Path::new(&arguments.what).is_file();
+    if !is_file {
+        let procedure = app.procedures.find(&app.engine, &arguments.what)?;
+        return run_procedure(&app, common, &procedure, &arguments.set);
+    }
+    let text: Arc<str> = std::fs::read_to_string(&arguments.what)
+        .map_err(|e| Diagnostic::new(Kind::Usage, format!("the script {} could not be read: {e}", arguments.what)))?
+        .into();
+    match app.procedures.read(&app.engine, &arguments.what, text.clone())? {
+        Some(procedure) => run_procedure(&app, common, &procedure, &arguments.set),
+        None => run_script(&app, common, &arguments.what, text, &arguments.set),
+    }
+}
+
+fn run_procedure(app: &App, common: &Common, procedure: &Procedure, set: &[(String, String)]) -> Result<ExitCode> {
+    let values = procedure.header.from_texts(set)?;
+    let work = Work {
+        title: &procedure.header.name,
+        file: procedure.file.clone(),
+        text: procedure.text.clone(),
+        parameters: parameters(&values),
+        watched: connect(app, procedure, &values)?,
+    };
+    Ok(app.carry_out(common, work, |app| {
+        app.procedures
+            .call(&app.engine, &app.context, procedure, &values)
+            .map_err(|error| diagnose(&app.engine, error, &procedure.file, &app.sources))
+    }))
+}
+
+/// Connects everything the procedure may read or change, at once.
+fn connect(app: &App, procedure: &Procedure, values: &Values) -> Result<Vec<Arc<Setpoint>>> {
+    let changes = procedure.may_change(&app.context, values)?;
+    let reads = procedure.reads(&app.context, values)?;
+    let families = changes.iter().chain(&reads).map(|name| app.facility.family(name)).collect::<Result<Vec<_>>>()?;
+    let devices = families.iter().flat_map(|family| &family.devices);
+    app.context.connect(devices).map_err(|error| diagnose(&app.engine, error, &procedure.file, &app.sources))?;
+    let setpoints = changes.iter().map(|name| app.facility.setpoints(name)).collect::<Result<Vec<_>>>()?;
+    Ok(setpoints.into_iter().flatten().collect())
+}
+
+fn parameters(values: &Values) -> Value {
+    values.iter().map(|(name, value)| (name.to_string(), json::of(&value.to_dynamic()))).collect()
+}
+
+fn run_script(app: &App, common: &Common, file: &str, text: Arc<str>, set: &[(String, String)]) -> Result<ExitCode> {
+    if let Some((name, _)) = set.first() {
+        return Err(Diagnostic::new(Kind::Usage, format!("{file} has no parameter `{name}`"))
+            .hint("a script takes parameters when it has a header `procedure(#{ … })`")
+            .into());
+    }
+    let tree = app.sources.compile(&app.engine, file, &text)?;
+    let work = Work { title: file, file: file.to_string(), text, parameters: Value::Null, watched: Vec::new() };
+    Ok(app.carry_out(common, work, |app| {
+        app.engine.eval_ast::<Dynamic>(&tree).map_err(|error| diagnose(&app.engine, error, file, &app.sources))
+    }))
+}
+
+/// Evaluates one expression; what it changes stays, as with a line at the prompt.
+pub fn eval(common: &Common, arguments: &EvalArguments) -> Result<ExitCode> {
+    let app = App::open(common)?;
+    let text: Arc<str> = arguments.expression.as_str().into();
+    let work = Work { title: "eval", file: "<prompt>".into(), text, parameters: Value::Null, watched: Vec::new() };
+    Ok(app.carry_out(common, work, |app| Prompt::new(app.sources.clone()).evaluate(&app.engine, &arguments.expression)))
+}
+
+impl App {
+    /// Carries out one run: record, transaction, result.
+    fn carry_out(&self, common: &Common, work: Work, action: impl FnOnce(&App) -> Result<Dynamic>) -> ExitCode {
+        let start = Instant::now();
+        if !common.json && work.title != "eval" {
+            println!(
+                "{} — {}{}",
+                self.state(),
+                work.title,
+                self.seed.map(|s| format!(", seed {s}")).unwrap_or_default()
+            );
+        }
+        let (mut run, result) = match self.record(common, &work) {
+            Ok(record) => self.recorded(&work, record, action, start),
+            Err(error) => (Value::Null, Err(Box::new(error.machine("no setpoint was changed")))),
+        };
+        if let Some(run) = run.as_object_mut() {
+            run.insert("seconds".into(), start.elapsed().as_secs_f64().into());
+        }
+        self.show(common, &work, run, result)
+    }
+
+    fn record(&self, common: &Common, work: &Work) -> Result<Arc<Record>> {
+        let folder = self.data.join("runs");
+        // what a dead run left is completed at the first use after it
+        fodo_records::finish_interrupted(&folder)?;
+        let card = RunCard {
+            procedure: work.title.to_string(),
+            script_path: work.file.clone(),
+            script_text: work.text.to_string(),
+            parameters: work.parameters.clone(),
+            facility: self.facility.name.to_string(),
+            machine: common.on.word().to_string(),
+            rights: mode_word(self.mode).to_string(),
+            seed: self.seed,
+            operator: std::env::var("USER").unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            start: Time::wall(),
+            ..RunCard::default()
+        };
+        Ok(Arc::new(Record::create(&folder, &card)?))
+    }
+
+    fn recorded(
+        &self,
+        work: &Work,
+        record: Arc<Record>,
+        action: impl FnOnce(&App) -> Result<Dynamic>,
+        start: Instant,
+    ) -> (Value, Result<(Dynamic, Option<String>)>) {
+        let id = record.id().to_string();
+        let observer: Arc<dyn Observer> = record.clone();
+        self.session.observe_with(Some(observer));
+        let result = self.transact(work, &id, action);
+        self.session.observe_with(None);
+        let (result, before, after) = result;
+        let outcome = Outcome {
+            ok: result.is_ok(),
+            result: result.as_ref().map_or(Value::Null, |(value, _)| json::of(value)),
+            error: result.as_ref().err().map_or(Value::Null, |error| error.to_json()),
+            before,
+            after,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        let (file, result) = match Arc::try_unwrap(record).map(|record| record.finish(&outcome)) {
+            Ok(Ok(path)) => (json!(path), result),
+            Ok(Err(error)) => (Value::Null, result.and(Err(error))),
+            Err(_) => (Value::Null, result),
+        };
+        let run = json!({
+            "id": id, "record": file, "facility": self.facility.name.as_ref(),
+            "machine": self.machine.word(), "mode": mode_word(self.mode), "seed": self.seed,
+        });
+        (run, result)
+    }
+
+    /// The action inside its transaction: committed, or everything put back.
+    fn transact(
+        &self,
+        work: &Work,
+        id: &str,
+        action: impl FnOnce(&App) -> Result<Dynamic>,
+    ) -> (Result<(Dynamic, Option<String>)>, Vec<SetpointValue>, Vec<SetpointValue>) {
+        let info = self.run_info(id.to_string(), work.title);
+        if let Err(error) = self.session.begin(info, &work.watched) {
+            return (Err(Box::new(error.machine("no setpoint was changed"))), Vec::new(), Vec::new());
+        }
+        let before = self.session.before();
+        let result = action(self);
+        let standing = self.session.standing();
+        let ended = match result {
+            Ok(value) if self.mode == WriteMode::Rehearse => {
+                self.session.abort();
+                let text = match standing.is_empty() {
+                    true => "rehearsal: nothing would be changed".to_string(),
+                    false => format!(
+                        "rehearsal: nothing was written; {} setpoints would change\n{}",
+                        standing.len(),
+                        show::changes(&standing)
+                    ),
+                };
+                Ok((value, Some(text)))
+            }
+            Ok(value) => match self.session.commit() {
+                Ok(_) => Ok((value, None)),
+                Err(error) => Err(error),
+            },
+            Err(error) => {
+                let putback = self.session.abort();
+                let standing = putback.to_string();
+                Err(Box::new(Diagnostic { machine: Some(standing), ..*error }))
+            }
+        };
+        let kept = ended.is_ok() && self.mode == WriteMode::Write;
+        let value = |setpoint: &Setpoint, value: f64| SetpointValue {
+            name: setpoint.name.to_string(),
+            channel: setpoint.channel.clone(),
+            value,
+            unit: setpoint.unit.to_string(),
+        };
+        let first: Vec<SetpointValue> = before.iter().map(|(s, v)| value(s, *v)).collect();
+        let mut last = first.clone();
+        for (setpoint, _, now) in standing.iter().filter(|_| kept) {
+            match last.iter_mut().find(|entry| entry.channel == setpoint.channel) {
+                Some(entry) => entry.value = *now,
+                None => last.push(value(setpoint, *now)),
+            }
+        }
+        (ended, first, last)
+    }
+
+    fn show(&self, common: &Common, work: &Work, run: Value, result: Result<(Dynamic, Option<String>)>) -> ExitCode {
+        match result {
+            Ok((value, rehearsal)) if common.json => {
+                let mut run = run;
+                if let (Some(run), Some(_)) = (run.as_object_mut(), &rehearsal) {
+                    run.insert("rehearsed".into(), true.into());
+                }
+                show::json_object(true, json::of(&value), run, None);
+                ExitCode::SUCCESS
+            }
+            Ok((value, rehearsal)) => {
+                if !value.is_unit() {
+                    println!("{}", show::value(&value));
+                }
+                if let Some(text) = rehearsal {
+                    println!("{text}");
+                }
+                if let Some(file) = run.get("record").and_then(Value::as_str).filter(|_| work.title != "eval") {
+                    println!("record: {file}");
+                }
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let code = ExitCode::from(error.kind.exit_code());
+                if common.json {
+                    show::json_object(false, Value::Null, run, Some(&error));
+                } else {
+                    show::error(&error);
+                }
+                code
+            }
+        }
+    }
+}
+
+fn mode_word(mode: WriteMode) -> &'static str {
+    match mode {
+        WriteMode::ReadOnly => "read-only",
+        WriteMode::Rehearse => "rehearse",
+        WriteMode::Write => "write",
+    }
+}

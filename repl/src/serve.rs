@@ -1,0 +1,29 @@
+//! `fodo serve twin`: the twin as a control system for any client.
+
+use crate::app;
+use crate::command::{Common, ServeArguments};
+use crate::shelf;
+use fodo_control::Plant;
+use fodo_devices::Facility;
+use fodo_epics::ServeOptions;
+use fodo_report::Result;
+use fodo_twin::{Twin, TwinOptions};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Serves until stopped.
+pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
+    let facility = Facility::load(shelf::facility(&common.facility)?)?;
+    let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: arguments.perfect })?;
+    let from_environment = std::env::var("EPICS_CA_SERVER_PORT").ok().and_then(|port| port.parse().ok());
+    let port = arguments.port.or(from_environment).unwrap_or(5064);
+    let count = twin.channels().len();
+    let (name, interface) = (&facility.name, arguments.interface);
+    let served = fodo_epics::start(Arc::new(twin), ServeOptions { port, interface }, app::cancel().clone())?;
+    println!(
+        "{name} TWIN: {count} channels over Channel Access on {interface}, port {}; Ctrl-C ends it",
+        served.port()
+    );
+    while served.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,116 @@
+//! What comes with the program, and what on disk overrides it.
+
+use fodo_devices::{Files, Folder};
+use fodo_language::Library;
+use fodo_report::{Diagnostic, Kind, Result};
+use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+static PROCEDURES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../procedures");
+static STDLIB: Dir = include_dir!("$CARGO_MANIFEST_DIR/../stdlib");
+static FACILITIES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../facilities");
+
+/// Scripts by name: a folder on disk first, then those inside the program.
+pub struct Shelf {
+    found: BTreeMap<String, (String, Arc<str>)>,
+}
+
+impl Shelf {
+    /// The procedures.
+    pub fn procedures(folder: &Path) -> Shelf {
+        let mut shelf = Shelf::shipped(&PROCEDURES, "procedures");
+        for path in scripts(folder) {
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                shelf.put(&path.display().to_string(), text.into());
+            }
+        }
+        shelf
+    }
+
+    /// The standard library.
+    pub fn stdlib() -> Shelf {
+        Shelf::shipped(&STDLIB, "stdlib")
+    }
+
+    fn shipped(folder: &'static Dir, shown: &str) -> Shelf {
+        let mut shelf = Shelf { found: BTreeMap::new() };
+        shelf.walk(folder, shown);
+        shelf
+    }
+
+    fn walk(&mut self, folder: &'static Dir, shown: &str) {
+        for file in folder.files().filter(|f| f.path().extension().is_some_and(|e| e == "rhai")) {
+            if let Some(text) = file.contents_utf8() {
+                self.put(&format!("{shown}/{}", file.path().display()), text.into());
+            }
+        }
+        folder.dirs().for_each(|inner| self.walk(inner, shown));
+    }
+
+    fn put(&mut self, path: &str, text: Arc<str>) {
+        let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        self.found.insert(stem, (path.to_string(), text));
+    }
+}
+
+impl Library for Shelf {
+    fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+        self.found.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.found.keys().cloned().collect()
+    }
+}
+
+/// All scripts below a folder, or the file itself.
+pub fn scripts(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_path_buf()];
+    }
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .flat_map(|path| if path.is_dir() { scripts(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|e| e == "rhai"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// A facility inside the program.
+struct Shipped(&'static str, &'static Dir<'static>);
+
+impl Files for Shipped {
+    fn text(&self, path: &str) -> Option<Arc<str>> {
+        let file = self.1.get_file(self.1.path().join(path))?;
+        file.contents_utf8().map(Arc::from)
+    }
+
+    fn shown(&self, path: &str) -> String {
+        format!("facilities/{}/{path}", self.0)
+    }
+}
+
+/// The files of a facility: a folder by its path, `facilities/NAME` here, or one inside the program.
+pub fn facility(name: &str) -> Result<Arc<dyn Files>> {
+    for folder in [PathBuf::from(name), Path::new("facilities").join(name)] {
+        if folder.join("facility.toml").is_file() {
+            return Ok(Arc::new(Folder(folder)));
+        }
+    }
+    let shipped: Vec<&'static str> = FACILITIES.dirs().filter_map(|d| d.path().to_str()).collect();
+    match FACILITIES.dirs().find(|d| d.path() == Path::new(name)) {
+        Some(folder) => Ok(Arc::new(Shipped(folder.path().to_str().unwrap_or_default(), folder))),
+        None => Err(Diagnostic::new(Kind::Usage, format!("there is no facility `{name}`"))
+            .near(name, shipped.iter().copied())
+            .hint(format!(
+                "shipped facilities: {}; or give the path of a folder with facility.toml",
+                shipped.join(", ")
+            ))
+            .into()),
+    }
+}

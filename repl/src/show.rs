@@ -1,0 +1,129 @@
+//! Values, tables, progress and errors for a terminal.
+
+use fodo_builtins::Progress;
+use fodo_control::{Setpoint, WriteMode};
+use fodo_language::Output;
+use fodo_report::Diagnostic;
+use rhai::{Array, Dynamic, Map};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Shows an error on the terminal.
+pub fn error(error: &Diagnostic) {
+    eprint!("{}", error.render(std::io::stderr().is_terminal()));
+}
+
+/// The one object of `--json`.
+pub fn json_object(ok: bool, result: Value, run: Value, error: Option<&Diagnostic>) {
+    let error = error.map_or(Value::Null, Diagnostic::to_json);
+    println!("{}", serde_json::json!({ "ok": ok, "result": result, "run": run, "error": error }));
+}
+
+/// Prints what scripts print: to the terminal, or beside the JSON object.
+pub struct Printer {
+    /// Whether standard output belongs to a JSON object.
+    pub json: bool,
+}
+
+impl Output for Printer {
+    fn print(&self, text: &str) {
+        // a closed pipe ends the reader's interest, not the run
+        _ = if self.json { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
+    }
+}
+
+/// Columns of the terminal.
+pub fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+}
+
+/// A line of progress on the terminal, a few times a second.
+#[derive(Default)]
+pub struct Bar {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Progress for Bar {
+    fn step(&self, phase: &str, done: usize, of: usize) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let due = last.is_none_or(|at| at.elapsed().as_millis() > 100);
+        if done == of {
+            eprint!("\r\x1b[K");
+            *last = None;
+        } else if due {
+            eprint!("\r\x1b[K{phase}: {done} of {of}");
+            *last = Some(Instant::now());
+        }
+    }
+}
+
+/// The words every prompt, result and record begin with: facility, machine, write state.
+pub fn state(facility: &str, machine: &str, mode: WriteMode) -> String {
+    let word = match (machine, mode) {
+        ("twin", WriteMode::Write) => "",
+        (_, WriteMode::Write) => " WRITE",
+        (_, WriteMode::ReadOnly) => " read-only",
+        (_, WriteMode::Rehearse) => " rehearse",
+    };
+    format!("{facility} {}{word}", machine.to_uppercase())
+}
+
+/// Setpoints that would change, as a table.
+pub fn changes(changes: &[(Arc<Setpoint>, f64, f64)]) -> String {
+    const SHOWN: usize = 40;
+    let mut text = format!("{:<30} {:>16} {:>16} {:>14}  unit\n", "setpoint", "now", "would be", "change");
+    for (setpoint, before, after) in changes.iter().take(SHOWN) {
+        let line = format!(
+            "{:<30} {before:>16.6} {after:>16.6} {:>+14.6}  {}\n",
+            setpoint.name,
+            after - before,
+            setpoint.unit
+        );
+        text.push_str(&line);
+    }
+    if changes.len() > SHOWN {
+        text.push_str(&format!("… and {} more (all of them with --json)\n", changes.len() - SHOWN));
+    }
+    text
+}
+
+/// A result, with maps as indented lines.
+pub fn value(value: &Dynamic) -> String {
+    let mut text = String::new();
+    lines(value, 0, &mut text);
+    text.trim_end().to_string()
+}
+
+fn lines(value: &Dynamic, depth: usize, text: &mut String) {
+    const SHOWN: usize = 8;
+    let pad = "  ".repeat(depth);
+    if let Some(map) = value.read_lock::<Map>() {
+        for (key, inner) in map.iter().take(SHOWN) {
+            if inner.is::<Map>() || inner.is::<Array>() {
+                text.push_str(&format!("{pad}{key}:\n"));
+                lines(inner, depth + 1, text);
+            } else {
+                text.push_str(&format!("{pad}{key}: {inner}\n"));
+            }
+        }
+        more(map.len(), SHOWN, &pad, text);
+    } else if let Some(array) = value.read_lock::<Array>() {
+        for inner in array.iter().take(SHOWN) {
+            lines(inner, depth, text);
+        }
+        more(array.len(), SHOWN, &pad, text);
+    } else {
+        text.push_str(&format!("{pad}{value}\n"));
+    }
+}
+
+fn more(count: usize, shown: usize, pad: &str, text: &mut String) {
+    if count > shown {
+        text.push_str(&format!("{pad}… and {} more\n", count - shown));
+    }
+}

@@ -1,0 +1,91 @@
+//! A channel's connection and monitor, kept alive from the first search until nobody wants it.
+
+use crate::values;
+use epics_base_rs::error::CaError;
+use epics_base_rs::server::snapshot::Snapshot;
+use epics_ca_rs::client::{CaChannel, CaClient};
+use epics_ca_rs::protocol::{DBE_ALARM, DBE_VALUE, ECA_DISCONN};
+use fodo_control::Reading;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// A search that got no answer is asked again after this, then after twice as long, and so on.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+/// The longest pause between two searches for a channel.
+const LAST_RETRY: Duration = Duration::from_secs(15);
+
+/// How a channel stands.
+#[derive(Default)]
+pub struct Link {
+    /// The channel, while it is connected.
+    pub channel: Option<CaChannel>,
+    /// The newest sample of its monitor since it is connected.
+    pub newest: Option<Reading>,
+    /// Whether it was ever connected.
+    pub known: bool,
+}
+
+/// Keeps `link` up to date: searches, follows the monitor, and searches again after each loss.
+///
+/// A lost channel is thrown away and looked for anew, so that nothing of the old connection can
+/// come after the loss.
+pub async fn keep(client: Arc<CaClient>, name: Arc<str>, link: watch::Sender<Link>) {
+    loop {
+        let channel = search(&client, &name).await;
+        link.send_replace(Link { channel: Some(channel.clone()), newest: None, known: true });
+        follow(&channel, &link).await;
+        link.send_replace(Link { channel: None, newest: None, known: true });
+    }
+}
+
+/// Looks for a channel until it is connected.
+///
+/// The library repeats a lost search only after 10 s, so each try is a new channel; the earlier
+/// tries live on for a while, in case one has found the server and is just being connected.
+async fn search(client: &CaClient, name: &str) -> CaChannel {
+    let mut tries = FuturesUnordered::new();
+    let mut pause = FIRST_RETRY;
+    loop {
+        tries.push(connected(client.create_channel(name), 4 * pause));
+        let next = sleep(pause);
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                Some(found) = tries.next() => if let Some(channel) = found { return channel },
+                () = &mut next => break,
+            }
+        }
+        pause = (2 * pause).min(LAST_RETRY);
+    }
+}
+
+async fn connected(channel: CaChannel, patience: Duration) -> Option<CaChannel> {
+    channel.wait_connected(patience).await.ok()?;
+    Some(channel)
+}
+
+/// Keeps the newest sample until the connection is lost.
+async fn follow(channel: &CaChannel, link: &watch::Sender<Link>) {
+    let Ok(mut monitor) = channel.subscribe_with_mask_autosize(0.0, DBE_VALUE | DBE_ALARM).await else { return };
+    if channel.info().await.is_err() {
+        return; // lost before the monitor was there, which therefore would not say so
+    }
+    while let Some(event) = monitor.recv().await {
+        let newest = match event {
+            Ok(sample) => Some(reading(channel, &sample)),
+            Err(CaError::ServerError(ECA_DISCONN) | CaError::Disconnected | CaError::Shutdown) => return,
+            Err(_) => None,
+        };
+        link.send_modify(|link| link.newest = newest);
+    }
+}
+
+/// What a sample of a channel says.
+pub fn reading(channel: &CaChannel, sample: &Snapshot) -> Reading {
+    values::reading(sample, channel.element_count().unwrap_or(1))
+}

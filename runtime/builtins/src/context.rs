@@ -1,0 +1,92 @@
+//! What a builtin works on: the facility, the session, the model.
+
+use crate::model::Model;
+use fodo_control::{Cancel, Session};
+use fodo_devices::{Device, Facility, Family};
+use fodo_language::{Outcome, Output, internal_error};
+use fodo_measure::Sampling;
+use rhai::{Dynamic, Engine, NativeCallContext};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Long work says how far it is: phase, done, of.
+pub trait Progress: Send + Sync {
+    /// One step further.
+    fn step(&self, phase: &str, done: usize, of: usize);
+}
+
+/// Everything the builtins of one run work on; carried in the engine's tag.
+pub struct Context {
+    /// The facility.
+    pub facility: Arc<Facility>,
+    /// The machine.
+    pub session: Arc<Session>,
+    /// Where printing and plots go.
+    pub output: Arc<dyn Output>,
+    /// Who shows progress.
+    pub progress: Arc<dyn Progress>,
+    /// Columns a plot may take.
+    pub width: usize,
+    model: OnceLock<Arc<Model>>,
+    connected: Mutex<std::collections::HashSet<Arc<str>>>,
+}
+
+impl Context {
+    /// A context on a machine.
+    pub fn new(
+        facility: Arc<Facility>,
+        session: Arc<Session>,
+        output: Arc<dyn Output>,
+        progress: Arc<dyn Progress>,
+        width: usize,
+    ) -> Context {
+        let (model, connected) = (OnceLock::new(), Mutex::default());
+        Context { facility, session, output, progress, width, model, connected }
+    }
+
+    /// Makes it the context of an engine's builtins.
+    pub fn install(self: Arc<Context>, engine: &mut Engine) {
+        engine.set_default_tag(Dynamic::from(self));
+    }
+
+    /// The design model, made when first asked for.
+    pub fn model(&self) -> &Arc<Model> {
+        self.model.get_or_init(|| Arc::new(Model::new(&self.facility)))
+    }
+
+    /// The token that stops the run.
+    pub fn cancel(&self) -> &Cancel {
+        self.session.cancel()
+    }
+
+    /// Connects all channels of devices that have not been asked for before, in one go.
+    pub fn connect<'d>(&self, devices: impl IntoIterator<Item = &'d Arc<Device>>) -> Outcome<()> {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = Vec::new();
+        for field in devices.into_iter().flat_map(|device| &device.fields) {
+            let set = field.setpoint.iter().map(|s| &s.channel);
+            for channel in set.chain(field.source.iter().map(|s| &s.channel)) {
+                if connected.insert(channel.clone()) {
+                    channels.push(channel.clone());
+                }
+            }
+        }
+        let answer = self.session.connect(&channels);
+        if answer.is_err() {
+            // they may be there the next time
+            channels.iter().for_each(|channel| _ = connected.remove(channel));
+        }
+        fodo_language::OrFail::or_fail(answer)
+    }
+}
+
+/// The context of the running script.
+pub fn here(context: &NativeCallContext) -> Outcome<Arc<Context>> {
+    let found = context.tag().and_then(|tag| tag.read_lock::<Arc<Context>>().map(|c| c.clone()));
+    found.ok_or_else(|| internal_error("a builtin was called without its context"))
+}
+
+/// How a family's readings are sampled, unless a script says otherwise.
+pub fn sampling(family: &Family, settle: Duration) -> Sampling {
+    Sampling { settle: settle.max(family.settle), period: family.period, shots: family.average }
+}

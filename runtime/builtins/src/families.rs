@@ -1,0 +1,499 @@
+//! Families and devices as scripts see them.
+
+use crate::context::{Context, here, sampling};
+use crate::vector::Vector;
+use fodo_control::Change;
+use fodo_devices::{Device, Family, Field};
+use fodo_language::{OrFail, Outcome, fail, script_error};
+use fodo_measure::sample;
+use fodo_report::{Diagnostic, Kind, did_you_mean};
+use fodo_units::{Quantity, Unit};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, ImmutableString, Module, NativeCallContext, INT};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Devices of one family, in lattice order: the family itself or a part of it.
+#[derive(Clone)]
+pub struct Members {
+    /// The family they belong to.
+    pub family: Arc<Family>,
+    /// The devices.
+    pub devices: Arc<[Arc<Device>]>,
+}
+
+/// One device.
+#[derive(Clone)]
+pub struct Member {
+    /// The family it belongs to.
+    pub family: Arc<Family>,
+    /// The device.
+    pub device: Arc<Device>,
+}
+
+impl Members {
+    /// A whole family.
+    pub fn all(family: &Arc<Family>) -> Members {
+        Members { family: family.clone(), devices: family.devices.clone().into() }
+    }
+
+    fn some(&self, keep: impl Fn(&Device) -> bool) -> Members {
+        let devices = self.devices.iter().filter(|d| keep(d)).cloned().collect();
+        Members { family: self.family.clone(), devices }
+    }
+
+    fn member(&self, name: &str) -> Outcome<Member> {
+        match self.devices.iter().find(|d| d.name.as_ref() == name) {
+            Some(device) => Ok(Member { family: self.family.clone(), device: device.clone() }),
+            None => Err(fail(self.unknown(name))),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Box<Diagnostic> {
+        let names = || self.devices.iter().map(|d| d.name.as_ref());
+        let report = Diagnostic::new(Kind::Script, format!("{} has no device \"{name}\"", self.family.name));
+        match (did_you_mean(name, names()), names().next()) {
+            (Some(hint), _) => report.hint(hint),
+            (None, Some(first)) => report.hint(format!("its {} devices are called like \"{first}\"", self.devices.len())),
+            (None, None) => report.hint("it is empty"),
+        }
+        .into()
+    }
+
+    fn at(&self, index: INT) -> Outcome<Member> {
+        let count = self.devices.len() as INT;
+        let place = if index < 0 { index + count } else { index };
+        match self.devices.get(place.max(0) as usize).filter(|_| place >= 0) {
+            Some(device) => Ok(Member { family: self.family.clone(), device: device.clone() }),
+            None => Err(script_error(format!("{}[{index}]: there are {count} devices, counted from 0", self.family.name))),
+        }
+    }
+
+    fn slice(&self, start: INT, end: INT) -> Members {
+        let count = self.devices.len() as INT;
+        let clip = |i: INT| (if i < 0 { i + count } else { i }).clamp(0, count) as usize;
+        let (start, end) = (clip(start), clip(end.min(count)));
+        Members { family: self.family.clone(), devices: self.devices[start..end.max(start)].into() }
+    }
+
+    /// The same without devices named.
+    fn without(&self, names: &[String]) -> Outcome<Members> {
+        for name in names {
+            // a device outside a part of a family is left out already
+            if self.family.device(name).is_none() {
+                return Err(fail(Members::all(&self.family).unknown(name)));
+            }
+        }
+        Ok(self.some(|device| !names.iter().any(|name| device.name.as_ref() == name)))
+    }
+}
+
+/// Something that is asked of devices: which field, counted in which unit.
+struct Wanted {
+    field: usize,
+    unit: Option<Unit>,
+}
+
+/// Reads `("k1")`, `("A")`, `("k1", "A")`.
+fn wanted(device: &Device, first: Option<&str>, second: Option<&str>) -> Outcome<Wanted> {
+    let Some(first) = first else { return Ok(Wanted { field: 0, unit: None }) };
+    if let Some(field) = device.fields.iter().position(|f| f.name.as_ref() == first) {
+        let unit = second.map(Unit::parse).transpose().or_fail()?;
+        return Ok(Wanted { field, unit });
+    }
+    match Unit::parse(first) {
+        Ok(unit) if second.is_none() => Ok(Wanted { field: 0, unit: Some(unit) }),
+        _ => Err(fail(no_field(device, first))),
+    }
+}
+
+fn no_field(device: &Device, name: &str) -> Box<Diagnostic> {
+    let fields: Vec<&str> = device.fields.iter().map(|f| f.name.as_ref()).collect();
+    Diagnostic::new(Kind::Script, format!("{} has no field `{name}`", device.shown()))
+        .near(name, fields.iter().copied())
+        .hint(format!("its fields: {}", fields.join(", ")))
+        .into()
+}
+
+/// A number on the channel as a quantity in the field's physics or hardware unit.
+fn shown(field: &Field, physics: f64, unit: Option<&Unit>) -> Outcome<(f64, Unit)> {
+    let Some(unit) = unit else { return Ok((physics, field.physics.clone())) };
+    if unit.dimension() == field.physics.dimension() {
+        return Ok((physics, unit.clone()));
+    }
+    if unit.dimension() == field.hardware.dimension() {
+        return Ok((field.calibration.to_hardware(physics), unit.clone()));
+    }
+    Err(fail(wrong_unit(field, unit)))
+}
+
+fn wrong_unit(field: &Field, found: &Unit) -> Box<Diagnostic> {
+    let (physics, hardware) = (&field.physics, &field.hardware);
+    let units = match physics.dimension() == hardware.dimension() {
+        true => format!("`{physics}`"),
+        false => format!("`{physics}` or `{hardware}`"),
+    };
+    let found = if found.symbol() == "1" { "a plain number".to_string() } else { format!("a value in `{found}`") };
+    let example = if physics.symbol() == "1" { "0.5".to_string() } else { format!("5.0 * {}", example(physics)) };
+    Diagnostic::new(Kind::Script, format!("{found} was given where {units} is needed"))
+        .hint(format!("write the unit, as in `{example}`"))
+        .into()
+}
+
+fn example(unit: &Unit) -> String {
+    match unit.symbol() {
+        "rad" => "urad".into(),
+        symbol if symbol.chars().all(char::is_alphanumeric) => symbol.into(),
+        symbol => format!("unit(\"{symbol}\")"),
+    }
+}
+
+/// The number for the channel of an absolute value in either unit.
+fn on_channel(field: &Field, value: &Quantity) -> Outcome<f64> {
+    if value.dimension() == field.physics.dimension() {
+        Ok(field.to_channel(value.si))
+    } else if value.dimension() == field.hardware.dimension() {
+        Ok(value.si / field.hardware.scale())
+    } else {
+        Err(fail(wrong_unit(field, &value.unit)))
+    }
+}
+
+/// The number for the channel after a step in either unit from `present`.
+fn stepped(field: &Field, present: f64, step: &Quantity) -> Outcome<f64> {
+    if step.dimension() == field.physics.dimension() {
+        Ok(field.to_channel(field.to_physics(present) + step.si))
+    } else if step.dimension() == field.hardware.dimension() {
+        Ok(present + step.si / field.hardware.scale())
+    } else {
+        Err(fail(wrong_unit(field, &step.unit)))
+    }
+}
+
+fn setpoint_of(device: &Device, field: &Field) -> Outcome<Arc<fodo_control::Setpoint>> {
+    field.setpoint.clone().ok_or_else(|| {
+        script_error(format!("{}.{} can be read but not set", device.shown(), field.name))
+    })
+}
+
+/// Reads a field of devices: settled and averaged readings, or setpoints.
+fn read(context: &Context, members: &Members, want: &Wanted, setpoints: bool) -> Outcome<Vector> {
+    context.connect(members.devices.iter())?;
+    let fields: Vec<(&Device, &Field)> = members
+        .devices
+        .iter()
+        .map(|device| {
+            let field = device.fields.get(want.field).ok_or_else(|| script_error("a device lacks this field"))?;
+            Ok((device.as_ref(), field))
+        })
+        .collect::<Outcome<_>>()?;
+    let physics: Vec<f64> = if setpoints {
+        let points = fields.iter().map(|(d, f)| setpoint_of(d, f)).collect::<Outcome<Vec<_>>>()?;
+        let values = context.session.setpoints(&points).or_fail()?;
+        fields.iter().zip(values).map(|((_, f), v)| f.to_physics(v)).collect()
+    } else {
+        let sampling = sampling(&members.family, Duration::ZERO);
+        sample(&context.session, &fields, sampling).or_fail()?.into_iter().map(|s| s.mean).collect()
+    };
+    let mut unit = fields.first().map_or_else(Unit::none, |(_, f)| f.physics.clone());
+    let mut values = Vec::with_capacity(physics.len());
+    for ((_, field), physics) in fields.iter().zip(physics) {
+        let (value, shown) = shown(field, physics, want.unit.as_ref())?;
+        values.push(value);
+        unit = shown;
+    }
+    Ok(Vector::from_si(values, unit))
+}
+
+/// Sets or steps the main field of devices, one value each.
+fn write(context: &Context, members: &Members, values: &[Quantity], step: bool) -> Outcome<()> {
+    context.connect(members.devices.iter())?;
+    if values.len() != members.devices.len() {
+        let (given, there) = (values.len(), members.devices.len());
+        return Err(script_error(format!("{given} values were given for {there} devices of {}", members.family.name)));
+    }
+    let mut points = Vec::with_capacity(values.len());
+    for device in members.devices.iter() {
+        points.push(setpoint_of(device, main(device)?)?);
+    }
+    let present = if step { context.session.setpoints(&points).or_fail()? } else { vec![0.0; points.len()] };
+    let mut changes = Vec::with_capacity(values.len());
+    for (place, (device, value)) in members.devices.iter().zip(values).enumerate() {
+        let field = main(device)?;
+        let value = if step { stepped(field, present[place], value)? } else { on_channel(field, value)? };
+        changes.push(Change { setpoint: points[place].clone(), value });
+    }
+    context.session.write(&changes).or_fail()
+}
+
+fn main(device: &Device) -> Outcome<&Field> {
+    device.fields.first().ok_or_else(|| script_error(format!("{} has no field", device.shown())))
+}
+
+/// One value for each of `count` devices: a vector, or one quantity for all.
+fn spread(value: &Dynamic, count: usize) -> Outcome<Vec<Quantity>> {
+    if let Some(vector) = value.read_lock::<Vector>() {
+        return Ok(vector.si().iter().map(|&si| Quantity::from_si(si, vector.unit().clone())).collect());
+    }
+    one(value).map(|quantity| vec![quantity; count])
+}
+
+fn one(value: &Dynamic) -> Outcome<Quantity> {
+    if let Some(quantity) = value.read_lock::<Quantity>() {
+        return Ok(quantity.clone());
+    }
+    let number = value.as_float().or_else(|_| value.as_int().map(|n| n as f64));
+    number.map(Quantity::plain).map_err(|found| script_error(format!("a value with a unit is needed, found {found}")))
+}
+
+fn names(value: Dynamic) -> Outcome<Vec<String>> {
+    let text = |v: &Dynamic| {
+        v.read_lock::<Member>().map(|m| m.device.name.to_string()).or_else(|| v.clone().into_string().ok())
+    };
+    let wrong = || script_error("device names are needed: a text, a device, or an array of them");
+    if let Some(members) = value.read_lock::<Members>() {
+        return Ok(members.devices.iter().map(|d| d.name.to_string()).collect());
+    }
+    match value.read_lock::<Array>() {
+        Some(array) => array.iter().map(|v| text(v).ok_or_else(wrong)).collect(),
+        None => {
+            let list = text(&value).ok_or_else(wrong)?;
+            Ok(list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect())
+        }
+    }
+}
+
+fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
+    let metres = |of: fn(&Device) -> f64| {
+        let unit = Unit::parse("m").or_fail()?;
+        Ok(Dynamic::from(Vector::from_si(members.devices.iter().map(|d| of(d)).collect(), unit)))
+    };
+    const KNOWN: [&str; 6] = ["s", "length", "names", "name", "role", "fields"];
+    match name {
+        "s" => metres(|d| d.s),
+        "length" => metres(|d| d.length),
+        "names" => Ok(members.devices.iter().map(|d| Dynamic::from(d.name.to_string())).collect::<Array>().into()),
+        "name" => Ok(members.family.name.to_string().into()),
+        "role" => Ok(members.family.role.to_string().into()),
+        "fields" => Ok(members.family.fields().iter().map(|f| Dynamic::from(f.to_string())).collect::<Array>().into()),
+        // a device by its name, or a name that is not known
+        other => match members.member(other) {
+            Ok(member) => Ok(Dynamic::from(member)),
+            Err(error) => match did_you_mean(other, KNOWN) {
+                Some(hint) => {
+                    let family = &members.family.name;
+                    let report = Diagnostic::new(Kind::Script, format!("{family} has no property or device `{other}`"));
+                    Err(fail(Box::new(report.hint(hint))))
+                }
+                None => Err(error),
+            },
+        },
+    }
+}
+
+fn member_property(member: &Member, name: &str) -> Outcome<Dynamic> {
+    let metre = |value: f64| Ok(Dynamic::from(Quantity::from_si(value, Unit::parse("m").or_fail()?)));
+    match name {
+        "name" => Ok(member.device.name.to_string().into()),
+        "family" => Ok(Dynamic::from(Members::all(&member.family))),
+        "s" => metre(member.device.s),
+        "length" => metre(member.device.length),
+        other => {
+            let fields = member.device.fields.iter().map(|f| f.name.as_ref());
+            let report = Diagnostic::new(Kind::Script, format!("{} has no property `{other}`", member.device.shown()))
+                .near(other, ["name", "family", "s", "length"].into_iter().chain(fields))
+                .hint(format!("a reading is taken with `.get(\"{other}\")`"));
+            Err(fail(Box::new(report)))
+        }
+    }
+}
+
+fn alone(member: &Member) -> Members {
+    Members { family: member.family.clone(), devices: Arc::from([member.device.clone()]) }
+}
+
+fn only(vector: &Vector) -> Dynamic {
+    let value = vector.si().first().copied().unwrap_or(f64::NAN);
+    match vector.unit().dimension().is_none() {
+        true => Dynamic::from_float(value),
+        false => Dynamic::from(Quantity::from_si(value, vector.unit().clone())),
+    }
+}
+
+/// Every family of the facility as a constant, and what can be done with it.
+pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
+    let mut constants = Module::new();
+    for family in &facility.families {
+        constants.set_var(family.name.as_ref(), Members::all(family));
+    }
+    engine.register_global_module(constants.into());
+    engine.register_type_with_name::<Members>("family").register_type_with_name::<Member>("device");
+    engine
+        .register_iterator::<Members>()
+        .register_indexer_get(|m: &mut Members, name: ImmutableString| property(m, &name))
+        .register_indexer_get(|m: &mut Members, index: INT| m.at(index))
+        .register_indexer_get(|m: &mut Members, r: std::ops::Range<INT>| m.slice(r.start, r.end))
+        .register_indexer_get(|m: &mut Members, r: std::ops::RangeInclusive<INT>| {
+            m.slice(*r.start(), r.end().saturating_add(1))
+        })
+        .register_indexer_get(|m: &mut Member, name: ImmutableString| member_property(m, &name))
+        .register_fn("to_string", |m: &mut Members| describe(m))
+        .register_fn("to_debug", |m: &mut Members| describe(m))
+        .register_fn("to_string", |m: &mut Member| m.device.shown())
+        .register_fn("to_debug", |m: &mut Member| m.device.shown())
+        .register_fn("==", |a: Member, b: Member| a.device.shown() == b.device.shown())
+        .register_get("len", |m: &mut Members| m.devices.len() as INT);
+    functions(engine);
+}
+
+fn describe(members: &Members) -> String {
+    let names: Vec<&str> = members.devices.iter().map(|d| d.name.as_ref()).collect();
+    let list = match names.as_slice() {
+        [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
+        few => few.join(", "),
+    };
+    format!("{} ({}, {} devices): {list}", members.family.name, members.family.role, names.len())
+}
+
+impl IntoIterator for Members {
+    type Item = Member;
+    type IntoIter = std::vec::IntoIter<Member>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let member = |device: &Arc<Device>| Member { family: self.family.clone(), device: device.clone() };
+        self.devices.iter().map(member).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// A documented method or function.
+macro_rules! document {
+    ($engine:expr, $name:literal, [$($info:literal),*], $comment:literal, $function:expr) => {
+        FuncRegistration::new($name).with_params_info([$($info),*]).with_comments([$comment]).register_into_engine($engine, $function);
+    };
+}
+pub(crate) use document;
+
+fn functions(engine: &mut Engine) {
+    document!(engine, "get", ["members: family", "vector"],
+        "/// Reads the main field of every device: settled, fresh, averaged as the family says.\n///\n\
+         /// # Returns\n/// A vector in the field's physics unit, one entry for each device in lattice order.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// - `machine`: every channel that is absent, invalid or not a number, in one error.\n///\n\
+         /// # Example\n/// ```rhai\n/// let k1 = QF.get();\n/// ```",
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, false));
+    document!(engine, "get", ["members: family", "field_or_unit: text", "vector"],
+        "/// Reads a field of every device by its name, or the main field in a unit (hardware or physics).\n///\n\
+         /// # Parameters\n/// - `field_or_unit`: a field such as `\"k1\"`, or a unit such as `\"A\"`.\n///\n\
+         /// # Returns\n/// A vector, one entry for each device.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// - `script`: no such field or unit.\n/// - `machine`: channels that could not be read.\n///\n\
+         /// # Example\n/// ```rhai\n/// let x = BPM.get(\"x\");\n/// ```",
+        |c: NativeCallContext, m: Members, first: &str| {
+            let want = wanted(first_device(&m)?, Some(first), None)?;
+            read(&*here(&c)?, &m, &want, false)
+        });
+    engine
+        .register_fn("get", |c: NativeCallContext, m: Members, first: &str, second: &str| {
+            read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), Some(second))?, false)
+        })
+        .register_fn("get", |c: NativeCallContext, m: Member| {
+            read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, false).map(|v| only(&v))
+        })
+        .register_fn("get", |c: NativeCallContext, m: Member, first: &str| {
+            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, false).map(|v| only(&v))
+        })
+        .register_fn("get", |c: NativeCallContext, m: Member, first: &str, second: &str| {
+            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), Some(second))?, false).map(|v| only(&v))
+        });
+    document!(engine, "setpoint", ["members: family", "vector"],
+        "/// Asks for the present setpoints of the main field of every device.\n///\n\
+         /// # Returns\n/// A vector in the field's physics unit.\n///\n\
+         /// # On the machine\n/// Only reads. In a rehearsal: what the setpoints would be.\n///\n\
+         /// # Errors\n/// - `machine`: setpoints that are absent or not a number.\n///\n\
+         /// # Example\n/// ```rhai\n/// let kicks = HCOR.setpoint();\n/// ```",
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, true));
+    engine
+        .register_fn("setpoint", |c: NativeCallContext, m: Members, first: &str| {
+            read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), None)?, true)
+        })
+        .register_fn("setpoint", |c: NativeCallContext, m: Member| {
+            read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, true).map(|v| only(&v))
+        })
+        .register_fn("setpoint", |c: NativeCallContext, m: Member, first: &str| {
+            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, true).map(|v| only(&v))
+        });
+    document!(engine, "set", ["members: family", "value: quantity or vector", "()"],
+        "/// Sets the main field of every device and waits until all have arrived.\n///\n\
+         /// # Parameters\n/// - `value`: one quantity for all, or a vector with one entry for each; physics or hardware unit.\n///\n\
+         /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
+         /// # Errors\n/// - `limits`: which devices would leave their limits, by how much; nothing is written.\n\
+         /// - `rights`: the session is read-only, or the procedure does not declare the family.\n\
+         /// - `script`: wrong unit, wrong number of values.\n///\n\
+         /// # Example\n/// ```rhai\n/// HCOR.set(HCOR.setpoint());\n/// ```",
+        |c: NativeCallContext, m: Members, value: Dynamic| {
+            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
+        });
+    document!(engine, "step", ["members: family", "change: quantity or vector", "()"],
+        "/// Changes the main field of every device by a step and waits until all have arrived.\n///\n\
+         /// # Parameters\n/// - `change`: one quantity for all, or a vector with one entry for each; physics or hardware unit.\n///\n\
+         /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
+         /// # Errors\n/// As `set`.\n///\n\
+         /// # Example\n/// ```rhai\n/// HCOR[0].step(5.0 * urad);\n/// ```",
+        |c: NativeCallContext, m: Members, value: Dynamic| {
+            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
+        });
+    engine
+        .register_fn("set", |c: NativeCallContext, m: Member, value: Dynamic| {
+            write(&*here(&c)?, &alone(&m), &[one(&value)?], false)
+        })
+        .register_fn("step", |c: NativeCallContext, m: Member, value: Dynamic| {
+            write(&*here(&c)?, &alone(&m), &[one(&value)?], true)
+        });
+    document!(engine, "set_setpoints", ["members: family", "values: vector", "()"],
+        "/// Sets the main field of devices; the same as `members.set(values)`.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one entry for each device.\n///\n\
+         /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
+         /// # Errors\n/// As `set`.\n///\n\
+         /// # Example\n/// ```rhai\n/// set_setpoints(HCOR, HCOR.setpoint());\n/// ```",
+        |c: NativeCallContext, m: Members, value: Dynamic| {
+            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
+        });
+    document!(engine, "step_setpoints", ["members: family", "changes: vector", "()"],
+        "/// Changes the main field of devices by steps; the same as `members.step(changes)`.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device.\n///\n\
+         /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
+         /// # Errors\n/// As `set`.\n///\n\
+         /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, 1.0 * urad * ones(HCOR.len));\n/// ```",
+        |c: NativeCallContext, m: Members, value: Dynamic| {
+            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
+        });
+    document!(engine, "without", ["members: family", "names: text, device or array", "family"],
+        "/// Gives the devices of a family without those named.\n///\n\
+         /// # Parameters\n/// - `names`: device names separated by commas, a device, a family, or an array of these.\n///\n\
+         /// # Returns\n/// The remaining devices, in lattice order.\n///\n\
+         /// # Errors\n/// - `script`: the family has no such device.\n///\n\
+         /// # Example\n/// ```rhai\n/// let good = BPM.without([BPM[3]]);\n/// assert(good.len == BPM.len - 1);\n/// ```",
+        |m: Members, which: Dynamic| m.without(&names(which)?));
+    document!(engine, "where", ["members: family", "condition: function", "family"],
+        "/// Gives the devices of a family for which a condition holds.\n///\n\
+         /// # Parameters\n/// - `condition`: a function of one device, such as `|q| q.s > 100.0 * m`.\n///\n\
+         /// # Returns\n/// Those devices, in lattice order.\n///\n\
+         /// # Errors\n/// - `script`: the condition does not answer true or false.\n///\n\
+         /// # Example\n/// ```rhai\n/// let first_half = BPM.where(|b| b.s < 38.4 * m);\n/// ```",
+        |c: NativeCallContext, m: Members, condition: Dynamic| -> Outcome<Members> {
+            let condition = fodo_language::Callback::from_dynamic(&c, condition, "the condition")?;
+            let mut kept = Vec::new();
+            for member in m.clone() {
+                let device = member.device.clone();
+                let answer = condition.call(&c, (member,))?;
+                if answer.as_bool().map_err(|found| script_error(format!("the condition must answer true or false, not {found}")))? {
+                    kept.push(device);
+                }
+            }
+            Ok(Members { family: m.family.clone(), devices: kept.into() })
+        });
+}
+
+fn first_device(members: &Members) -> Outcome<&Device> {
+    let first = members.devices.first().map(AsRef::as_ref);
+    first.ok_or_else(|| script_error(format!("there is no device left in this part of {}", members.family.name)))
+}

@@ -1,0 +1,306 @@
+//! Assertions and random numbers.
+
+use crate::quantity;
+use crate::vector::Vector;
+use fodo_language::{Callback, Outcome, fail, report_of, script_error};
+use fodo_report::{Diagnostic, Kind};
+use fodo_units::{Quantity, Unit};
+use rhai::plugin::*;
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
+
+/// Random numbers that a seed fixes (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Random {
+    state: u64,
+}
+
+impl Random {
+    /// The generator of a seed.
+    pub fn new(seed: i64) -> Random {
+        Random { state: seed as u64 }
+    }
+
+    fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Evenly spread from 0 to 1.
+    fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Gaussian with mean 0 and deviation 1 (Box and Muller).
+    fn gauss(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+}
+
+fn failed(message: String) -> Box<EvalAltResult> {
+    fail(Box::new(Diagnostic::new(Kind::Script, message)))
+}
+
+/// The numbers of a scalar or vector, with their unit.
+fn numbers(value: &Dynamic) -> Option<(Vec<f64>, Unit)> {
+    if let Some(v) = value.read_lock::<Vector>() {
+        return Some((v.si().to_vec(), v.unit().clone()));
+    }
+    quantity::from_dynamic(value).map(|q| (vec![q.si], q.unit))
+}
+
+fn near(a: &Dynamic, b: &Dynamic, tolerance: &Dynamic) -> Outcome<()> {
+    let kind = || script_error("`assert_near` compares numbers, quantities or vectors");
+    let ((x, unit), (y, other)) = (numbers(a).ok_or_else(kind)?, numbers(b).ok_or_else(kind)?);
+    let allowed = quantity::from_dynamic(tolerance)
+        .ok_or_else(|| script_error("the tolerance must be a number or a quantity"))?;
+    for found in [&other, &allowed.unit] {
+        if found.dimension() != unit.dimension() {
+            return Err(quantity::two_units("compared", &unit, found));
+        }
+    }
+    if x.len() != y.len() && y.len() != 1 {
+        return Err(failed(format!("vectors of {} and {} entries are compared", x.len(), y.len())));
+    }
+    for (i, value) in x.iter().enumerate() {
+        let wanted = y[if y.len() == 1 { 0 } else { i }];
+        let off = (value - wanted).abs();
+        if off <= allowed.si {
+            continue;
+        }
+        let show = |si: f64| Quantity::from_si(si, unit.clone());
+        let at = if x.len() > 1 { format!("entry {i} is ") } else { String::new() };
+        let message = format!(
+            "{at}{} is not near {}: off by {}, allowed is {}",
+            show(*value),
+            show(wanted),
+            show(off),
+            show(allowed.si)
+        );
+        return Err(failed(message.replace("is  ", "is ").replacen(
+            &format!("entry {i} is "),
+            &format!("entry {i}: "),
+            1,
+        )));
+    }
+    Ok(())
+}
+
+/// Registers assertions and random numbers.
+pub fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Random>("random");
+    engine.register_global_module(exported_module!(functions).into());
+    engine.register_fn("to_string", |_: &mut Random| "random".to_string());
+}
+
+#[export_module]
+mod functions {
+    use super::*;
+
+    /// Stops with an error unless a condition holds.
+    ///
+    /// # Parameters
+    /// - `condition`: `true` or `false`.
+    ///
+    /// # Errors
+    /// - `the assertion does not hold`: the condition is `false`.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(1 + 1 == 2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn assert(condition: bool) -> Outcome<()> {
+        if condition { Ok(()) } else { Err(failed("the assertion does not hold".to_string())) }
+    }
+
+    /// Stops with an own message unless a condition holds; see `assert(condition)`.
+    #[rhai_fn(name = "assert", return_raw)]
+    pub fn assert_saying(condition: bool, message: &str) -> Outcome<()> {
+        if condition { Ok(()) } else { Err(failed(message.to_string())) }
+    }
+
+    /// Stops with an error unless a value is near another.
+    ///
+    /// # Parameters
+    /// - `value`, `wanted`: numbers [1], quantities or vectors; one `wanted` serves all entries.
+    /// - `tolerance`: largest difference, in the same dimension.
+    ///
+    /// # Errors
+    /// - `is not near`: the difference is larger, or a value is not a number.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_near(1000 * um, 1 * mm, 1 * nm);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn assert_near(value: Dynamic, wanted: Dynamic, tolerance: Dynamic) -> Outcome<()> {
+        near(&value, &wanted, &tolerance)
+    }
+
+    /// Stops with an error unless a function fails with a certain message.
+    ///
+    /// # Parameters
+    /// - `function`: takes nothing.
+    /// - `part`: a part of the expected message.
+    ///
+    /// # Errors
+    /// - `did not fail`: the function returned.
+    /// - `failed otherwise`: its message does not contain `part`.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_error(|| 1 * mm + 1 * rad, "cannot be added");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn assert_error(context: NativeCallContext, function: Dynamic, part: &str) -> Outcome<()> {
+        let function = Callback::from_dynamic(&context, function, "the function of `assert_error`")?;
+        let error = match function.call(&context, ()) {
+            Ok(_) => return Err(failed(format!("the function did not fail; expected was `{part}`"))),
+            Err(error) if matches!(*error, EvalAltResult::ErrorTerminated(..)) => return Err(error),
+            Err(error) => error,
+        };
+        let message = match error.unwrap_inner() {
+            EvalAltResult::ErrorRuntime(value, _) => report_of(value).message,
+            other => other.to_string(),
+        };
+        if message.contains(part) {
+            Ok(())
+        } else {
+            Err(failed(format!("the function failed otherwise: {message}; expected was `{part}`")))
+        }
+    }
+
+    /// Makes a generator of random numbers; the same seed gives the same numbers.
+    ///
+    /// # Parameters
+    /// - `seed`: any whole number [1].
+    ///
+    /// # Returns
+    /// A generator with `uniform()`, `normal()`, `uniform(n)`, `normal(n)`.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let r = random(7);
+    /// let kicks = r.normal(10) * (5 * urad);
+    /// assert(kicks.len() == 10);
+    /// ```
+    pub fn random(seed: i64) -> Random {
+        Random::new(seed)
+    }
+
+    /// Draws a number evenly spread from 0 to 1 [1].
+    #[rhai_fn(volatile)]
+    pub fn uniform(r: &mut Random) -> f64 {
+        r.unit()
+    }
+
+    /// Draws a number with mean 0 and deviation 1 [1].
+    #[rhai_fn(volatile)]
+    pub fn normal(r: &mut Random) -> f64 {
+        r.gauss()
+    }
+
+    /// Draws a vector of numbers evenly spread from 0 to 1 [1].
+    #[rhai_fn(name = "uniform", volatile, return_raw)]
+    pub fn uniforms(r: &mut Random, count: i64) -> Outcome<Vector> {
+        Ok(Vector::from_si((0..drawn(count)?).map(|_| r.unit()).collect(), Unit::none()))
+    }
+
+    /// Draws a vector of numbers with mean 0 and deviation 1 [1].
+    #[rhai_fn(name = "normal", volatile, return_raw)]
+    pub fn normals(r: &mut Random, count: i64) -> Outcome<Vector> {
+        Ok(Vector::from_si((0..drawn(count)?).map(|_| r.gauss()).collect(), Unit::none()))
+    }
+}
+
+fn drawn(count: i64) -> Outcome<usize> {
+    usize::try_from(count)
+        .ok()
+        .filter(|n| *n <= 100_000_000)
+        .ok_or_else(|| script_error(format!("{count} numbers cannot be drawn")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::quantity::bench::{Printed, engine, fails, gives, run};
+    use fodo_language::{FunctionUse, functions};
+    use std::sync::Arc;
+
+    #[test]
+    fn assertions() {
+        gives(&[
+            ("assert_near(1000 * um, 1 * mm, 1 * nm); 1", "1"),
+            ("assert_near(vector([1, 2]), vector([1, 2.001]), 0.01); 1", "1"),
+            ("assert_error(|| throw \"the beam is lost\", \"beam\"); 1", "1"),
+            ("random(3).uniform() == random(3).uniform()", "true"),
+            ("let r = random(1); let v = r.normal(20000); abs(v.mean()) < 0.03 && abs(v.std() - 1) < 0.03", "true"),
+            ("let r = random(1); r.uniform() != r.uniform()", "true"),
+        ]);
+        fails(&[
+            ("assert(1 == 2)", "the assertion does not hold"),
+            ("assert(1 == 2, \"no\")", "no"),
+            ("assert_near(1 * mm, 2 * mm, 1 * um)", "1 mm is not near 2 mm: off by 1 mm, allowed is 1 µm"),
+            ("assert_near(vector([1, 5]), 1, 1)", "entry 1: 5 is not near 1: off by 4, allowed is 1"),
+            (
+                "assert_near(1 * mm, 2, 1)",
+                "`mm` and a plain number cannot be compared: their dimensions differ | give the plain number a unit, as in `5.0 * mm`",
+            ),
+            ("assert_error(|| 1, \"beam\")", "the function did not fail; expected was `beam`"),
+        ]);
+    }
+
+    #[test]
+    fn every_function_is_documented_and_its_example_runs() {
+        let engine = engine(Arc::<Printed>::default());
+        let mut examples = 0;
+        for function in functions(&engine).iter().filter(|f| !f.standard && f.usage == FunctionUse::Function) {
+            for example in function.comment.split("```rhai\n").skip(1).filter_map(|part| part.split("```").next()) {
+                examples += 1;
+                if let Err(report) = run(example) {
+                    panic!("{}\n{}", function.signature, report.render(false));
+                }
+            }
+        }
+        assert!(examples > 30, "{examples}");
+    }
+
+    struct Stdlib;
+
+    impl fodo_language::Library for Stdlib {
+        fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+            (name == "fits").then(|| ("stdlib/fits.rhai".to_string(), include_str!("../../../stdlib/fits.rhai").into()))
+        }
+    }
+
+    #[test]
+    fn examples_of_the_standard_library_run() {
+        let sources = fodo_language::Sources::new();
+        let mut engine = engine(Arc::<Printed>::default());
+        let tree = sources.compile(&engine, "fits.rhai", include_str!("../../../stdlib/fits.rhai")).unwrap();
+        engine.set_module_resolver(fodo_language::Resolver::new(vec![Arc::new(Stdlib)], sources.clone()));
+        let run = |text: &str| {
+            let tree = sources.compile(&engine, "test.rhai", text)?;
+            let ran = engine.eval_ast::<rhai::Dynamic>(&tree);
+            ran.map_err(|error| fodo_language::diagnose(&engine, error, "test.rhai", &sources))
+        };
+        for function in fodo_language::script_functions(&tree) {
+            let example = function.comment.split("```rhai\n").nth(1).and_then(|part| part.split("```").next());
+            if let Err(report) = run(example.unwrap_or_else(|| panic!("{} has no example", function.name))) {
+                panic!("{}", report.render(false));
+            }
+        }
+        let few = run("import \"fits\" as f; f::line(vector([1]), vector([1]))").unwrap_err();
+        assert_eq!(few.message, "a polynomial of degree 1 needs at least 2 points, found 1");
+        let files: Vec<&str> = few.labels.iter().map(|l| l.file.as_str()).collect();
+        assert_eq!(files, ["stdlib/fits.rhai", "stdlib/fits.rhai", "test.rhai"]);
+        let flat = run("import \"fits\" as f; f::parabola(vector([0, 1, 2]), vector([0, 1, 2]))").unwrap_err();
+        assert!(flat.message.contains("no turning point"), "{}", flat.message);
+    }
+}

@@ -1,0 +1,399 @@
+//! Orbits, responses and corrections as scripts see them.
+
+use crate::context::{Context, here, sampling};
+use crate::families::{Member, Members, document};
+use crate::matrix::Matrix;
+use crate::vector::Vector;
+use fodo_control::{Change, WriteMode};
+use fodo_devices::{Device, Family, Quantities};
+use fodo_language::{Options, OrFail, Outcome, Values, script_error};
+use fodo_measure::{Cut, Knob, Orbit, Sampling};
+use fodo_units::{Quantity, Unit};
+use nalgebra::DMatrix;
+use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, NativeCallContext};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Knobs of an orbit response: devices of one or several families.
+#[derive(Clone)]
+pub struct Knobs(pub Arc<[Knob]>);
+
+/// An orbit response matrix with what its columns and rows are.
+#[derive(Clone)]
+pub struct Response {
+    /// Columns.
+    pub knobs: Knobs,
+    /// Rows: x of each, then y of each.
+    pub monitors: Members,
+    /// Matrix and errors, SI.
+    pub measured: Arc<fodo_measure::Response>,
+}
+
+/// A step for each knob, not yet made.
+#[derive(Clone)]
+pub struct Steps {
+    knobs: Knobs,
+    /// Physics unit in SI.
+    values: Arc<[f64]>,
+    used: usize,
+    of: usize,
+}
+
+fn metre() -> Outcome<Unit> {
+    Unit::parse("m").or_fail()
+}
+
+fn plane(values: Vec<f64>) -> Outcome<Dynamic> {
+    Ok(Dynamic::from(Vector::from_si(values, metre()?)))
+}
+
+fn orbit_map(orbit: Orbit) -> Outcome<Map> {
+    let Orbit { x, y, deviation_x, deviation_y } = orbit;
+    let parts = [("x", x), ("y", y), ("deviation_x", deviation_x), ("deviation_y", deviation_y)];
+    parts.into_iter().map(|(name, values)| Ok((name.into(), plane(values)?))).collect()
+}
+
+fn read_orbit(context: &Context, monitors: &Members, options: &Values) -> Outcome<Orbit> {
+    context.connect(monitors.devices.iter())?;
+    let sampling = how(options, &monitors.family, Duration::ZERO);
+    fodo_measure::orbit(&context.session, &monitors.devices, sampling).or_fail()
+}
+
+/// The orbit minus the golden orbit.
+fn read_error(context: &Context, monitors: &Members, options: &Values) -> Outcome<Orbit> {
+    let mut orbit = read_orbit(context, monitors, options)?;
+    for (place, device) in monitors.devices.iter().enumerate() {
+        let (x, y) = context.facility.golden.get(&device.name).copied().unwrap_or_default();
+        orbit.x[place] -= x;
+        orbit.y[place] -= y;
+    }
+    Ok(orbit)
+}
+
+fn options() -> Options {
+    Options::new("get_orbit").integer("shots").at_least(1.0).help("shots averaged; default: as the family says")
+}
+
+fn how(options: &Values, monitors: &Family, settle: Duration) -> Sampling {
+    let mut sampling = sampling(monitors, settle);
+    if let Some(shots) = options.maybe_integer("shots") {
+        sampling.shots = shots.max(1) as usize;
+    }
+    sampling
+}
+
+fn default_monitors(context: &Context) -> Outcome<Members> {
+    let name = context.facility.orbit.monitors.clone();
+    context.facility.family(&name).map(Members::all).or_fail()
+}
+
+/// Knobs from a family, part of one, a device, or an array of these.
+fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
+    if let Some(knobs) = value.read_lock::<Knobs>() {
+        return Ok(knobs.0.to_vec());
+    }
+    if let Some(members) = value.read_lock::<Members>() {
+        return members.devices.iter().map(knob).collect();
+    }
+    if let Some(member) = value.read_lock::<Member>() {
+        return Ok(vec![knob(&member.device)?]);
+    }
+    if let Some(array) = value.read_lock::<Array>() {
+        let parts = array.iter().map(knobs).collect::<Outcome<Vec<_>>>()?;
+        return Ok(parts.into_iter().flatten().collect());
+    }
+    Err(script_error("knobs are families, parts of them or devices, or an array of these"))
+}
+
+fn knob(device: &Arc<Device>) -> Outcome<Knob> {
+    let field = device.fields.first().ok_or_else(|| script_error(format!("{} has no field", device.shown())))?;
+    let delta = field.delta.ok_or_else(|| {
+        script_error(format!("{}.{} has no `delta` in the families table: how far to step it is not known", device.shown(), field.name))
+    })?;
+    Ok(Knob { device: device.clone(), field: field.clone(), delta })
+}
+
+fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Values) -> Outcome<Response> {
+    let mut knobs = knobs(which)?;
+    if let Some(delta) = options.maybe_dynamic("delta") {
+        let delta = delta.try_cast::<Quantity>().ok_or_else(|| script_error("`delta` needs a unit, as in `10.0 * urad`"))?;
+        for knob in &mut knobs {
+            delta.check(&knob.field.physics).or_fail()?;
+            knob.delta = delta.si;
+        }
+    }
+    context.connect(knobs.iter().map(|knob| &knob.device).chain(monitors.devices.iter()))?;
+    let settle = knobs.iter().filter_map(|k| context.facility.family(&k.device.family).ok()).map(|f| f.settle).max();
+    let sampling = how(options, &monitors.family, settle.unwrap_or_default());
+    let mut progress = |done: usize, of: usize| context.progress.step("response", done, of);
+    let session = &context.session;
+    let mut measured = fodo_measure::response(session, &knobs, &monitors.devices, sampling, &mut progress).or_fail()?;
+    if session.mode() == WriteMode::Rehearse {
+        context.output.print("rehearsal: nothing was stepped, the model's response stands for the measured one");
+        measured.matrix = model_matrix(context, &knobs, &monitors)?;
+    }
+    Ok(Response { knobs: Knobs(knobs.into()), monitors, measured: Arc::new(measured) })
+}
+
+fn model_matrix(context: &Context, knobs: &[Knob], monitors: &Members) -> Outcome<DMatrix<f64>> {
+    let columns: Vec<(usize, Quantities)> = knobs
+        .iter()
+        .map(|knob| {
+            let missing = || script_error(format!("{} is not in the model", knob.device.shown()));
+            let quantity = knob.field.model.ok_or_else(missing)?;
+            let element = knob.device.elements.first().copied().unwrap_or(0);
+            Ok((element, quantity))
+        })
+        .collect::<Outcome<_>>()?;
+    let rows: Vec<usize> = monitors
+        .devices
+        .iter()
+        .map(|d| d.elements.first().copied().ok_or_else(|| script_error(format!("{} is not in the model", d.shown()))))
+        .collect::<Outcome<_>>()?;
+    context.model().orbit_response(&columns, &rows).or_fail()
+}
+
+/// The model's response, in the form a measurement has.
+pub fn model_response(context: &Context, which: &Dynamic, monitors: Members) -> Outcome<Response> {
+    let knobs = knobs(which)?;
+    let matrix = model_matrix(context, &knobs, &monitors)?;
+    let error = DMatrix::zeros(matrix.nrows(), matrix.ncols());
+    let measured = Arc::new(fodo_measure::Response { matrix, error });
+    Ok(Response { knobs: Knobs(knobs.into()), monitors, measured })
+}
+
+/// Columns of another unit than the first are scaled to the same size.
+fn column_scale(response: &Response) -> Vec<f64> {
+    let matrix = &response.measured.matrix;
+    let knobs = &response.knobs.0;
+    let first = knobs.first().map(|k| k.field.physics.dimension());
+    let size = |alike: bool| -> f64 {
+        let columns = (0..knobs.len()).filter(|&k| (Some(knobs[k].field.physics.dimension()) == first) == alike);
+        let norms: Vec<f64> = columns.map(|k| matrix.column(k).norm()).collect();
+        norms.iter().sum::<f64>() / norms.len().max(1) as f64
+    };
+    let (usual, other) = (size(true), size(false));
+    let factor = if other > 0.0 { usual / other } else { 1.0 };
+    knobs.iter().map(|k| if Some(k.field.physics.dimension()) == first { 1.0 } else { factor }).collect()
+}
+
+fn solve(response: &Response, orbit: &Map, options: &Values) -> Outcome<Steps> {
+    let part = |name: &str| -> Outcome<Vec<f64>> {
+        let vector = orbit.get(name).and_then(|v| v.read_lock::<Vector>().map(|v| v.clone()));
+        let vector = vector.ok_or_else(|| script_error(format!("an orbit is a map with vectors x and y; `{name}` is missing")))?;
+        Quantity::from_si(0.0, vector.unit().clone()).check(&metre()?).or_fail()?;
+        Ok(vector.si().to_vec())
+    };
+    let (x, y) = (part("x")?, part("y")?);
+    let count = response.monitors.devices.len();
+    if x.len() != count || y.len() != count {
+        return Err(script_error(format!("the response has {count} monitors, the orbit {} and {}", x.len(), y.len())));
+    }
+    // the correction is what takes the orbit away
+    let target: Vec<f64> = x.iter().chain(&y).map(|v| -v).collect();
+    let cut = Cut {
+        cutoff: options.number("cutoff")?,
+        count: options.maybe_integer("count").map(|n| n.max(0) as usize),
+    };
+    let scale = column_scale(response);
+    let solution = fodo_measure::solve(&response.measured.matrix, &target, &scale, cut).or_fail()?;
+    let gain = options.number("gain")?;
+    let values: Vec<f64> = solution.x.iter().map(|v| gain * v).collect();
+    Ok(Steps { knobs: response.knobs.clone(), values: values.into(), used: solution.used, of: solution.of })
+}
+
+fn solve_options() -> Options {
+    Options::new("solve")
+        .number("cutoff", "1")
+        .default(1e-3)
+        .range(0.0, 1.0)
+        .help("singular values below this part of the largest are dropped")
+        .integer("count")
+        .at_least(1.0)
+        .help("at most this many singular values are used")
+        .number("gain", "1")
+        .default(1.0)
+        .help("part of the correction that is made")
+}
+
+fn make(context: &Context, steps: &Steps, sign: f64) -> Outcome<()> {
+    let knobs = &steps.knobs.0;
+    context.connect(knobs.iter().map(|knob| &knob.device))?;
+    let cannot = |knob: &Knob| script_error(format!("{}.{} cannot be set", knob.device.shown(), knob.field.name));
+    let points =
+        knobs.iter().map(|k| k.field.setpoint.clone().ok_or_else(|| cannot(k))).collect::<Outcome<Vec<_>>>()?;
+    let present = context.session.setpoints(&points).or_fail()?;
+    let change = |place: usize| {
+        let knob = &knobs[place];
+        let value = knob.field.to_channel(knob.field.to_physics(present[place]) + sign * steps.values[place]);
+        Change { setpoint: points[place].clone(), value }
+    };
+    let changes: Vec<Change> = (0..knobs.len()).map(change).collect();
+    context.session.write(&changes).or_fail()
+}
+
+/// What the run has changed so far: family, device, change in the physics unit.
+fn changes(context: &Context) -> Map {
+    let mut families = Map::new();
+    for (setpoint, before, now) in context.session.standing() {
+        let Ok(family) = context.facility.family(&setpoint.family) else { continue };
+        let found = family.devices.iter().find_map(|d| {
+            let field = d.fields.iter().find(|f| f.setpoint.as_ref().is_some_and(|s| s.channel == setpoint.channel))?;
+            Some((d.name.clone(), field))
+        });
+        let Some((device, field)) = found else { continue };
+        let change = Quantity::from_si(field.to_physics(now) - field.to_physics(before), field.physics.clone());
+        let entry = families.entry(family.name.as_ref().into()).or_insert_with(|| Map::new().into());
+        if let Some(mut map) = entry.write_lock::<Map>() {
+            map.insert(device.as_ref().into(), Dynamic::from(change));
+        }
+    }
+    families
+}
+
+/// Registers everything of this subject.
+pub fn register(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<Knobs>("knobs")
+        .register_type_with_name::<Response>("response")
+        .register_type_with_name::<Steps>("steps")
+        .register_get("len", |k: &mut Knobs| k.0.len() as INT)
+        .register_fn("to_string", |k: &mut Knobs| format!("{} knobs", k.0.len()))
+        .register_fn("to_string", |r: &mut Response| {
+            let (rows, columns) = r.measured.matrix.shape();
+            format!("orbit response: {rows} readings (x, then y, of {} monitors) to {columns} knobs", rows / 2)
+        })
+        .register_fn("to_string", |s: &mut Steps| {
+            format!("steps of {} knobs ({} of {} singular values)", s.values.len(), s.used, s.of)
+        })
+        .register_get("matrix", |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs)))
+        .register_get("error", |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs)))
+        .register_get("knobs", |r: &mut Response| r.knobs.clone())
+        .register_get("monitors", |r: &mut Response| r.monitors.clone())
+        .register_get("used", |s: &mut Steps| s.used as INT)
+        .register_get("values", |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs)))
+        .register_fn("-", |s: Steps| Steps { values: s.values.iter().map(|v| -v).collect(), ..s });
+    functions(engine);
+}
+
+/// Metre per unit of the knobs; a plain number where knobs of several units stand side by side.
+fn column_unit(knobs: &Knobs) -> Unit {
+    let dimension = first_unit(knobs).dimension();
+    let metre = Unit::parse("m").map(|m| m.dimension()).unwrap_or_default();
+    match knobs.0.iter().all(|k| k.field.physics.dimension() == dimension) {
+        true => Unit::si(metre.times(dimension.power(-1))),
+        false => Unit::none(),
+    }
+}
+
+fn first_unit(knobs: &Knobs) -> Unit {
+    knobs.0.first().map_or_else(Unit::none, |k| k.field.physics.clone())
+}
+
+fn functions(engine: &mut Engine) {
+    document!(engine, "get_orbit", ["map"],
+        "/// Reads the closed orbit at all monitors: settled, fresh, averaged.\n///\n\
+         /// # Returns\n/// `#{ x, y, deviation_x, deviation_y }`: vectors [m], one entry for each monitor; the golden orbit is not taken off.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// - `machine`: monitors that are absent, invalid or read no number, all in one error.\n///\n\
+         /// # Example\n/// ```rhai\n/// let orbit = get_orbit();\n/// assert(orbit.x.len == BPM.len);\n/// ```",
+        |c: NativeCallContext| {
+            let context = here(&c)?;
+            orbit_map(read_orbit(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
+        });
+    document!(engine, "get_orbit", ["monitors: family", "map"],
+        "/// Reads the closed orbit at some monitors.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
+         /// # Returns\n/// As `get_orbit()`.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// As `get_orbit()`.\n///\n\
+         /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM[0..4]);\n/// ```",
+        |c: NativeCallContext, monitors: Members| {
+            orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
+        });
+    document!(engine, "get_orbit", ["monitors: family", "options: map", "map"],
+        "/// Reads the closed orbit at some monitors, averaged over a number of shots.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n/// - `shots`: shots to average [1]. Default: as the family says.\n///\n\
+         /// # Returns\n/// As `get_orbit()`.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// As `get_orbit()`.\n///\n\
+         /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM, #{ shots: 10 });\n/// ```",
+        |c: NativeCallContext, monitors: Members, map: Map| {
+            orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&map)?)?)
+        });
+    document!(engine, "orbit_error", ["map"],
+        "/// Reads the orbit at all monitors and takes the golden orbit off.\n///\n\
+         /// # Returns\n/// As `get_orbit()`.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// As `get_orbit()`.\n///\n\
+         /// # Example\n/// ```rhai\n/// print(orbit_error().x.rms());\n/// ```",
+        |c: NativeCallContext| {
+            let context = here(&c)?;
+            orbit_map(read_error(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
+        });
+    document!(engine, "orbit_error", ["monitors: family", "map"],
+        "/// Reads the orbit at some monitors and takes the golden orbit off.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
+         /// # Returns\n/// As `get_orbit()`.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// As `get_orbit()`.\n///\n\
+         /// # Example\n/// ```rhai\n/// print(orbit_error(BPM).y.rms());\n/// ```",
+        |c: NativeCallContext, monitors: Members| {
+            orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
+        });
+    engine.register_fn("orbit_error", |c: NativeCallContext, monitors: Members, map: Map| {
+        orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&map)?)?)
+    });
+    document!(engine, "knobs", ["which: family, device or array", "knobs"],
+        "/// Puts families, parts of them and devices together as the knobs of a response.\n///\n\
+         /// # Returns\n/// The knobs, in the order given.\n///\n\
+         /// # Errors\n/// - `script`: a device whose table has no `delta`.\n///\n\
+         /// # Example\n/// ```rhai\n/// let all = knobs([HCOR, VCOR]);\n/// assert(all.len == HCOR.len + VCOR.len);\n/// ```",
+        |which: Dynamic| -> Outcome<Knobs> { knobs(&which).map(|k| Knobs(k.into())) });
+    document!(engine, "measure_response", ["knobs: family, knobs or array", "monitors: family", "response"],
+        "/// Measures the orbit response: each knob half its step up, a whole step down, and back.\n///\n\
+         /// The step is the field's `delta` in the families table. All limits are checked before the first write.\n///\n\
+         /// # Parameters\n/// - `knobs`: families or devices to step.\n/// - `monitors`: where the orbit is read.\n///\n\
+         /// # Returns\n/// A response: `matrix` [m per knob unit] with rows x of each monitor, then y; `error`, `knobs`, `monitors`.\n///\n\
+         /// # On the machine\n/// Steps each knob in turn and puts it back, bit for bit.\n///\n\
+         /// # Errors\n/// - `limits`: knobs that would leave their limits; nothing is written.\n/// - `machine`: what did not answer or arrive.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = measure_response(HCOR[0..2], BPM);\n/// ```",
+        |c: NativeCallContext, which: Dynamic, monitors: Members| {
+            measure(&*here(&c)?, &which, monitors, &measure_options().read(&Map::new())?)
+        });
+    engine.register_fn("measure_response", |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
+        measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
+    });
+    document!(engine, "solve", ["response: response", "orbit: map", "options: map", "steps"],
+        "/// Finds the steps of the knobs that take an orbit away, by singular value decomposition.\n///\n\
+         /// Columns in another unit than the first (the RF beside correctors) are scaled to the same size.\n///\n\
+         /// # Parameters\n/// - `orbit`: `#{ x, y }` [m] at the monitors of the response.\n\
+         /// - `cutoff`: singular values below this part of the largest are dropped [1]. Default: 1e-3.\n\
+         /// - `count`: at most this many singular values [1]. Default: all.\n/// - `gain`: part of the correction [1]. Default: 1.\n///\n\
+         /// # Returns\n/// Steps, for `step_setpoints`.\n///\n\
+         /// # Errors\n/// - `script`: the orbit does not fit the response.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// let steps = r.solve(orbit_error(), #{ cutoff: 1e-3 });\n/// ```",
+        |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?));
+    engine.register_fn("solve", |r: Response, orbit: Map| solve(&r, &orbit, &solve_options().read(&Map::new())?));
+    document!(engine, "step_setpoints", ["steps: steps", "()"],
+        "/// Makes the steps that `solve` found, all together.\n///\n\
+         /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
+         /// # Errors\n/// - `limits`: knobs that would leave their limits; none is written.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// step_setpoints(r.solve(orbit_error()));\n/// ```",
+        |c: NativeCallContext, steps: Steps| make(&*here(&c)?, &steps, 1.0));
+    document!(engine, "changed_setpoints", ["map"],
+        "/// Says what the run has changed so far: by family and device name, in the physics unit.\n///\n\
+         /// # Returns\n/// `#{ HCOR: #{ \"name\": change, … }, … }`.\n///\n\
+         /// # Errors\n/// None.\n///\n\
+         /// # Example\n/// ```rhai\n/// let changes = changed_setpoints();\n/// ```",
+        |c: NativeCallContext| here(&c).map(|context| changes(&context)));
+}
+
+fn measure_options() -> Options {
+    Options::new("measure_response")
+        .integer("shots")
+        .at_least(1.0)
+        .help("shots averaged for each orbit; default: as the family says")
+        .any("delta")
+        .help("step from the lower to the upper value; default: as the table says")
+}

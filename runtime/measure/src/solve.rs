@@ -1,0 +1,78 @@
+//! Least squares by singular values, as orbit correction uses it.
+
+use faer::MatRef;
+use fodo_report::{Diagnostic, Kind, Result};
+use nalgebra::DMatrix;
+
+/// Which singular values count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cut {
+    /// Those below this part of the largest are dropped.
+    pub cutoff: f64,
+    /// At most this many are used.
+    pub count: Option<usize>,
+}
+
+/// The solution of `matrix * x = target` with some singular values dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// x.
+    pub x: Vec<f64>,
+    /// Singular values used.
+    pub used: usize,
+    /// Singular values there are.
+    pub of: usize,
+}
+
+/// Solves `matrix * x = target` in the least-squares sense by singular value decomposition.
+///
+/// `scale` multiplies the columns before the decomposition, so that knobs of different units (an
+/// angle, a frequency) count alike; x is in the knobs' own units again.
+pub fn solve(matrix: &DMatrix<f64>, target: &[f64], scale: &[f64], cut: Cut) -> Result<Solution> {
+    let mut scaled = matrix.clone();
+    for (mut column, factor) in scaled.column_iter_mut().zip(scale) {
+        column *= *factor;
+    }
+    if scaled.iter().chain(target).any(|v| !v.is_finite()) {
+        return Err(Diagnostic::new(Kind::Script, "the response or the orbit holds something that is not a number").into());
+    }
+    let (rows, columns) = scaled.shape();
+    let view = MatRef::from_column_major_slice(scaled.as_slice(), rows, columns);
+    let svd = view.thin_svd().map_err(|error| {
+        Diagnostic::new(Kind::Internal, format!("the singular value decomposition did not converge: {error:?}"))
+    })?;
+    let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
+    let of = s.nrows();
+    let largest = if of > 0 { s[0] } else { 0.0 };
+    let used = (0..of).take_while(|&k| s[k] > 0.0 && s[k] >= cut.cutoff * largest).count();
+    let used = used.min(cut.count.unwrap_or(of));
+    let mut x = vec![0.0; columns];
+    for k in 0..used {
+        let projection: f64 = (0..rows).map(|row| u[(row, k)] * target[row]).sum::<f64>() / s[k];
+        for (column, entry) in x.iter_mut().enumerate() {
+            *entry += v[(column, k)] * projection;
+        }
+    }
+    for (entry, factor) in x.iter_mut().zip(scale) {
+        *entry *= factor;
+    }
+    Ok(Solution { x, used, of })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn solves_and_cuts() {
+        let matrix = DMatrix::from_row_slice(3, 2, &[2.0, 0.0, 0.0, 1e-4, 0.0, 0.0]);
+        let all = Cut { cutoff: 1e-6, count: None };
+        let full = solve(&matrix, &[4.0, 1e-4, 7.0], &[1.0, 1.0], all).unwrap();
+        assert!((full.x[0] - 2.0).abs() < 1e-12 && (full.x[1] - 1.0).abs() < 1e-9, "{:?}", full.x);
+        let cut = solve(&matrix, &[4.0, 1e-4, 7.0], &[1.0, 1.0], Cut { cutoff: 1e-3, count: None }).unwrap();
+        assert_eq!((cut.used, cut.of, cut.x[1]), (1, 2, 0.0));
+        // scaled so that both columns are alike, nothing is dropped
+        let scaled = solve(&matrix, &[4.0, 1e-4, 7.0], &[0.5, 1e4], Cut { cutoff: 1e-3, count: None }).unwrap();
+        assert!((scaled.x[1] - 1.0).abs() < 1e-9 && scaled.used == 2);
+    }
+}

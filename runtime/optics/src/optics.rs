@@ -1,0 +1,260 @@
+//! Optical functions, uncoupled, and the figures of a ring that follow from them.
+
+use std::f64::consts::TAU;
+use std::fmt;
+
+use nalgebra::{Matrix4, Matrix6, Vector4};
+
+use crate::maps::Point;
+use crate::modes::{Mode, modes};
+use crate::orbit::NoClosedOrbit;
+use crate::ring::{Effects, Ring};
+
+/// Optical functions at the entrance of each element and at the end: N + 1 values each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optics {
+    /// Path length from the start [m].
+    pub position: Vec<f64>,
+    /// Closed orbit the functions belong to.
+    pub orbit: Vec<Point<f64>>,
+    /// Horizontal beta function [m].
+    pub beta_x: Vec<f64>,
+    /// Vertical beta function [m].
+    pub beta_y: Vec<f64>,
+    /// Horizontal alpha function [1].
+    pub alpha_x: Vec<f64>,
+    /// Vertical alpha function [1].
+    pub alpha_y: Vec<f64>,
+    /// Horizontal phase advance from the start [rad].
+    pub phase_x: Vec<f64>,
+    /// Vertical phase advance from the start [rad].
+    pub phase_y: Vec<f64>,
+    /// Derivative of the orbit with respect to delta: x [m], px [1], y [m], py [1].
+    pub dispersion: Vec<[f64; 4]>,
+    /// Derivative of ct over one passage with respect to delta, over the length [1].
+    pub momentum_compaction: f64,
+}
+
+impl Optics {
+    /// Horizontal tune of the elements, with its integer part [1].
+    #[must_use]
+    pub fn tune_x(&self) -> f64 {
+        self.phase_x.last().map_or(0.0, |phase| phase / TAU)
+    }
+
+    /// Vertical tune of the elements, with its integer part [1].
+    #[must_use]
+    pub fn tune_y(&self) -> f64 {
+        self.phase_y.last().map_or(0.0, |phase| phase / TAU)
+    }
+}
+
+/// Beta and alpha of one plane at the start of a line or ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Twiss {
+    /// Beta function [m].
+    pub beta: f64,
+    /// Alpha function [1].
+    pub alpha: f64,
+}
+
+/// Why there are no optical functions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoOptics {
+    /// There is no closed orbit.
+    NoClosedOrbit(NoClosedOrbit),
+    /// The motion in a plane is not stable; half the trace of its one-turn matrix is given.
+    Unstable(&'static str, f64),
+}
+
+impl fmt::Display for NoOptics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoClosedOrbit(reason) => reason.fmt(out),
+            Self::Unstable(plane, cosine) => {
+                write!(out, "no stable {plane} optics: half the trace of the one-turn matrix is {cosine:.4}, beyond 1")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoOptics {}
+
+impl From<NoClosedOrbit> for NoOptics {
+    fn from(reason: NoClosedOrbit) -> Self {
+        Self::NoClosedOrbit(reason)
+    }
+}
+
+impl Twiss {
+    /// The periodic solution of a 2x2 block `[[m11, m12], [m21, m22]]`, with the phase advance in (0, 2 pi).
+    fn periodic([[m11, m12], [m21, m22]]: [[f64; 2]; 2], plane: &'static str) -> Result<Self, NoOptics> {
+        let half = 0.5 * (m11 - m22);
+        let squared = -m12 * m21 - half * half;
+        if squared <= 0.0 || !squared.is_finite() {
+            return Err(NoOptics::Unstable(plane, 0.5 * (m11 + m22)));
+        }
+        let sine = squared.sqrt() * m12.signum();
+        Ok(Self { beta: m12 / sine, alpha: half / sine })
+    }
+
+    /// Beta, alpha and phase advance [rad, modulo 2 pi] after a transfer matrix block.
+    fn carried(self, [[t11, t12], [t21, t22]]: [[f64; 2]; 2]) -> (f64, f64, f64) {
+        let Self { beta, alpha } = self;
+        let (a, b) = (t11 * beta - t12 * alpha, t12);
+        let slope = t21 * beta - t22 * alpha;
+        ((a * a + b * b) / beta, -(a * slope + t22 * b) / beta, b.atan2(a))
+    }
+}
+
+fn block(matrix: &Matrix6<f64>, plane: usize) -> [[f64; 2]; 2] {
+    let first = 2 * plane;
+    std::array::from_fn(|row| std::array::from_fn(|column| matrix[(first + row, first + column)]))
+}
+
+fn transverse(matrix: &Matrix6<f64>) -> Matrix4<f64> {
+    matrix.fixed_view::<4, 4>(0, 0).into()
+}
+
+fn energy_column(matrix: &Matrix6<f64>) -> Vector4<f64> {
+    matrix.fixed_view::<4, 1>(0, 4).into()
+}
+
+impl Ring {
+    /// Path length from the start to the entrance of each element and to the end [m].
+    #[must_use]
+    pub fn positions(&self) -> Vec<f64> {
+        let mut at = 0.0;
+        let steps = self.elements().iter().map(|element| {
+            at += element.length;
+            at
+        });
+        std::iter::once(0.0).chain(steps).collect()
+    }
+
+    /// Optical functions at [`Ring::delta`], cavities and radiation left out.
+    ///
+    /// # Errors
+    /// No closed orbit, or unstable motion.
+    pub fn optics(&self) -> Result<Optics, NoOptics> {
+        if self.effects() != Effects::NONE {
+            return self.with_effects(Effects::NONE).optics();
+        }
+        let start = self.find_closed_orbit()?.start();
+        let matrices = self.matrices_from(&start)?;
+        let turn = matrices[self.len()];
+        let twiss = [Twiss::periodic(block(&turn, 0), "horizontal")?, Twiss::periodic(block(&turn, 1), "vertical")?];
+        let gap = Matrix4::identity() - transverse(&turn);
+        let dispersion = gap.try_inverse().ok_or(NoClosedOrbit::Resonance)? * energy_column(&turn);
+        self.carry(&start, &matrices, twiss, dispersion)
+    }
+
+    /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).
+    ///
+    /// # Errors
+    /// The particle on the design orbit is lost.
+    pub fn optics_from(&self, twiss: [Twiss; 2], dispersion: [f64; 4]) -> Result<Optics, NoOptics> {
+        let start = [0.0, 0.0, 0.0, 0.0, self.delta(), 0.0];
+        let matrices = self.matrices_from(&start)?;
+        self.carry(&start, &matrices, twiss, Vector4::from(dispersion))
+    }
+
+    pub(crate) fn matrices_from(&self, start: &Point<f64>) -> Result<Vec<Matrix6<f64>>, NoClosedOrbit> {
+        self.transfer_matrices(start).map_err(|index| NoClosedOrbit::Lost(index, self.element(index).name.to_string()))
+    }
+
+    fn carry(
+        &self,
+        start: &Point<f64>,
+        matrices: &[Matrix6<f64>],
+        twiss: [Twiss; 2],
+        dispersion: Vector4<f64>,
+    ) -> Result<Optics, NoOptics> {
+        let orbit = self.trajectory(start).map_err(|index| NoClosedOrbit::Lost(index, String::new()))?;
+        let [x, y] = [0, 1].map(|plane| {
+            let points = matrices.iter().map(|matrix| twiss[plane].carried(block(matrix, plane)));
+            Functions::unwrapped(points)
+        });
+        let carried = |matrix: &Matrix6<f64>| (transverse(matrix) * dispersion + energy_column(matrix)).into();
+        let turn = &matrices[self.len()];
+        let path = turn[(5, 4)] + (0..4).map(|column| turn[(5, column)] * dispersion[column]).sum::<f64>();
+        Ok(Optics {
+            position: self.positions(),
+            orbit,
+            beta_x: x.beta,
+            beta_y: y.beta,
+            alpha_x: x.alpha,
+            alpha_y: y.alpha,
+            phase_x: x.phase,
+            phase_y: y.phase,
+            dispersion: matrices.iter().map(carried).collect(),
+            momentum_compaction: path / self.length(),
+        })
+    }
+
+    /// Fractional tunes and damping rates of the normal modes on the closed orbit: two without cavities, three with.
+    ///
+    /// # Errors
+    /// No closed orbit, or unstable motion.
+    pub fn modes(&self) -> Result<Vec<Mode>, NoOptics> {
+        self.modes_at(&self.find_closed_orbit()?.start())
+    }
+
+    /// The same about a closed orbit that is known, from its coordinates at the start.
+    ///
+    /// # Errors
+    /// The particle is lost, or the motion is unstable.
+    pub fn modes_at(&self, start: &Point<f64>) -> Result<Vec<Mode>, NoOptics> {
+        let matrix = self
+            .one_turn_matrix(start)
+            .map_err(|index| NoClosedOrbit::Lost(index, self.element(index).name.to_string()))?;
+        let dimensions = if self.effects().cavity { 6 } else { 4 };
+        let half_trace = 0.5 * (matrix[(0, 0)] + matrix[(1, 1)]);
+        modes(&matrix, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))
+    }
+
+    /// Chromaticities dQ/d(delta) in x and y [1] of the elements, on off-momentum closed orbits about [`Ring::delta`].
+    ///
+    /// # Errors
+    /// No closed orbit, or unstable motion.
+    pub fn chromaticity(&self) -> Result<[f64; 2], NoOptics> {
+        let quiet = self.with_effects(Effects::NONE);
+        let step = 2e-5;
+        let tunes = |factor: f64| {
+            let mut beside = quiet.clone();
+            beside.set_delta(self.delta() + factor * step);
+            let modes = beside.modes()?;
+            Ok::<_, NoOptics>([modes[0].tune, modes[1].tune])
+        };
+        let (near, far) = ([tunes(-1.0)?, tunes(1.0)?], [tunes(-2.0)?, tunes(2.0)?]);
+        // fourth-order central difference; tunes differ by less than a half, also across an integer
+        let apart = |pair: [[f64; 2]; 2], plane: usize| (pair[1][plane] - pair[0][plane] + 0.5).rem_euclid(1.0) - 0.5;
+        Ok([0, 1].map(|plane| (8.0 * apart(near, plane) - apart(far, plane)) / (12.0 * step)))
+    }
+}
+
+/// Functions of one plane at all points.
+#[derive(Default)]
+struct Functions {
+    beta: Vec<f64>,
+    alpha: Vec<f64>,
+    phase: Vec<f64>,
+}
+
+impl Functions {
+    /// Collects points, adding whole turns so that the phase never falls (by more than rounding).
+    fn unwrapped(points: impl Iterator<Item = (f64, f64, f64)>) -> Self {
+        let mut all = Self::default();
+        let (mut last, mut turns) = (0.0, 0.0);
+        for (beta, alpha, phase) in points {
+            if phase - last < -1e-3 {
+                turns += TAU;
+            }
+            last = phase;
+            all.beta.push(beta);
+            all.alpha.push(alpha);
+            all.phase.push(phase + turns);
+        }
+        all
+    }
+}

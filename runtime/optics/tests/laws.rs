@@ -1,0 +1,284 @@
+//! Laws that hold without any reference numbers, on the demo ring and on single elements.
+
+use std::path::PathBuf;
+
+use fodo_lattice::{
+    Alignment, Bend, Body, Cavity, Class, Edge, Element, ElementAperture, Field, Lattice, Magnet, Matrix66, Thin,
+    Wiggler,
+};
+use fodo_optics::{Effects, NoClosedOrbit, Plane, Point, Ring};
+use nalgebra::Matrix6;
+
+fn demo_ring() -> Lattice {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../facilities/demo_ring/lattice.toml");
+    Lattice::load(path).expect("the demo ring")
+}
+
+fn line(elements: Vec<Element>) -> Lattice {
+    Lattice { name: "test".into(), energy: 3e9, periodicity: 1, harmonic_number: None, rest_energy: 0.0, elements }
+}
+
+fn magnet(b: Vec<f64>, a: Vec<f64>, slices: u32) -> Magnet {
+    Magnet { field: Field::new(b, a), slices, fringe: [false; 2], exact: false }
+}
+
+fn bend(k1: f64, second_order: bool) -> Body {
+    let edge = |angle| Edge { angle, fringe_integral: 0.5, method: 1, curvature: 0.1 };
+    let magnet = Magnet { fringe: [true, true], ..magnet(vec![1e-4, k1, 3.0], vec![0.0, 0.01, 0.0], 10) };
+    Body::Bend(Box::new(Bend { magnet, angle: 0.1, entrance: edge(0.03), exit: edge(0.05), full_gap: 0.02, second_order }))
+}
+
+/// One element of every class, as hard on the maps as can be.
+fn every_element() -> Vec<(Class, Element)> {
+    let exact = Magnet { exact: true, ..magnet(vec![0.0, 1.0, 5.0], vec![], 5) };
+    let fringed = Magnet { fringe: [true, true], ..magnet(vec![0.0, 2.0], vec![0.0, 0.1], 10) };
+    let cavity = Cavity {
+        voltage: 1e6,
+        frequency: 500e6,
+        harmonic: 0.0,
+        time_lag: 0.01,
+        phase_lag: 0.1,
+        on: true,
+        counts_turns: true,
+    };
+    let wiggler = Wiggler {
+        period: 0.1,
+        peak_field: 1.5,
+        steps: 10,
+        integrator: 4,
+        vertical: vec![[1.0, 1.0, 0.0, 1.0, 1.0, 0.0]],
+        horizontal: vec![],
+    };
+    let rotation = Alignment::new(1e-3, -5e-4, 0.2).and_then(|alignment| alignment.r1).expect("a roll");
+    let bodies = [
+        (0.0, Body::Marker),
+        (0.0, Body::Monitor),
+        (1.0, Body::Drift { exact: true }),
+        (0.8, bend(-0.7, false)),
+        (0.5, Body::Quadrupole(fringed)),
+        (0.3, Body::Sextupole(magnet(vec![0.0, 0.0, 40.0], vec![0.0, 0.0, 10.0], 10))),
+        (0.2, Body::Octupole(magnet(vec![0.0, 0.0, 0.0, 800.0], vec![], 8))),
+        (0.2, Body::Multipole(exact)),
+        (0.0, Body::ThinMultipole(Thin { field: Field::new(vec![0.0, 0.2, 3.0], vec![0.01]), bending_angle: [1e-3, 0.0] })),
+        (0.1, Body::Corrector),
+        (0.2, Body::Cavity(cavity)),
+        (0.0, Body::Matrix66(Box::new(Matrix66 { rows: rotation, radiating: None }))),
+        (0.0, Body::Aperture(fodo_lattice::Aperture::default())),
+        (0.5, Body::Wiggler(Box::new(wiggler))),
+    ];
+    let element = |(length, body): (f64, Body)| {
+        let mut element = Element::new("E", length, body);
+        element.kick = [1e-4, -2e-4];
+        element.set_misalignment(2e-4, -1e-4, 0.05);
+        (element.class(), element)
+    };
+    bodies.into_iter().map(element).collect()
+}
+
+const START: Point<f64> = [1e-3, 2e-4, -8e-4, 3e-4, 2e-3, 1e-2];
+
+/// The symplectic form in the order x, px, y, py, delta, ct: ct grows when late, so delta is the coordinate and ct the
+/// momentum of the longitudinal pair.
+fn form() -> Matrix6<f64> {
+    let mut form = Matrix6::zeros();
+    for (q, p) in [(0, 1), (2, 3), (4, 5)] {
+        (form[(q, p)], form[(p, q)]) = (1.0, -1.0);
+    }
+    form
+}
+
+#[test]
+fn every_element_without_radiation_is_symplectic() {
+    for (class, mut element) in every_element() {
+        if let Body::Bend(bend) = &mut element.body {
+            // an edge with a fringe integral focuses by energy without the path length that belongs to it
+            (bend.entrance.fringe_integral, bend.exit.fringe_integral) = (0.0, 0.0);
+        }
+        let ring = Ring::new(&line(vec![element]), Effects::CAVITY);
+        let matrix = ring.one_turn_matrix(&START).expect("not lost");
+        let broken = (matrix.transpose() * form() * matrix - form()).amax();
+        assert!(broken < 1e-9, "{}: {broken:.1e}", class.name());
+    }
+}
+
+#[test]
+fn the_matrix_of_every_element_is_the_slope_of_its_map() {
+    for (class, element) in every_element() {
+        let ring = Ring::new(&line(vec![element]), Effects::ALL);
+        let matrix = ring.one_turn_matrix(&START).expect("not lost");
+        for column in 0..6 {
+            let moved = |by: f64| {
+                let mut z = START;
+                z[column] += by;
+                ring.pass(&mut z, 0.0).expect("not lost");
+                z
+            };
+            let step = 1e-5;
+            let (below, above) = (moved(-step), moved(step));
+            for row in 0..6 {
+                let slope = (above[row] - below[row]) / (2.0 * step);
+                let apart = (slope - matrix[(row, column)]).abs();
+                assert!(apart < 2e-7, "{} [{row}][{column}]: {slope} and {}", class.name(), matrix[(row, column)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_element_takes_four_particles_at_once_as_one_by_one() {
+    for (class, element) in every_element() {
+        let ring = Ring::new(&line(vec![element]), Effects::ALL);
+        let mut together: Vec<Point<f64>> = (1..=7).map(|scale| START.map(|value| value * f64::from(scale) / 7.0)).collect();
+        let alone = together.clone();
+        ring.track(&mut together, 3, 0);
+        for (mut alone, together) in alone.into_iter().zip(together) {
+            for turn in 0..3 {
+                ring.pass(&mut alone, f64::from(turn)).expect("not lost");
+            }
+            assert_eq!(alone, together, "{}", class.name());
+        }
+    }
+}
+
+#[test]
+fn two_halves_of_a_magnet_are_the_whole() {
+    for k1 in [0.0, 1.7] {
+        let whole = Element::new("Q", 0.6, Body::Quadrupole(magnet(vec![0.0, k1, 20.0], vec![], 20)));
+        let half = Element::new("Q", 0.3, Body::Quadrupole(magnet(vec![0.0, k1, 20.0], vec![], 10)));
+        let [mut one, mut two] = [START; 2];
+        Ring::new(&line(vec![whole]), Effects::NONE).pass(&mut one, 0.0).expect("not lost");
+        Ring::new(&line(vec![half.clone(), half]), Effects::NONE).pass(&mut two, 0.0).expect("not lost");
+        for (one, two) in one.iter().zip(two) {
+            assert!((one - two).abs() < 1e-17, "{one} and {two}");
+        }
+    }
+}
+
+/// Tunes of this lattice as its authors state them: 0.44 and 0.2848 (pyAT 0.9.0 finds 0.4400000 and 0.2848000), integer
+/// parts 4 and 4, chromaticities corrected to zero.
+#[test]
+fn the_demo_ring_has_the_tunes_it_was_made_for() {
+    let ring = Ring::new(&demo_ring(), Effects::NONE);
+    let optics = ring.optics().expect("stable");
+    assert!((optics.tune_x().fract() - 0.44).abs() < 1e-6, "{}", optics.tune_x());
+    assert!((optics.tune_y().fract() - 0.2848).abs() < 1e-6, "{}", optics.tune_y());
+    let [x, y] = ring.chromaticity().expect("stable");
+    assert!(x.abs() < 1e-5 && y.abs() < 1e-5, "chromaticity {x} {y}");
+    let modes = ring.with_effects(Effects::ALL).modes().expect("stable");
+    assert!(modes.iter().all(|mode| mode.damping > 0.0), "{modes:?}");
+    assert!((modes[2].tune - 0.019866).abs() < 1e-5, "synchrotron tune {}", modes[2].tune);
+}
+
+#[test]
+fn signs_are_those_of_the_conventions() {
+    let quadrupole = Element::new("Q", 0.2, Body::Quadrupole(magnet(vec![0.0, 1.0], vec![], 10)));
+    let focusing = Ring::new(&line(vec![quadrupole]), Effects::NONE).one_turn_matrix(&[0.0; 6]).expect("not lost");
+    assert!(focusing[(1, 0)] < 0.0 && focusing[(3, 2)] > 0.0);
+    let bent = Element::new("B", 0.8, bend(0.0, false));
+    let bending = Ring::new(&line(vec![bent]), Effects::NONE).one_turn_matrix(&[0.0; 6]).expect("not lost");
+    assert!(bending[(0, 4)] > 0.0);
+    let ring = Ring::new(&demo_ring(), Effects::NONE);
+    assert!(ring.optics().expect("stable").momentum_compaction > 0.0);
+    assert!(ring.one_turn_matrix(&[0.0; 6]).expect("not lost")[(5, 4)] > 0.0);
+}
+
+#[test]
+fn model_responses_are_what_kicks_do_to_the_closed_orbit() {
+    let lattice = demo_ring();
+    let (monitors, kickers) = (lattice.indices_of(Class::Monitor), lattice.indices_of(Class::Multipole));
+    for effects in [Effects::NONE, Effects::CAVITY, Effects::ALL] {
+        let mut ring = Ring::new(&lattice, effects);
+        ring.set_misalignment(lattice.indices_of(Class::Quadrupole)[3], 1e-4, -5e-5, 2e-2);
+        let response = ring.orbit_response(&monitors, &kickers).expect("a closed orbit");
+        for (kick, [x, y]) in [(Plane::X, [1e-6, 0.0]), (Plane::Y, [0.0, 1e-6])] {
+            let mut orbit = |sign: f64| {
+                ring.set_kick(kickers[5], sign * x, sign * y);
+                ring.closed_orbit().expect("a closed orbit")
+            };
+            let (below, above) = (orbit(-1.0), orbit(1.0));
+            ring.set_kick(kickers[5], 0.0, 0.0);
+            for (row, &monitor) in monitors.iter().enumerate() {
+                for (plane, coordinate) in [(Plane::X, 0), (Plane::Y, 2)] {
+                    let slope = (above.at(monitor)[coordinate] - below.at(monitor)[coordinate]) / 2e-6;
+                    let model = response.get(plane, row, kick, 5);
+                    assert!((slope - model).abs() < 1e-5, "{plane:?} {kick:?} {row}: {slope} and {model}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_response_to_the_frequency_is_what_the_frequency_does() {
+    let lattice = demo_ring();
+    let monitors = lattice.indices_of(Class::Monitor);
+    let mut ring = Ring::new(&lattice, Effects::ALL);
+    let model = ring.frequency_response(&monitors).expect("a closed orbit");
+    let (frequency, voltage) = (ring.rf_frequency().expect("a cavity"), ring.rf_voltage());
+    let mut orbit = |by: f64| {
+        ring.set_rf(frequency + by, voltage);
+        ring.closed_orbit().expect("a closed orbit")
+    };
+    let (below, above) = (orbit(-10.0), orbit(10.0));
+    for (model, &monitor) in model.iter().zip(&monitors) {
+        let slope = (above.at(monitor)[0] - below.at(monitor)[0]) / 20.0;
+        assert!((slope / model[0] - 1.0).abs() < 1e-5, "{slope} and {}", model[0]);
+    }
+}
+
+#[test]
+fn warm_orbits_are_cold_orbits() {
+    let lattice = demo_ring();
+    let (kickers, quadrupoles) = (lattice.indices_of(Class::Multipole), lattice.indices_of(Class::Quadrupole));
+    for effects in [Effects::NONE, Effects::CAVITY, Effects::ALL] {
+        let mut ring = Ring::new(&lattice, effects);
+        ring.closed_orbit().expect("a closed orbit");
+        for round in 0..20 {
+            let size = 1e-6 * f64::from(1 + round * round);
+            ring.set_kick(kickers[(7 * round as usize) % 16], size, -size);
+            // every other quadrupole is a focusing one
+            ring.set_upright(quadrupoles[2 * ((5 * round as usize) % 16)], 1, 1.258 + 10.0 * size);
+            ring.set_misalignment(quadrupoles[(3 * round as usize) % 32], size / 10.0, size / 20.0, size);
+            match (ring.closed_orbit(), ring.find_closed_orbit()) {
+                (Ok(warm), Ok(cold)) => {
+                    let apart = |(a, b): (&Point<f64>, &Point<f64>)| (0..6).map(|k| (a[k] - b[k]).abs()).fold(0.0, f64::max);
+                    let apart = warm.points.iter().zip(&cold.points).map(apart).fold(0.0, f64::max);
+                    assert!(apart < 1e-11, "{effects:?} round {round}: {apart:.1e}");
+                }
+                (warm, cold) => assert_eq!(warm.is_err(), cold.is_err(), "{effects:?} round {round}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ring_without_closed_orbit_says_why() {
+    let lattice = demo_ring();
+    let mut ring = Ring::new(&lattice, Effects::ALL);
+    ring.closed_orbit().expect("a closed orbit");
+    let frequency = ring.rf_frequency().expect("a cavity");
+    ring.set_rf(frequency, 1e3);
+    assert!(matches!(ring.closed_orbit(), Err(NoClosedOrbit::NoSynchronousPhase(..))));
+    ring.set_rf(frequency, 300e3);
+    assert!(ring.closed_orbit().is_ok(), "and finds it again");
+    let kicker = lattice.indices_of(Class::Multipole)[0];
+    ring.set_kick(kicker, 0.9, 0.0);
+    assert!(ring.closed_orbit().is_err());
+    ring.set_kick(kicker, f64::NAN, 0.0);
+    assert!(ring.closed_orbit().is_err());
+    ring.set_kick(kicker, 0.0, 0.0);
+    assert!(ring.closed_orbit().is_ok(), "and finds it again");
+}
+
+#[test]
+fn particles_outside_an_aperture_are_lost_where_it_stands() {
+    let mut lattice = demo_ring();
+    let limits = ElementAperture { rectangle: Some([-5e-3, 5e-3, -2e-3, 2e-3]), ellipse: None };
+    lattice.elements[8].aperture = Some(Box::new(limits));
+    let ring = Ring::new(&lattice, Effects::NONE);
+    let mut particles: Vec<Point<f64>> = (0..6).map(|k| [0.0, 0.0, 1e-3 * f64::from(k), 0.0, 0.0, 0.0]).collect();
+    let losses = ring.track(&mut particles, 5, 0);
+    assert!(losses[0].is_none() && losses[5].is_some_and(|loss| loss.element == 8 && loss.turn == 0), "{losses:?}");
+    assert!(particles[5][0].is_nan() && particles[5][1..] == [0.0; 5]);
+    assert!(!particles[0][0].is_nan());
+}

@@ -1,0 +1,166 @@
+//! Running procedures: found by name, checked, given their rights, called.
+
+use crate::header::{Header, read_header};
+use fodo_builtins::{Context, Members, here};
+use fodo_language::{Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
+use fodo_report::{Diagnostic, Kind, Result};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, Map, NativeCallContext, Scope};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A procedure ready to run.
+pub struct Procedure {
+    /// What it declares.
+    pub header: Header,
+    /// Its file.
+    pub file: String,
+    /// Its text.
+    pub text: Arc<str>,
+    tree: AST,
+}
+
+/// The procedures that can be called by name.
+pub struct Procedures {
+    library: Arc<dyn Library>,
+    sources: Sources,
+    ready: Mutex<BTreeMap<String, Arc<Procedure>>>,
+}
+
+impl Procedures {
+    /// The procedures of a library; texts go to `sources`.
+    pub fn new(library: Arc<dyn Library>, sources: Sources) -> Arc<Procedures> {
+        Arc::new(Procedures { library, sources, ready: Mutex::default() })
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<String> {
+        self.library.names()
+    }
+
+    /// Finds a procedure by name and reads its header.
+    pub fn find(&self, engine: &Engine, name: &str) -> Result<Arc<Procedure>> {
+        if let Some(known) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(known.clone());
+        }
+        let (file, text) = self.library.find(name).ok_or_else(|| self.unknown(name))?;
+        let procedure = self.read(engine, &file, text)?.ok_or_else(|| {
+            Diagnostic::new(Kind::Script, format!("{file} has no header `procedure(#{{ … }})`"))
+                .hint("a procedure declares what it changes; a plain script is run by its path")
+        })?;
+        let procedure = Arc::new(procedure);
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string(), procedure.clone());
+        Ok(procedure)
+    }
+
+    /// Reads the procedure in a file; `None` if the script has no header.
+    pub fn read(&self, engine: &Engine, file: &str, text: Arc<str>) -> Result<Option<Procedure>> {
+        let tree = self.sources.compile(engine, file, &text)?;
+        let Some(header) = read_header(file, &text)? else { return Ok(None) };
+        if !tree.iter_functions().any(|f| f.name == "run" && f.params.len() == 1) {
+            return Err(Diagnostic::new(Kind::Script, format!("{file} has a header but no `fn run(p)`")).into());
+        }
+        Ok(Some(Procedure { header, file: file.to_string(), text, tree }))
+    }
+
+    fn unknown(&self, name: &str) -> Box<Diagnostic> {
+        let names = self.names();
+        Diagnostic::new(Kind::Usage, format!("there is no procedure `{name}`"))
+            .near(name, names.iter().map(String::as_str))
+            .hint(format!("procedures: {}", names.join(", ")))
+            .into()
+    }
+
+    /// Makes every procedure a function: `correct_orbit()`, `correct_orbit(#{ cutoff: 1e-3 })`.
+    pub fn register(self: &Arc<Self>, engine: &mut Engine) {
+        for name in self.names() {
+            let (all, called) = (self.clone(), name.clone());
+            let comment = self.comment(&name);
+            let call = move |c: NativeCallContext, map: Map| all.call_by_name(&c, &called, &map);
+            let bare = call.clone();
+            rhai::FuncRegistration::new(name.as_str())
+                .with_params_info(["options: map", "any"])
+                .with_comments([comment.as_str()])
+                .register_into_engine(engine, call);
+            rhai::FuncRegistration::new(name.as_str())
+                .with_params_info(["any"])
+                .with_comments([comment.as_str()])
+                .register_into_engine(engine, move |c: NativeCallContext| bare(c, Map::new()));
+        }
+    }
+
+    fn comment(&self, name: &str) -> String {
+        let header = self.library.find(name).and_then(|(file, text)| read_header(&file, &text).ok().flatten());
+        let Some(header) = header else { return String::new() };
+        let text = header.help();
+        text.lines().map(|line| format!("/// {line}")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn call_by_name(&self, context: &NativeCallContext, name: &str, map: &Map) -> Outcome<Dynamic> {
+        let engine = context.engine();
+        let procedure = self.find(engine, name).or_fail()?;
+        let name_of = |v: &Dynamic| v.read_lock::<Members>().map(|m| m.family.name.to_string());
+        let values = procedure.header.from_map(map, &name_of).or_fail()?;
+        self.call(engine, &*here(context)?, &procedure, &values)
+    }
+
+    /// Runs a procedure with checked values, under the rights of its header.
+    pub fn call(&self, engine: &Engine, context: &Context, procedure: &Procedure, values: &Values) -> Outcome<Dynamic> {
+        procedure.check(context, values).or_fail()?;
+        let p = procedure.arguments(context, values).or_fail()?;
+        let allowed: HashSet<Arc<str>> = procedure.may_change(context, values).or_fail()?.into_iter().collect();
+        context.session.narrow(allowed);
+        let options = CallFnOptions::new().eval_ast(false);
+        let result = engine.call_fn_with_options(options, &mut Scope::new(), &procedure.tree, "run", (p,));
+        context.session.widen();
+        result.map_err(|error| fail(diagnose(engine, error, &procedure.file, &self.sources)))
+    }
+}
+
+impl Procedure {
+    /// The families a run with these values may change.
+    pub fn may_change(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
+        let names = self.header.effective_changes(values);
+        names.iter().map(|name| Ok(family(context, name)?.family.name.clone())).collect()
+    }
+
+    /// The families a run with these values reads.
+    pub fn reads(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
+        let names = self.header.effective_reads(values);
+        names.iter().map(|name| Ok(family(context, name)?.family.name.clone())).collect()
+    }
+
+    fn check(&self, context: &Context, values: &Values) -> Result<()> {
+        let roles = |name: &str| family(context, name).ok().map(|m| vec![m.family.role.to_string()]);
+        self.header.check_roles(values, &roles)
+    }
+
+    /// The map that `fn run(p)` sees: families by name become families.
+    fn arguments(&self, context: &Context, values: &Values) -> Result<Map> {
+        let mut map = values.to_map();
+        for (name, value) in values.iter() {
+            let many = matches!(self.header.parameter(name).map(|p| &p.kind),
+                Some(fodo_language::ParameterKind::Named { many: true, .. }));
+            let families = match value {
+                Value::Named { names, given: None } => names,
+                _ => continue,
+            };
+            let found = families.iter().map(|n| family(context, n).map(Dynamic::from)).collect::<Result<Vec<_>>>()?;
+            let argument = match found.as_slice() {
+                [one] if !many => one.clone(),
+                _ => found.into(),
+            };
+            map.insert(name.into(), argument);
+        }
+        Ok(map)
+    }
+}
+
+/// A family by its name, or the first with that role.
+fn family(context: &Context, name: &str) -> Result<Members> {
+    let by_role = context.facility.families.iter().find(|family| family.role.as_ref() == name);
+    match by_role {
+        Some(family) => Ok(Members::all(family)),
+        None => context.facility.family(name).map(Members::all),
+    }
+}
+

@@ -1,0 +1,137 @@
+//! Which channel is what on the twin.
+
+use fodo_control::{Channel, ChannelInfo, Shape};
+use fodo_devices::{Device, Facility, Field, Quantities};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a channel answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// What the setpoint holds.
+    Setpoint(usize),
+    /// One plane of one monitor.
+    Monitor(usize, usize),
+    /// One plane at many places: (entry, monitor).
+    Orbit(usize),
+    /// A fractional tune.
+    Tune(usize),
+    /// Beam current.
+    Current,
+}
+
+/// A setpoint and what it moves.
+#[derive(Clone, Debug)]
+pub(crate) struct Knob {
+    pub device: Arc<Device>,
+    pub field: Field,
+    pub quantity: Option<Quantities>,
+    pub limits: (f64, f64),
+}
+
+/// A monitor and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Monitor {
+    pub device: Arc<Device>,
+    pub element: usize,
+}
+
+/// The channels of a facility.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    pub infos: Vec<ChannelInfo>,
+    pub answers: Vec<Answer>,
+    /// The field whose unit and calibration a channel's number is in.
+    pub fields: Vec<Field>,
+    pub by_name: HashMap<Channel, usize>,
+    pub knobs: Vec<Knob>,
+    pub monitors: Vec<Monitor>,
+    /// Entries of vector channels: by channel, (entry, monitor).
+    pub entries: HashMap<usize, Vec<(usize, usize)>>,
+}
+
+impl Channels {
+    pub fn of(facility: &Facility) -> Channels {
+        let mut channels = Channels::default();
+        for device in facility.families.iter().flat_map(|family| &family.devices) {
+            let monitor = channels.monitor(device);
+            for field in &device.fields {
+                channels.add(device, field, monitor, facility.lattice.elements.len());
+            }
+        }
+        channels
+    }
+
+    fn monitor(&mut self, device: &Arc<Device>) -> Option<usize> {
+        let reads = |q: &Quantities| matches!(q, Quantities::OrbitX | Quantities::OrbitY);
+        let element = *device.elements.first()?;
+        device.fields.iter().filter_map(|f| f.model.as_ref()).any(reads).then(|| {
+            self.monitors.push(Monitor { device: device.clone(), element });
+            self.monitors.len() - 1
+        })
+    }
+
+    fn add(&mut self, device: &Arc<Device>, field: &Field, monitor: Option<usize>, elements: usize) {
+        if let Some(setpoint) = &field.setpoint {
+            self.knobs.push(Knob {
+                device: device.clone(),
+                field: field.clone(),
+                quantity: field.model,
+                limits: setpoint.limits,
+            });
+            let knob = self.knobs.len() - 1;
+            self.push(&setpoint.channel, field, Answer::Setpoint(knob), Shape::Scalar, true);
+            if let Some(readback) = &setpoint.readback {
+                self.push(readback, field, Answer::Setpoint(knob), Shape::Scalar, false);
+            }
+            return;
+        }
+        let Some(source) = &field.source else { return };
+        let plane = |q: Quantities| usize::from(matches!(q, Quantities::OrbitY | Quantities::TuneY));
+        match (field.model, monitor, source.index) {
+            (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), None) => {
+                self.push(&source.channel, field, Answer::Monitor(plane(q), monitor), Shape::Scalar, false);
+            }
+            (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), Some(entry)) => {
+                let at = self.push(&source.channel, field, Answer::Orbit(plane(q)), Shape::Vector(elements), false);
+                self.entries.entry(at).or_default().push((entry, monitor));
+            }
+            (Some(q @ (Quantities::TuneX | Quantities::TuneY)), _, _) => {
+                self.push(&source.channel, field, Answer::Tune(plane(q)), Shape::Scalar, false);
+            }
+            (Some(Quantities::Current), _, _) => {
+                self.push(&source.channel, field, Answer::Current, Shape::Scalar, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds a channel once; answers its place.
+    fn push(&mut self, channel: &Channel, field: &Field, answer: Answer, shape: Shape, writable: bool) -> usize {
+        if let Some(&at) = self.by_name.get(channel) {
+            return at;
+        }
+        let limits = field.setpoint.as_ref().filter(|_| writable).map(|s| s.limits);
+        self.infos.push(ChannelInfo {
+            channel: channel.clone(),
+            shape,
+            unit: field.hardware.symbol().to_string(),
+            precision: precision(field),
+            limits: limits.filter(|(low, high)| low.is_finite() && high.is_finite()),
+            writable,
+        });
+        self.answers.push(answer);
+        self.fields.push(field.clone());
+        self.by_name.insert(channel.clone(), self.infos.len() - 1);
+        self.infos.len() - 1
+    }
+}
+
+/// Digits that show the tolerance of a field, or a nanometre.
+fn precision(field: &Field) -> i16 {
+    let step = match &field.setpoint {
+        Some(setpoint) if setpoint.tolerance > 0.0 => setpoint.tolerance / 10.0,
+        _ => 1e-9 / field.hardware.scale(),
+    };
+    (-step.log10()).ceil().clamp(0.0, 12.0) as i16
+}

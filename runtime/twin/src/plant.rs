@@ -1,0 +1,324 @@
+//! The twin as a plant: setpoints in, readings out.
+
+use crate::channels::{Answer, Channels, Knob};
+use crate::errors::ErrorTable;
+use crate::truth::{MonitorTruth, Truth, noise};
+use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Value, Write};
+use fodo_devices::{Facility, Quantities};
+use fodo_lattice::Element;
+use fodo_optics::{Effects, Orbit, Ring};
+use fodo_report::Result;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How a twin is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TwinOptions {
+    /// Seed of errors and noise; without it the one of `twin.toml`.
+    pub seed: Option<u64>,
+    /// Leaves out everything that is wrong with the machine.
+    pub perfect: bool,
+}
+
+/// A machine made of a facility's lattice and hidden errors.
+pub struct Twin {
+    channels: Channels,
+    truth: Truth,
+    monitors: Vec<MonitorTruth>,
+    seed: u64,
+    period: Duration,
+    effects: Effects,
+    state: Mutex<State>,
+}
+
+struct State {
+    ring: Ring,
+    /// What the setpoints hold, in channel units.
+    values: Vec<f64>,
+    written: Vec<Time>,
+    /// Setpoints the ring has not heard of yet.
+    pending: BTreeSet<usize>,
+    orbit: Option<Result<Arc<Orbit>, String>>,
+    tune: Option<Result<[f64; 2], String>>,
+    now: Time,
+    start: Time,
+    shot: Option<(u64, Arc<Vec<f64>>)>,
+}
+
+impl Twin {
+    /// A machine of the facility, with the errors of its `twin.toml`.
+    pub fn new(facility: &Facility, options: TwinOptions) -> Result<Twin> {
+        let mut table = ErrorTable::load(facility)?;
+        if options.perfect {
+            table.distributions.clear();
+        }
+        let seed = options.seed.unwrap_or(table.seed);
+        let truth = Truth::draw(&table, facility, seed)?;
+        let channels = Channels::of(facility);
+        let mut ring = Ring::new(&facility.lattice, table.effects);
+        for element in &truth.elements {
+            ring.set_misalignment(element.element, element.dx, element.dy, element.roll);
+        }
+        let values: Vec<f64> = channels.knobs.iter().map(|knob| design(knob, &ring)).collect();
+        let monitors: Vec<MonitorTruth> = channels
+            .monitors
+            .iter()
+            .map(|monitor| truth.monitors.get(&monitor.device.name).copied().unwrap_or_default())
+            .collect();
+        // a whole number of seconds, so that shots fall on round times
+        let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
+        let pending =
+            channels.knobs.iter().enumerate().filter(|(_, k)| gain(&truth, k) != 1.0).map(|(at, _)| at).collect();
+        let state = State {
+            ring,
+            written: vec![start; values.len()],
+            values,
+            pending,
+            orbit: None,
+            tune: None,
+            now: start,
+            start,
+            shot: None,
+        };
+        Ok(Twin {
+            channels,
+            truth,
+            monitors,
+            seed,
+            period: table.period,
+            effects: table.effects,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// What is wrong with the machine; for tests and trainers, not for scripts.
+    pub fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    /// The seed its errors were drawn with.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether cavities and radiation count.
+    pub fn effects(&self) -> Effects {
+        self.effects
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self, write: &Write) -> Result<usize, Fault> {
+        let refuse = |why: String| Err(Fault::refused(&write.channel, why));
+        let Some(&at) = self.channels.by_name.get(&write.channel) else {
+            return Err(Fault::absent(&write.channel, "the twin has no such channel"));
+        };
+        let Answer::Setpoint(knob) = self.channels.answers[at] else { return refuse("cannot be written".into()) };
+        if !self.channels.infos[at].writable {
+            return refuse("is a readback".into());
+        }
+        let (low, high) = self.channels.knobs[knob].limits;
+        let unit = &self.channels.infos[at].unit;
+        match write.value {
+            value if !value.is_finite() => refuse(format!("{value} is not a finite number")),
+            value if value < low || value > high => {
+                refuse(format!("{value} {unit} is outside its limits {low} to {high} {unit}"))
+            }
+            _ => Ok(knob),
+        }
+    }
+
+    fn answer(&self, state: &mut State, at: usize) -> Reading {
+        let field = &self.channels.fields[at];
+        match &self.channels.answers[at] {
+            Answer::Setpoint(knob) => Reading::good(Value::Number(state.values[*knob]), state.written[*knob]),
+            Answer::Current => Reading::good(Value::Number(field.to_channel(0.2)), state.now),
+            Answer::Tune(plane) => match self.tune(state) {
+                Ok(tune) => Reading::good(Value::Number(field.to_channel(tune[*plane])), state.now),
+                Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
+            },
+            Answer::Monitor(plane, monitor) => match self.orbit(state) {
+                Ok(orbit) => {
+                    let position = self.monitor(state, &orbit, *plane, *monitor);
+                    Reading::good(Value::Number(field.to_channel(position)), state.now)
+                }
+                Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
+            },
+            Answer::Orbit(plane) => self.vector(state, at, *plane),
+        }
+    }
+
+    /// A vector channel: the beam at every element, as monitors read it where there are some.
+    fn vector(&self, state: &mut State, at: usize, plane: usize) -> Reading {
+        let field = &self.channels.fields[at];
+        let orbit = match self.orbit(state) {
+            Ok(orbit) => orbit,
+            Err(why) => {
+                let lost = vec![f64::NAN; state.ring.len()];
+                return Reading::invalid(Value::Vector(lost.into()), state.now, why);
+            }
+        };
+        let mut entries: Vec<f64> =
+            (0..state.ring.len()).map(|element| field.to_channel(orbit.at(element)[2 * plane])).collect();
+        for &(entry, monitor) in self.channels.entries.get(&at).map(Vec::as_slice).unwrap_or_default() {
+            if let Some(place) = entries.get_mut(entry) {
+                *place = field.to_channel(self.monitor(state, &orbit, plane, monitor));
+            }
+        }
+        Reading::good(Value::Vector(entries.into()), state.now)
+    }
+
+    fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> f64 {
+        let truth = &self.monitors[monitor];
+        let position = orbit.at(self.channels.monitors[monitor].element)[2 * plane];
+        let reading = truth.gain[plane] * (position - truth.offset[plane]);
+        if truth.noise == 0.0 {
+            return reading;
+        }
+        reading + truth.noise * self.noise(state)[2 * monitor + plane]
+    }
+
+    fn noise(&self, state: &mut State) -> Arc<Vec<f64>> {
+        let shot = ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64;
+        if let Some((known, numbers)) = &state.shot
+            && *known == shot
+        {
+            return numbers.clone();
+        }
+        let numbers = Arc::new(noise(self.seed, shot, 2 * self.monitors.len()));
+        state.shot = Some((shot, numbers.clone()));
+        numbers
+    }
+
+    fn orbit(&self, state: &mut State) -> Result<Arc<Orbit>, String> {
+        self.settle(state);
+        if state.orbit.is_none() {
+            state.orbit = Some(state.ring.closed_orbit().map(Arc::new).map_err(|e| e.to_string()));
+        }
+        state.orbit.clone().unwrap_or_else(|| Err("no closed orbit".into()))
+    }
+
+    fn tune(&self, state: &mut State) -> Result<[f64; 2], String> {
+        let orbit = self.orbit(state)?;
+        if state.tune.is_none() {
+            let modes = state.ring.modes_at(&orbit.start()).map_err(|e| e.to_string());
+            state.tune = Some(modes.and_then(|modes| match modes.as_slice() {
+                [x, y, ..] => Ok([x.tune, y.tune]),
+                _ => Err("the motion is not stable".to_string()),
+            }));
+        }
+        state.tune.clone().unwrap_or_else(|| Err("no tune".into()))
+    }
+
+    /// Moves the ring to where the setpoints are: all that came since the last look, at once.
+    fn settle(&self, state: &mut State) {
+        if state.pending.is_empty() {
+            return;
+        }
+        for knob in std::mem::take(&mut state.pending) {
+            let value = state.values[knob];
+            let knob = &self.channels.knobs[knob];
+            apply(&mut state.ring, knob, knob.field.to_physics(value) * gain(&self.truth, knob));
+        }
+        state.orbit = None;
+        state.tune = None;
+    }
+}
+
+impl Plant for Twin {
+    fn channels(&self) -> Vec<ChannelInfo> {
+        self.channels.infos.clone()
+    }
+
+    fn apply(&self, batch: &[Write]) -> Result<(), Vec<Fault>> {
+        let (knobs, faults): (Vec<_>, Vec<_>) = batch.iter().map(|write| self.check(write)).partition(Result::is_ok);
+        if !faults.is_empty() {
+            return Err(faults.into_iter().filter_map(Result::err).collect());
+        }
+        let mut state = self.state();
+        for (knob, write) in knobs.into_iter().flatten().zip(batch) {
+            if state.values[knob] != write.value {
+                state.values[knob] = write.value;
+                state.pending.insert(knob);
+            }
+            state.written[knob] = state.now;
+        }
+        Ok(())
+    }
+
+    fn sample(&self, channels: &[Channel]) -> Vec<Result<Reading, Fault>> {
+        let mut state = self.state();
+        let absent = |channel| Fault::absent(channel, "the twin has no such channel");
+        channels
+            .iter()
+            .map(|channel| match self.channels.by_name.get(channel) {
+                Some(&at) => Ok(self.answer(&mut state, at)),
+                None => Err(absent(channel)),
+            })
+            .collect()
+    }
+
+    fn now(&self) -> Time {
+        self.state().now
+    }
+
+    fn advance(&self, time: Time) {
+        let mut state = self.state();
+        state.now = state.now.max(time);
+    }
+
+    fn period(&self) -> Duration {
+        self.period
+    }
+}
+
+fn gain(truth: &Truth, knob: &Knob) -> f64 {
+    let key = (knob.device.family.clone(), knob.device.name.clone());
+    truth.gains.get(&key).copied().unwrap_or(1.0)
+}
+
+/// The setpoint that gives what the lattice has, in channel units.
+fn design(knob: &Knob, ring: &Ring) -> f64 {
+    let first = knob.device.elements.first().map(|&at| ring.element(at));
+    let physics = match knob.quantity {
+        Some(Quantities::KickX) => first.map_or(0.0, |e| e.kick[0]) * knob.device.elements.len() as f64,
+        Some(Quantities::KickY) => first.map_or(0.0, |e| e.kick[1]) * knob.device.elements.len() as f64,
+        Some(Quantities::Upright(order)) => strength(first, |f| f.upright(order)) * factorial(order),
+        Some(Quantities::Skew(order)) => strength(first, |f| f.skew(order)) * factorial(order),
+        Some(Quantities::RfFrequency) => ring.rf_frequency().unwrap_or(0.0),
+        Some(Quantities::RfVoltage) => ring.rf_voltage(),
+        _ => 0.0,
+    };
+    knob.field.to_channel(physics)
+}
+
+fn strength(element: Option<&Element>, of: impl Fn(&fodo_lattice::Field) -> f64) -> f64 {
+    element.and_then(Element::field).map_or(0.0, of)
+}
+
+fn factorial(order: usize) -> f64 {
+    (1..=order).map(|n| n as f64).product()
+}
+
+/// Gives the ring the physics value of a knob.
+fn apply(ring: &mut Ring, knob: &Knob, value: f64) {
+    let elements = &knob.device.elements;
+    match knob.quantity {
+        Some(Quantities::RfFrequency) => ring.set_rf(value, ring.rf_voltage()),
+        Some(Quantities::RfVoltage) => ring.set_rf(ring.rf_frequency().unwrap_or(0.0), value),
+        _ => {}
+    }
+    for &at in elements {
+        let [kick_x, kick_y] = ring.element(at).kick;
+        match knob.quantity {
+            Some(Quantities::KickX) => ring.set_kick(at, value / elements.len() as f64, kick_y),
+            Some(Quantities::KickY) => ring.set_kick(at, kick_x, value / elements.len() as f64),
+            Some(Quantities::Upright(order)) => ring.set_upright(at, order, value / factorial(order)),
+            Some(Quantities::Skew(order)) => ring.set_skew(at, order, value / factorial(order)),
+            _ => {}
+        }
+    }
+}
