@@ -4,6 +4,7 @@ use fodo_builtins::Progress;
 use fodo_control::{Setpoint, WriteMode};
 use fodo_language::Output;
 use fodo_report::Diagnostic;
+use fodo_units::Quantity;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -99,31 +100,63 @@ pub fn value(value: &Dynamic) -> String {
     text.trim_end().to_string()
 }
 
+/// Entries of a map or array shown before the rest is counted.
+const SHOWN: usize = 12;
+
 fn lines(value: &Dynamic, depth: usize, text: &mut String) {
-    const SHOWN: usize = 8;
     let pad = "  ".repeat(depth);
     if let Some(map) = value.read_lock::<Map>() {
         for (key, inner) in map.iter().take(SHOWN) {
-            if inner.is::<Map>() || inner.is::<Array>() {
-                text.push_str(&format!("{pad}{key}:\n"));
-                lines(inner, depth + 1, text);
-            } else {
-                text.push_str(&format!("{pad}{key}: {inner}\n"));
+            match short(inner) {
+                Some(short) => text.push_str(&format!("{pad}{key}: {short}\n")),
+                None => {
+                    text.push_str(&format!("{pad}{key}:\n"));
+                    lines(inner, depth + 1, text);
+                }
             }
         }
-        more(map.len(), SHOWN, &pad, text);
+        more(map.len(), &pad, text);
     } else if let Some(array) = value.read_lock::<Array>() {
-        for inner in array.iter().take(SHOWN) {
-            lines(inner, depth, text);
-        }
-        more(array.len(), SHOWN, &pad, text);
+        array.iter().take(SHOWN).for_each(|inner| lines(inner, depth, text));
+        more(array.len(), &pad, text);
     } else {
-        text.push_str(&format!("{pad}{value}\n"));
+        text.push_str(&format!("{pad}{}\n", short(value).unwrap_or_default()));
     }
 }
 
-fn more(count: usize, shown: usize, pad: &str, text: &mut String) {
-    if count > shown {
-        text.push_str(&format!("{pad}… and {} more\n", count - shown));
+/// A value in one line; none for maps and arrays that need several.
+fn short(value: &Dynamic) -> Option<String> {
+    if let Some(map) = value.read_lock::<Map>() {
+        return many(map.values());
+    }
+    if let Some(array) = value.read_lock::<Array>() {
+        let plain = array.len() <= SHOWN && array.iter().all(|v| short(v).is_some() && !v.is::<Map>());
+        let list = || array.iter().filter_map(short).collect::<Vec<_>>().join(", ");
+        return plain.then(|| format!("[{}]", list()));
+    }
+    Some(fodo_builtins::text(value))
+}
+
+/// Many quantities of one unit in one line: how many, their size, the largest.
+fn many<'v>(values: impl ExactSizeIterator<Item = &'v Dynamic>) -> Option<String> {
+    let count = values.len();
+    if count <= SHOWN {
+        return None;
+    }
+    let quantities: Vec<Quantity> =
+        values.map(|v| v.read_lock::<Quantity>().map(|q| q.clone())).collect::<Option<_>>()?;
+    let unit = quantities.first()?.unit.clone();
+    if quantities.iter().any(|q| q.check(&unit).is_err()) {
+        return None;
+    }
+    let rms = (quantities.iter().map(|q| q.si * q.si).sum::<f64>() / count as f64).sqrt();
+    let largest = quantities.iter().map(|q| q.si.abs()).fold(0.0, f64::max);
+    let [rms, largest] = [rms, largest].map(|si| Quantity::from_si(si, unit.clone()));
+    Some(format!("{count} devices, rms {rms:.3}, largest {largest:.3}"))
+}
+
+fn more(count: usize, pad: &str, text: &mut String) {
+    if count > SHOWN {
+        text.push_str(&format!("{pad}… and {} more\n", count - SHOWN));
     }
 }

@@ -8,7 +8,7 @@ use fodo_language::{OrFail, Outcome, fail, script_error};
 use fodo_measure::sample;
 use fodo_report::{Diagnostic, Kind, did_you_mean};
 use fodo_units::{Quantity, Unit};
-use rhai::{Array, Dynamic, Engine, FuncRegistration, ImmutableString, Module, NativeCallContext, INT};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +53,9 @@ impl Members {
         let report = Diagnostic::new(Kind::Script, format!("{} has no device \"{name}\"", self.family.name));
         match (did_you_mean(name, names()), names().next()) {
             (Some(hint), _) => report.hint(hint),
-            (None, Some(first)) => report.hint(format!("its {} devices are called like \"{first}\"", self.devices.len())),
+            (None, Some(first)) => {
+                report.hint(format!("its {} devices are called like \"{first}\"", self.devices.len()))
+            }
             (None, None) => report.hint("it is empty"),
         }
         .into()
@@ -64,7 +66,9 @@ impl Members {
         let place = if index < 0 { index + count } else { index };
         match self.devices.get(place.max(0) as usize).filter(|_| place >= 0) {
             Some(device) => Ok(Member { family: self.family.clone(), device: device.clone() }),
-            None => Err(script_error(format!("{}[{index}]: there are {count} devices, counted from 0", self.family.name))),
+            None => {
+                Err(script_error(format!("{}[{index}]: there are {count} devices, counted from 0", self.family.name)))
+            }
         }
     }
 
@@ -170,9 +174,10 @@ fn stepped(field: &Field, present: f64, step: &Quantity) -> Outcome<f64> {
 }
 
 fn setpoint_of(device: &Device, field: &Field) -> Outcome<Arc<fodo_control::Setpoint>> {
-    field.setpoint.clone().ok_or_else(|| {
-        script_error(format!("{}.{} can be read but not set", device.shown(), field.name))
-    })
+    field
+        .setpoint
+        .clone()
+        .ok_or_else(|| script_error(format!("{}.{} can be read but not set", device.shown(), field.name)))
 }
 
 /// Reads a field of devices: settled and averaged readings, or setpoints.
@@ -336,22 +341,30 @@ pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
             m.slice(*r.start(), r.end().saturating_add(1))
         })
         .register_indexer_get(|m: &mut Member, name: ImmutableString| member_property(m, &name))
-        .register_fn("to_string", |m: &mut Members| describe(m))
-        .register_fn("to_debug", |m: &mut Members| describe(m))
-        .register_fn("to_string", |m: &mut Member| m.device.shown())
-        .register_fn("to_debug", |m: &mut Member| m.device.shown())
+        .register_fn("to_string", |m: &mut Members| m.to_string())
+        .register_fn("to_debug", |m: &mut Members| m.to_string())
+        .register_fn("to_string", |m: &mut Member| m.to_string())
+        .register_fn("to_debug", |m: &mut Member| m.to_string())
         .register_fn("==", |a: Member, b: Member| a.device.shown() == b.device.shown())
         .register_get("len", |m: &mut Members| m.devices.len() as INT);
     functions(engine);
 }
 
-fn describe(members: &Members) -> String {
-    let names: Vec<&str> = members.devices.iter().map(|d| d.name.as_ref()).collect();
-    let list = match names.as_slice() {
-        [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
-        few => few.join(", "),
-    };
-    format!("{} ({}, {} devices): {list}", members.family.name, members.family.role, names.len())
+impl std::fmt::Display for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.devices.iter().map(|d| d.name.as_ref()).collect();
+        let list = match names.as_slice() {
+            [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
+            few => few.join(", "),
+        };
+        write!(f, "{} ({}, {} devices): {list}", self.family.name, self.family.role, names.len())
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.device.shown())
+    }
 }
 
 impl IntoIterator for Members {
@@ -373,14 +386,21 @@ macro_rules! document {
 pub(crate) use document;
 
 fn functions(engine: &mut Engine) {
-    document!(engine, "get", ["members: family", "vector"],
+    document!(
+        engine,
+        "get",
+        ["members: family", "vector"],
         "/// Reads the main field of every device: settled, fresh, averaged as the family says.\n///\n\
          /// # Returns\n/// A vector in the field's physics unit, one entry for each device in lattice order.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: every channel that is absent, invalid or not a number, in one error.\n///\n\
          /// # Example\n/// ```rhai\n/// let k1 = QF.get();\n/// ```",
-        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, false));
-    document!(engine, "get", ["members: family", "field_or_unit: text", "vector"],
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, false)
+    );
+    document!(
+        engine,
+        "get",
+        ["members: family", "field_or_unit: text", "vector"],
         "/// Reads a field of every device by its name, or the main field in a unit (hardware or physics).\n///\n\
          /// # Parameters\n/// - `field_or_unit`: a field such as `\"k1\"`, or a unit such as `\"A\"`.\n///\n\
          /// # Returns\n/// A vector, one entry for each device.\n///\n\
@@ -390,7 +410,8 @@ fn functions(engine: &mut Engine) {
         |c: NativeCallContext, m: Members, first: &str| {
             let want = wanted(first_device(&m)?, Some(first), None)?;
             read(&*here(&c)?, &m, &want, false)
-        });
+        }
+    );
     engine
         .register_fn("get", |c: NativeCallContext, m: Members, first: &str, second: &str| {
             read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), Some(second))?, false)
@@ -404,13 +425,17 @@ fn functions(engine: &mut Engine) {
         .register_fn("get", |c: NativeCallContext, m: Member, first: &str, second: &str| {
             read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), Some(second))?, false).map(|v| only(&v))
         });
-    document!(engine, "setpoint", ["members: family", "vector"],
+    document!(
+        engine,
+        "setpoint",
+        ["members: family", "vector"],
         "/// Asks for the present setpoints of the main field of every device.\n///\n\
          /// # Returns\n/// A vector in the field's physics unit.\n///\n\
          /// # On the machine\n/// Only reads. In a rehearsal: what the setpoints would be.\n///\n\
          /// # Errors\n/// - `machine`: setpoints that are absent or not a number.\n///\n\
          /// # Example\n/// ```rhai\n/// let kicks = HCOR.setpoint();\n/// ```",
-        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, true));
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, true)
+    );
     engine
         .register_fn("setpoint", |c: NativeCallContext, m: Members, first: &str| {
             read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), None)?, true)
@@ -421,7 +446,10 @@ fn functions(engine: &mut Engine) {
         .register_fn("setpoint", |c: NativeCallContext, m: Member, first: &str| {
             read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, true).map(|v| only(&v))
         });
-    document!(engine, "set", ["members: family", "value: quantity or vector", "()"],
+    document!(
+        engine,
+        "set",
+        ["members: family", "value: quantity or vector", "()"],
         "/// Sets the main field of every device and waits until all have arrived.\n///\n\
          /// # Parameters\n/// - `value`: one quantity for all, or a vector with one entry for each; physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
@@ -431,8 +459,12 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// HCOR.set(HCOR.setpoint());\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
-        });
-    document!(engine, "step", ["members: family", "change: quantity or vector", "()"],
+        }
+    );
+    document!(
+        engine,
+        "step",
+        ["members: family", "change: quantity or vector", "()"],
         "/// Changes the main field of every device by a step and waits until all have arrived.\n///\n\
          /// # Parameters\n/// - `change`: one quantity for all, or a vector with one entry for each; physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
@@ -440,7 +472,8 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// HCOR[0].step(5.0 * urad);\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
-        });
+        }
+    );
     engine
         .register_fn("set", |c: NativeCallContext, m: Member, value: Dynamic| {
             write(&*here(&c)?, &alone(&m), &[one(&value)?], false)
@@ -448,7 +481,10 @@ fn functions(engine: &mut Engine) {
         .register_fn("step", |c: NativeCallContext, m: Member, value: Dynamic| {
             write(&*here(&c)?, &alone(&m), &[one(&value)?], true)
         });
-    document!(engine, "set_setpoints", ["members: family", "values: vector", "()"],
+    document!(
+        engine,
+        "set_setpoints",
+        ["members: family", "values: vector", "()"],
         "/// Sets the main field of devices; the same as `members.set(values)`.\n///\n\
          /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one entry for each device.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
@@ -456,8 +492,12 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// set_setpoints(HCOR, HCOR.setpoint());\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
-        });
-    document!(engine, "step_setpoints", ["members: family", "changes: vector", "()"],
+        }
+    );
+    document!(
+        engine,
+        "step_setpoints",
+        ["members: family", "changes: vector", "()"],
         "/// Changes the main field of devices by steps; the same as `members.step(changes)`.\n///\n\
          /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
@@ -465,15 +505,23 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, 1.0 * urad * ones(HCOR.len));\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
-        });
-    document!(engine, "without", ["members: family", "names: text, device or array", "family"],
+        }
+    );
+    document!(
+        engine,
+        "without",
+        ["members: family", "names: text, device or array", "family"],
         "/// Gives the devices of a family without those named.\n///\n\
          /// # Parameters\n/// - `names`: device names separated by commas, a device, a family, or an array of these.\n///\n\
          /// # Returns\n/// The remaining devices, in lattice order.\n///\n\
          /// # Errors\n/// - `script`: the family has no such device.\n///\n\
          /// # Example\n/// ```rhai\n/// let good = BPM.without([BPM[3]]);\n/// assert(good.len == BPM.len - 1);\n/// ```",
-        |m: Members, which: Dynamic| m.without(&names(which)?));
-    document!(engine, "where", ["members: family", "condition: function", "family"],
+        |m: Members, which: Dynamic| m.without(&names(which)?)
+    );
+    document!(
+        engine,
+        "where",
+        ["members: family", "condition: function", "family"],
         "/// Gives the devices of a family for which a condition holds.\n///\n\
          /// # Parameters\n/// - `condition`: a function of one device, such as `|q| q.s > 100.0 * m`.\n///\n\
          /// # Returns\n/// Those devices, in lattice order.\n///\n\
@@ -485,12 +533,16 @@ fn functions(engine: &mut Engine) {
             for member in m.clone() {
                 let device = member.device.clone();
                 let answer = condition.call(&c, (member,))?;
-                if answer.as_bool().map_err(|found| script_error(format!("the condition must answer true or false, not {found}")))? {
+                if answer
+                    .as_bool()
+                    .map_err(|found| script_error(format!("the condition must answer true or false, not {found}")))?
+                {
                     kept.push(device);
                 }
             }
             Ok(Members { family: m.family.clone(), devices: kept.into() })
-        });
+        }
+    );
 }
 
 fn first_device(members: &Members) -> Outcome<&Device> {

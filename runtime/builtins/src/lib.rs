@@ -41,3 +41,23 @@ pub fn constants() -> Vec<String> {
     let units = quantity::unit_names().into_iter().map(|name| name.to_string());
     units.chain(["model".to_string()]).collect()
 }
+
+/// A script value as text; values of Rhai itself as Rhai shows them.
+pub fn text(value: &rhai::Dynamic) -> String {
+    fn of<T: std::fmt::Display + Clone + Send + Sync + 'static>(value: &rhai::Dynamic) -> Option<String> {
+        value.read_lock::<T>().map(|value| value.to_string())
+    }
+    let known = [
+        of::<fodo_units::Quantity>,
+        of::<Vector>,
+        of::<Matrix>,
+        of::<Members>,
+        of::<Member>,
+        of::<Knobs>,
+        of::<Response>,
+        of::<Steps>,
+        of::<model::Along>,
+        of::<model::ModelHandle>,
+    ];
+    known.iter().find_map(|text| text(value)).unwrap_or_else(|| value.to_string())
+}

@@ -68,46 +68,68 @@ fn wait(context: &Context, time: &Quantity) -> Outcome<()> {
     if !(0.0..=1e6).contains(&seconds) {
         return Err(script_error(format!("{time} cannot be waited for")));
     }
-    let stopped = |_| fodo_language::fail(fodo_report::Diagnostic::new(fodo_report::Kind::Stopped, "stopped by the operator").into());
+    let stopped = |_| {
+        fodo_language::fail(fodo_report::Diagnostic::new(fodo_report::Kind::Stopped, "stopped by the operator").into())
+    };
     context.session.backend().wait(Duration::from_secs_f64(seconds), context.cancel()).map_err(stopped)
 }
 
 /// Registers everything of this subject.
 pub fn register(engine: &mut Engine) {
-    document!(engine, "undo", ["text"],
+    document!(
+        engine,
+        "undo",
+        ["text"],
         "/// Puts back what the last run or line of this session changed, and shows it.\n///\n\
          /// A setpoint that somebody else has moved since is left alone and named.\n///\n\
          /// # Returns\n/// What was done, as a text.\n///\n\
          /// # On the machine\n/// Writes the old setpoints.\n///\n\
          /// # Errors\n/// - `script`: there is nothing to undo.\n///\n\
          /// # Example\n/// ```rhai,fails\n/// undo();\n/// ```",
-        |c: NativeCallContext| undo(&*here(&c)?));
-    document!(engine, "redo", ["text"],
+        |c: NativeCallContext| undo(&*here(&c)?)
+    );
+    document!(
+        engine,
+        "redo",
+        ["text"],
         "/// Sets again what the last `undo()` put back.\n///\n\
          /// # Returns\n/// What was done, as a text.\n///\n\
          /// # On the machine\n/// Writes setpoints.\n///\n\
          /// # Errors\n/// - `script`: there is nothing to redo.\n///\n\
          /// # Example\n/// ```rhai,fails\n/// redo();\n/// ```",
-        |c: NativeCallContext| redo(&*here(&c)?));
-    document!(engine, "history", ["array"],
+        |c: NativeCallContext| redo(&*here(&c)?)
+    );
+    document!(
+        engine,
+        "history",
+        ["array"],
         "/// Lists what this session has changed, oldest first.\n///\n\
          /// # Returns\n/// An array of `#{ title, setpoints }`: what ran, and how many setpoints it changed [1].\n///\n\
          /// # Errors\n/// None.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(history().len == 0);\n/// ```",
-        |c: NativeCallContext| here(&c).map(|context| history(&context)));
-    document!(engine, "with_restore", ["work: function", "any"],
+        |c: NativeCallContext| here(&c).map(|context| history(&context))
+    );
+    document!(
+        engine,
+        "with_restore",
+        ["work: function", "any"],
         "/// Does some work and puts every setpoint back that it changed.\n///\n\
          /// # Parameters\n/// - `work`: a function without arguments.\n///\n\
          /// # Returns\n/// What the work returns.\n///\n\
          /// # On the machine\n/// Puts back on success and on error.\n///\n\
          /// # Errors\n/// Those of the work; `script` if something could not be put back.\n///\n\
          /// # Example\n/// ```rhai\n/// let orbit = with_restore(|| { HCOR[0].step(5.0 * urad); get_orbit() });\n/// ```",
-        |c: NativeCallContext, work: Dynamic| with_restore(&c, work));
-    document!(engine, "wait", ["time: quantity", "()"],
+        |c: NativeCallContext, work: Dynamic| with_restore(&c, work)
+    );
+    document!(
+        engine,
+        "wait",
+        ["time: quantity", "()"],
         "/// Lets time pass on the machine's clock; virtual time on the twin.\n///\n\
          /// # Parameters\n/// - `time`: how long [s].\n///\n\
          /// # On the machine\n/// Changes nothing.\n///\n\
          /// # Errors\n/// - `script`: not a time.\n///\n\
          /// # Example\n/// ```rhai\n/// wait(1.0 * s);\n/// ```",
-        |c: NativeCallContext, time: Quantity| wait(&*here(&c)?, &time));
+        |c: NativeCallContext, time: Quantity| wait(&*here(&c)?, &time)
+    );
 }

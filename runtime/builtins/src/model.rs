@@ -40,7 +40,10 @@ impl Model {
     /// Optical functions of the cut lattice, without cavities and radiation.
     fn optics(&self) -> Result<&Optics> {
         let made = self.optics.get_or_init(|| {
-            self.halved.ring.optics().map_err(|error| Diagnostic::new(Kind::Facility, format!("the design lattice: {error}")).into())
+            self.halved
+                .ring
+                .optics()
+                .map_err(|error| Diagnostic::new(Kind::Facility, format!("the design lattice: {error}")).into())
         });
         made.as_ref().map_err(Clone::clone)
     }
@@ -154,9 +157,24 @@ impl Along {
             (count, Some(&at)) if count % 2 == 0 => Ok(self.values[self.places[at].0]),
             (_, Some(&at)) => match self.places[at].1 {
                 Some(centre) => Ok(self.values[centre]),
-                None => Err(script_error(format!("the model gives no value inside {}: it cannot be cut in two", device.shown()))),
+                None => Err(script_error(format!(
+                    "the model gives no value inside {}: it cannot be cut in two",
+                    device.shown()
+                ))),
             },
         }
+    }
+}
+
+impl std::fmt::Display for Along {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a function along the model at {} points [{}]; index it with a family", self.values.len(), self.unit)
+    }
+}
+
+impl std::fmt::Display for ModelHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the design lattice: model.beta_x[QF], model.tune_x, model.orbit_response(HCOR, BPM)")
     }
 }
 
@@ -224,9 +242,9 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<ModelHandle>("model")
         .register_type_with_name::<Along>("model function")
-        .register_fn("to_string", |_: &mut ModelHandle| "the design lattice; model.beta_x, model.tune_x, …".to_string())
-        .register_fn("to_debug", |_: &mut ModelHandle| "model".to_string())
-        .register_fn("to_string", |a: &mut Along| format!("a function along the model at {} points [{}]", a.values.len(), a.unit))
+        .register_fn("to_string", |m: &mut ModelHandle| m.to_string())
+        .register_fn("to_debug", |m: &mut ModelHandle| m.to_string())
+        .register_fn("to_string", |a: &mut Along| a.to_string())
         .register_get("all", |a: &mut Along| Vector::from_si(a.values.to_vec(), a.unit.clone()))
         .register_indexer_get(|a: &mut Along, members: Members| -> Outcome<Vector> {
             let values = members.devices.iter().map(|d| a.at(d)).collect::<Outcome<Vec<f64>>>()?;
@@ -239,12 +257,22 @@ pub fn register(engine: &mut Engine) {
                 false => Dynamic::from(Quantity::from_si(value, a.unit.clone())),
             })
         });
-    engine.register_indexer_get(|c: NativeCallContext, _: &mut ModelHandle, name: ImmutableString| property(&*here(&c)?, &name));
-    document!(engine, "orbit_response", ["model: model", "knobs: family, knobs or array", "monitors: family", "response"],
+    engine.register_indexer_get(|c: NativeCallContext, _: &mut ModelHandle, name: ImmutableString| {
+        property(&*here(&c)?, &name)
+    });
+    document!(
+        engine,
+        "orbit_response",
+        ["model: model", "knobs: family, knobs or array", "monitors: family", "response"],
         "/// Computes the orbit response of the design lattice: exact derivatives, both planes.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices of correctors, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
          /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\
          /// # Errors\n/// - `script`: a knob that is no corrector and no RF.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// assert(r.matrix.rows == 2 * BPM.len);\n/// ```",
-        |c: NativeCallContext, _: ModelHandle, which: Dynamic, monitors: Members| model_response(&*here(&c)?, &which, monitors));
+        |c: NativeCallContext, _: ModelHandle, which: Dynamic, monitors: Members| model_response(
+            &*here(&c)?,
+            &which,
+            monitors
+        )
+    );
 }

@@ -108,7 +108,11 @@ fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
 fn knob(device: &Arc<Device>) -> Outcome<Knob> {
     let field = device.fields.first().ok_or_else(|| script_error(format!("{} has no field", device.shown())))?;
     let delta = field.delta.ok_or_else(|| {
-        script_error(format!("{}.{} has no `delta` in the families table: how far to step it is not known", device.shown(), field.name))
+        script_error(format!(
+            "{}.{} has no `delta` in the families table: how far to step it is not known",
+            device.shown(),
+            field.name
+        ))
     })?;
     Ok(Knob { device: device.clone(), field: field.clone(), delta })
 }
@@ -116,7 +120,8 @@ fn knob(device: &Arc<Device>) -> Outcome<Knob> {
 fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Values) -> Outcome<Response> {
     let mut knobs = knobs(which)?;
     if let Some(delta) = options.maybe_dynamic("delta") {
-        let delta = delta.try_cast::<Quantity>().ok_or_else(|| script_error("`delta` needs a unit, as in `10.0 * urad`"))?;
+        let delta =
+            delta.try_cast::<Quantity>().ok_or_else(|| script_error("`delta` needs a unit, as in `10.0 * urad`"))?;
         for knob in &mut knobs {
             delta.check(&knob.field.physics).or_fail()?;
             knob.delta = delta.si;
@@ -180,7 +185,8 @@ fn column_scale(response: &Response) -> Vec<f64> {
 fn solve(response: &Response, orbit: &Map, options: &Values) -> Outcome<Steps> {
     let part = |name: &str| -> Outcome<Vec<f64>> {
         let vector = orbit.get(name).and_then(|v| v.read_lock::<Vector>().map(|v| v.clone()));
-        let vector = vector.ok_or_else(|| script_error(format!("an orbit is a map with vectors x and y; `{name}` is missing")))?;
+        let vector = vector
+            .ok_or_else(|| script_error(format!("an orbit is a map with vectors x and y; `{name}` is missing")))?;
         Quantity::from_si(0.0, vector.unit().clone()).check(&metre()?).or_fail()?;
         Ok(vector.si().to_vec())
     };
@@ -191,10 +197,8 @@ fn solve(response: &Response, orbit: &Map, options: &Values) -> Outcome<Steps> {
     }
     // the correction is what takes the orbit away
     let target: Vec<f64> = x.iter().chain(&y).map(|v| -v).collect();
-    let cut = Cut {
-        cutoff: options.number("cutoff")?,
-        count: options.maybe_integer("count").map(|n| n.max(0) as usize),
-    };
+    let cut =
+        Cut { cutoff: options.number("cutoff")?, count: options.maybe_integer("count").map(|n| n.max(0) as usize) };
     let scale = column_scale(response);
     let solution = fodo_measure::solve(&response.measured.matrix, &target, &scale, cut).or_fail()?;
     let gain = options.number("gain")?;
@@ -258,14 +262,9 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Response>("response")
         .register_type_with_name::<Steps>("steps")
         .register_get("len", |k: &mut Knobs| k.0.len() as INT)
-        .register_fn("to_string", |k: &mut Knobs| format!("{} knobs", k.0.len()))
-        .register_fn("to_string", |r: &mut Response| {
-            let (rows, columns) = r.measured.matrix.shape();
-            format!("orbit response: {rows} readings (x, then y, of {} monitors) to {columns} knobs", rows / 2)
-        })
-        .register_fn("to_string", |s: &mut Steps| {
-            format!("steps of {} knobs ({} of {} singular values)", s.values.len(), s.used, s.of)
-        })
+        .register_fn("to_string", |k: &mut Knobs| k.to_string())
+        .register_fn("to_string", |r: &mut Response| r.to_string())
+        .register_fn("to_string", |s: &mut Steps| s.to_string())
         .register_get("matrix", |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs)))
         .register_get("error", |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs)))
         .register_get("knobs", |r: &mut Response| r.knobs.clone())
@@ -274,6 +273,25 @@ pub fn register(engine: &mut Engine) {
         .register_get("values", |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs)))
         .register_fn("-", |s: Steps| Steps { values: s.values.iter().map(|v| -v).collect(), ..s });
     functions(engine);
+}
+
+impl std::fmt::Display for Knobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} knobs", self.0.len())
+    }
+}
+
+impl std::fmt::Display for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rows, columns) = self.measured.matrix.shape();
+        write!(f, "orbit response: {rows} readings (x, then y, of {} monitors) to {columns} knobs", rows / 2)
+    }
+}
+
+impl std::fmt::Display for Steps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "steps of {} knobs ({} of {} singular values)", self.values.len(), self.used, self.of)
+    }
 }
 
 /// Metre per unit of the knobs; a plain number where knobs of several units stand side by side.
@@ -291,7 +309,10 @@ fn first_unit(knobs: &Knobs) -> Unit {
 }
 
 fn functions(engine: &mut Engine) {
-    document!(engine, "get_orbit", ["map"],
+    document!(
+        engine,
+        "get_orbit",
+        ["map"],
         "/// Reads the closed orbit at all monitors: settled, fresh, averaged.\n///\n\
          /// # Returns\n/// `#{ x, y, deviation_x, deviation_y }`: vectors [m], one entry for each monitor; the golden orbit is not taken off.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
@@ -300,8 +321,12 @@ fn functions(engine: &mut Engine) {
         |c: NativeCallContext| {
             let context = here(&c)?;
             orbit_map(read_orbit(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
-        });
-    document!(engine, "get_orbit", ["monitors: family", "map"],
+        }
+    );
+    document!(
+        engine,
+        "get_orbit",
+        ["monitors: family", "map"],
         "/// Reads the closed orbit at some monitors.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
@@ -310,8 +335,12 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM[0..4]);\n/// ```",
         |c: NativeCallContext, monitors: Members| {
             orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
-        });
-    document!(engine, "get_orbit", ["monitors: family", "options: map", "map"],
+        }
+    );
+    document!(
+        engine,
+        "get_orbit",
+        ["monitors: family", "options: map", "map"],
         "/// Reads the closed orbit at some monitors, averaged over a number of shots.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n/// - `shots`: shots to average [1]. Default: as the family says.\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
@@ -320,8 +349,12 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM, #{ shots: 10 });\n/// ```",
         |c: NativeCallContext, monitors: Members, map: Map| {
             orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&map)?)?)
-        });
-    document!(engine, "orbit_error", ["map"],
+        }
+    );
+    document!(
+        engine,
+        "orbit_error",
+        ["map"],
         "/// Reads the orbit at all monitors and takes the golden orbit off.\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
@@ -330,8 +363,12 @@ fn functions(engine: &mut Engine) {
         |c: NativeCallContext| {
             let context = here(&c)?;
             orbit_map(read_error(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
-        });
-    document!(engine, "orbit_error", ["monitors: family", "map"],
+        }
+    );
+    document!(
+        engine,
+        "orbit_error",
+        ["monitors: family", "map"],
         "/// Reads the orbit at some monitors and takes the golden orbit off.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
@@ -340,17 +377,25 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// print(orbit_error(BPM).y.rms());\n/// ```",
         |c: NativeCallContext, monitors: Members| {
             orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
-        });
+        }
+    );
     engine.register_fn("orbit_error", |c: NativeCallContext, monitors: Members, map: Map| {
         orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&map)?)?)
     });
-    document!(engine, "knobs", ["which: family, device or array", "knobs"],
+    document!(
+        engine,
+        "knobs",
+        ["which: family, device or array", "knobs"],
         "/// Puts families, parts of them and devices together as the knobs of a response.\n///\n\
          /// # Returns\n/// The knobs, in the order given.\n///\n\
          /// # Errors\n/// - `script`: a device whose table has no `delta`.\n///\n\
          /// # Example\n/// ```rhai\n/// let all = knobs([HCOR, VCOR]);\n/// assert(all.len == HCOR.len + VCOR.len);\n/// ```",
-        |which: Dynamic| -> Outcome<Knobs> { knobs(&which).map(|k| Knobs(k.into())) });
-    document!(engine, "measure_response", ["knobs: family, knobs or array", "monitors: family", "response"],
+        |which: Dynamic| -> Outcome<Knobs> { knobs(&which).map(|k| Knobs(k.into())) }
+    );
+    document!(
+        engine,
+        "measure_response",
+        ["knobs: family, knobs or array", "monitors: family", "response"],
         "/// Measures the orbit response: each knob half its step up, a whole step down, and back.\n///\n\
          /// The step is the field's `delta` in the families table. All limits are checked before the first write.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices to step.\n/// - `monitors`: where the orbit is read.\n///\n\
@@ -360,11 +405,15 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let r = measure_response(HCOR[0..2], BPM);\n/// ```",
         |c: NativeCallContext, which: Dynamic, monitors: Members| {
             measure(&*here(&c)?, &which, monitors, &measure_options().read(&Map::new())?)
-        });
+        }
+    );
     engine.register_fn("measure_response", |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
         measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
     });
-    document!(engine, "solve", ["response: response", "orbit: map", "options: map", "steps"],
+    document!(
+        engine,
+        "solve",
+        ["response: response", "orbit: map", "options: map", "steps"],
         "/// Finds the steps of the knobs that take an orbit away, by singular value decomposition.\n///\n\
          /// Columns in another unit than the first (the RF beside correctors) are scaled to the same size.\n///\n\
          /// # Parameters\n/// - `orbit`: `#{ x, y }` [m] at the monitors of the response.\n\
@@ -373,20 +422,29 @@ fn functions(engine: &mut Engine) {
          /// # Returns\n/// Steps, for `step_setpoints`.\n///\n\
          /// # Errors\n/// - `script`: the orbit does not fit the response.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// let steps = r.solve(orbit_error(), #{ cutoff: 1e-3 });\n/// ```",
-        |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?));
+        |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?)
+    );
     engine.register_fn("solve", |r: Response, orbit: Map| solve(&r, &orbit, &solve_options().read(&Map::new())?));
-    document!(engine, "step_setpoints", ["steps: steps", "()"],
+    document!(
+        engine,
+        "step_setpoints",
+        ["steps: steps", "()"],
         "/// Makes the steps that `solve` found, all together.\n///\n\
          /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
          /// # Errors\n/// - `limits`: knobs that would leave their limits; none is written.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// step_setpoints(r.solve(orbit_error()));\n/// ```",
-        |c: NativeCallContext, steps: Steps| make(&*here(&c)?, &steps, 1.0));
-    document!(engine, "changed_setpoints", ["map"],
+        |c: NativeCallContext, steps: Steps| make(&*here(&c)?, &steps, 1.0)
+    );
+    document!(
+        engine,
+        "changed_setpoints",
+        ["map"],
         "/// Says what the run has changed so far: by family and device name, in the physics unit.\n///\n\
          /// # Returns\n/// `#{ HCOR: #{ \"name\": change, … }, … }`.\n///\n\
          /// # Errors\n/// None.\n///\n\
          /// # Example\n/// ```rhai\n/// let changes = changed_setpoints();\n/// ```",
-        |c: NativeCallContext| here(&c).map(|context| changes(&context)));
+        |c: NativeCallContext| here(&c).map(|context| changes(&context))
+    );
 }
 
 fn measure_options() -> Options {

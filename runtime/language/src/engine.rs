@@ -1,7 +1,7 @@
 //! The engine: limits, stop, print.
 
-use fodo_report::{Diagnostic, Kind, did_you_mean};
-use rhai::{Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Position, Target};
+use fodo_report::{Diagnostic, Kind};
+use rhai::{Dynamic, Engine, OptimizationLevel};
 use std::sync::Arc;
 
 /// Where `print` and `debug` of scripts go.
@@ -65,33 +65,11 @@ pub fn engine(setup: Setup) -> Engine {
     engine.on_print(move |text| output.print(text));
     let output = setup.output;
     engine.on_debug(move |text, file, place| output.debug(text, file, place.line()));
-    engine.on_map_missing_property(missing_property);
     engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
     crate::numbers::register(&mut engine);
     crate::callback::register(&mut engine);
+    crate::fail::register(&mut engine);
     engine
-}
-
-/// A map has no such entry: caught engine errors answer as ours do, others name the near match.
-fn missing_property<'a>(map: &'a mut Map, name: &str, _: rhai::EvalContext) -> Result<Target<'a>, Box<EvalAltResult>> {
-    let caught = map.contains_key("message") && map.contains_key("error");
-    match name {
-        "kind" if caught => return Ok(Dynamic::from("script").into()),
-        "details" | "hints" if caught => return Ok(Dynamic::from(rhai::Array::new()).into()),
-        "machine" | "file" | "line" | "column" if caught => return Ok(Dynamic::UNIT.into()),
-        _ => {}
-    }
-    let keys: Vec<&str> = map.keys().map(|k| k.as_str()).collect();
-    let mut report = Diagnostic::new(Kind::Script, format!("there is no entry `{name}` in this map"));
-    report = match did_you_mean(name, keys.iter().copied()) {
-        Some(hint) => report.hint(hint),
-        None if keys.is_empty() => report.hint("the map is empty"),
-        None if keys.len() <= 12 => report.hint(format!("it has `{}`", keys.join("`, `"))),
-        None => report,
-    };
-    let mut error = crate::fail(Box::new(report));
-    error.set_position(Position::NONE);
-    Err(error)
 }
 
 /// Runs `work` on a thread with the stack that deep scripts need, and waits for it.

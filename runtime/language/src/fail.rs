@@ -2,7 +2,7 @@
 
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{UnknownUnit, WrongUnit};
-use rhai::{Array, Dynamic, EvalAltResult, Map, Position};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FuncRegistration, Map, Position};
 use std::sync::Arc;
 
 /// What a builtin returns.
@@ -16,6 +16,7 @@ pub(crate) struct Report(pub(crate) Arc<Diagnostic>);
 ///
 /// Scripts catch it as a map with `kind`, `message`, `details`, `hints`, `machine`, `file`, `line`,
 /// `column`, and may throw it again without loss. A stop cannot be caught.
+#[allow(clippy::boxed_local)] // diagnostics travel boxed
 pub fn fail(diagnostic: Box<Diagnostic>) -> Box<EvalAltResult> {
     let stopped = diagnostic.kind == Kind::Stopped;
     let payload = payload(*diagnostic);
@@ -82,6 +83,19 @@ fn report_of_map(map: &Map) -> Diagnostic {
         }
     }
     report
+}
+
+/// `kind_of(e)`: the kind of a caught error; Rhai's own errors have no entry `kind`.
+pub(crate) fn register(engine: &mut Engine) {
+    const COMMENT: &str = "/// Tells the kind of a caught error.\n///\n\
+        /// # Parameters\n/// - `error`: what `catch (error)` gave.\n///\n\
+        /// # Returns\n/// `\"script\"`, `\"machine\"`, `\"limits\"`, `\"rights\"`, `\"facility\"`, `\"storage\"` or `\"internal\"`.\n///\n\
+        /// # Errors\n/// None.\n///\n\
+        /// # Example\n/// ```rhai\n/// let kind = \"\";\n/// try { throw \"lost\" } catch (e) { kind = kind_of(e); }\n/// assert(kind == \"script\");\n/// ```";
+    FuncRegistration::new("kind_of")
+        .with_params_info(["error: value", "text"])
+        .with_comments([COMMENT])
+        .register_into_engine(engine, |error: Dynamic| report_of(&error).kind.word());
 }
 
 /// Makes the error of a lower crate one of a builtin.

@@ -1,5 +1,7 @@
 //! The engine from outside: errors, callbacks, prompt, libraries.
 
+#![allow(clippy::unwrap_used)]
+
 use fodo_language::*;
 use fodo_report::{Diagnostic, Kind};
 use rhai::{Dynamic, Engine, Map, NativeCallContext};
@@ -132,7 +134,7 @@ fn reports_survive_catch_and_throw() {
     assert_eq!(seen.unwrap().to_string(), "machine: the supply did not answerswitch it on");
     let again = run(&engine, &sources, "try { break_down(1) } catch (e) { throw e }").unwrap_err();
     assert_eq!((again.kind, again.machine.as_deref()), (Kind::Machine, Some("no setpoint was changed")));
-    let seen = run(&engine, &sources, "let k = (); try { nothing_here(1) } catch (e) { k = e.kind; } k").unwrap();
+    let seen = run(&engine, &sources, "let k = (); try { nothing_here(1) } catch (e) { k = kind_of(e); } k").unwrap();
     assert_eq!(seen.to_string(), "script");
 }
 

@@ -35,7 +35,9 @@ fn physics(element: &Element) -> Element {
         // fringes of a quadrupole need a gradient
         Body::Bend(bend) if bend.magnet.field.upright(1) == 0.0 => bend.magnet.fringe = [false; 2],
         // older files leave the class of straight magnets open
-        Body::Octupole(magnet) | Body::Quadrupole(magnet) | Body::Sextupole(magnet) => plain.body = Body::Multipole(magnet.clone()),
+        Body::Octupole(magnet) | Body::Quadrupole(magnet) | Body::Sextupole(magnet) => {
+            plain.body = Body::Multipole(magnet.clone())
+        }
         _ => {}
     }
     plain
@@ -85,7 +87,16 @@ fn the_ebs_ring_is_the_reference_lattice() {
 #[test]
 fn every_reference_lattice_can_be_written_and_read_again() {
     let Some(shared) = shared() else { return };
-    let names = ["ebs_cell", "ebs_ring", "fodo_1gev_6d", "dba", "australian_synchrotron", "als_loco_2007", "clic_dr", "nsls2_ltb"];
+    let names = [
+        "ebs_cell",
+        "ebs_ring",
+        "fodo_1gev_6d",
+        "dba",
+        "australian_synchrotron",
+        "als_loco_2007",
+        "clic_dr",
+        "nsls2_ltb",
+    ];
     for name in names {
         let lattice = load(shared.join(format!("reference/{name}.at.json")));
         let text = formats::fodo::write(&lattice).expect("can be written");

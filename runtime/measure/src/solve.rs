@@ -34,7 +34,9 @@ pub fn solve(matrix: &DMatrix<f64>, target: &[f64], scale: &[f64], cut: Cut) -> 
         column *= *factor;
     }
     if scaled.iter().chain(target).any(|v| !v.is_finite()) {
-        return Err(Diagnostic::new(Kind::Script, "the response or the orbit holds something that is not a number").into());
+        return Err(
+            Diagnostic::new(Kind::Script, "the response or the orbit holds something that is not a number").into()
+        );
     }
     let (rows, columns) = scaled.shape();
     let view = MatRef::from_column_major_slice(scaled.as_slice(), rows, columns);

@@ -64,5 +64,21 @@ fn time(lattice: &Lattice, effects: Effects) -> Result<(), Box<dyn std::error::E
     let clock = Instant::now();
     ring.one_turn_matrix(&start).map_err(|index| format!("lost at {index}"))?;
     println!("  one-turn matrix   {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64());
+    let clock = Instant::now();
+    let mut particles = vec![start; 4];
+    ring.track(&mut particles, 20, 0);
+    println!("  one turn of four  {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64() / 20.0);
+    let clock = Instant::now();
+    ring.optics()?;
+    println!("  optics            {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64());
+    let clock = Instant::now();
+    let monitors = lattice.indices_of(Class::Monitor);
+    ring.orbit_response(&monitors, &kicks)?;
+    println!(
+        "  orbit response    {:9.3} ms, {} x {}",
+        1e3 * clock.elapsed().as_secs_f64(),
+        monitors.len(),
+        kicks.len()
+    );
     Ok(())
 }

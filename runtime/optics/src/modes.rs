@@ -70,7 +70,8 @@ fn best_order(shares: &[Vec<f64>]) -> Option<Vec<usize>> {
         3 => &[&[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]],
         _ => return None,
     };
-    let share = |mode: usize, plane: usize| shares[mode][plane].abs() / shares[mode].iter().map(|s| s.abs()).sum::<f64>();
+    let share =
+        |mode: usize, plane: usize| shares[mode][plane].abs() / shares[mode].iter().map(|s| s.abs()).sum::<f64>();
     let merit = |order: &[usize]| -> f64 { order.iter().enumerate().map(|(plane, &mode)| share(mode, plane)).sum() };
     orders.iter().max_by(|a, b| merit(a).total_cmp(&merit(b))).map(|order| order.to_vec())
 }

@@ -61,7 +61,9 @@ impl fmt::Display for NoClosedOrbit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(index, name) => write!(out, "no closed orbit: the beam is lost after element {index}, {name}"),
-            Self::NotConverged(step) => write!(out, "no closed orbit: the search did not come to rest (last step {step:.1e})"),
+            Self::NotConverged(step) => {
+                write!(out, "no closed orbit: the search did not come to rest (last step {step:.1e})")
+            }
             Self::Resonance => write!(out, "no closed orbit: a tune is an integer"),
             Self::NoSynchronousPhase(loss, voltage) => {
                 write!(out, "no closed orbit: {loss:.0} eV are lost per turn, the cavities give {voltage:.0} V")
@@ -97,6 +99,14 @@ impl Warm {
     /// Drops what is known about an element that has changed.
     pub(crate) fn forget(&mut self, index: usize) {
         self.series[index] = None;
+    }
+
+    /// Betters the inverse by what the last step did: after the step `taken`, `left` is still wanted (Broyden's rule).
+    fn learn(&mut self, taken: &Vector6<f64>, left: &Vector6<f64>) {
+        let gained = taken.dot(&(taken - left));
+        if taken.amax() > ROUGH_REST && gained > 0.5 * taken.norm_squared() {
+            self.inverse += left * (taken.transpose() * self.inverse) / gained;
+        }
     }
 }
 
@@ -237,6 +247,7 @@ impl Ring {
         }
         let mut orbit = Orbit { points: vec![[0.0; 6]; self.len() + 1] };
         let (mut last, mut slow, mut grade) = (f64::INFINITY, false, Grade::Rough);
+        let mut before = Vector6::zeros();
         for _ in 0..WARM_STEPS {
             let stale = self.fast_turn(&warm, grade, &mut orbit.points)?;
             let residual = self.residual(&warm.start, &orbit.points[self.len()]);
@@ -250,6 +261,9 @@ impl Ring {
                 self.warm = Some(warm);
                 return Some(orbit);
             }
+            warm.learn(&before, &step);
+            let step = warm.inverse * residual;
+            before = step;
             slow |= size > 0.1 * last && last > ROUGH_REST;
             grade = if size < ROUGH_REST { Grade::Full } else { grade };
             warm.start = stepped(&warm.start, &step);

@@ -218,7 +218,8 @@ impl Ring {
         let total = self.rf_voltage();
         let even = 1.0 / cavities.len().max(1) as f64;
         for index in cavities {
-            let share = self.cavity(index).map_or(0.0, |cavity| if total == 0.0 { even } else { cavity.voltage / total });
+            let share =
+                self.cavity(index).map_or(0.0, |cavity| if total == 0.0 { even } else { cavity.voltage / total });
             self.set_cavity(index, frequency, voltage * share);
         }
     }

@@ -138,8 +138,10 @@ impl Procedure {
     fn arguments(&self, context: &Context, values: &Values) -> Result<Map> {
         let mut map = values.to_map();
         for (name, value) in values.iter() {
-            let many = matches!(self.header.parameter(name).map(|p| &p.kind),
-                Some(fodo_language::ParameterKind::Named { many: true, .. }));
+            let many = matches!(
+                self.header.parameter(name).map(|p| &p.kind),
+                Some(fodo_language::ParameterKind::Named { many: true, .. })
+            );
             let families = match value {
                 Value::Named { names, given: None } => names,
                 _ => continue,
@@ -163,4 +165,3 @@ fn family(context: &Context, name: &str) -> Result<Members> {
         None => context.facility.family(name).map(Members::all),
     }
 }
-

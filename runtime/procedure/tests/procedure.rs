@@ -1,5 +1,7 @@
 //! Headers, parameters and the static check from outside.
 
+#![allow(clippy::unwrap_used)]
+
 use fodo_language::{Setup, engine, functions};
 use fodo_procedure::{Known, ParameterKind, Value, body, check, read_header};
 use fodo_report::Kind;
@@ -213,7 +215,11 @@ fn the_check_finds_mistakes_at_their_place() {
             "29:19+9 `correct_orbit` has no parameter `iteration` (did you mean `iterations`?)",
         ),
         ("x * p.gain", "x * p.gian", "28:36+4 `correct_orbit` has no parameter `gian` (did you mean `gain`?)"),
-        ("x * p.gain", "x * sqart(p.gain)", "28:34+5 there is no function `sqart` (did you mean `sqrt`?)"),
+        (
+            "x * p.gain",
+            "x * sqart(p.gain)",
+            "28:34+5 there is no function `sqart` (did you mean one of `sqrt`, `start`?)",
+        ),
         ("5 * urad", "5 * urd", "29:72+3 there is no variable `urd` (did you mean `urad`?)"),
         ("family(\"VCOR\")", "family(\"VCRO\")", "20:26+6 there is no family `VCRO` (did you mean `VCOR`?)"),
         (

@@ -33,12 +33,18 @@ impl Alignment {
 
 fn rotation(angle: f64) -> [[f64; 6]; 6] {
     let (sine, cosine) = angle.sin_cos();
-    let mut rows = [[0.0; 6]; 6];
-    for axis in 0..4 {
-        rows[axis][axis] = cosine;
-    }
-    (rows[4][4], rows[5][5]) = (1.0, 1.0);
-    (rows[0][2], rows[1][3]) = (sine, sine);
-    (rows[2][0], rows[3][1]) = (-sine, -sine);
-    rows
+    roll_matrix(cosine, sine)
+}
+
+/// Rotation about the beam by the angle with this cosine and sine, as rows.
+#[must_use]
+pub fn roll_matrix(c: f64, s: f64) -> [[f64; 6]; 6] {
+    [
+        [c, 0.0, s, 0.0, 0.0, 0.0],
+        [0.0, c, 0.0, s, 0.0, 0.0],
+        [-s, 0.0, c, 0.0, 0.0, 0.0],
+        [0.0, -s, 0.0, c, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+    ]
 }

@@ -11,7 +11,7 @@ mod wiggler;
 
 use std::sync::Arc;
 
-pub use alignment::Alignment;
+pub use alignment::{Alignment, roll_matrix};
 pub use aperture::{Aperture, ElementAperture};
 pub use bend::{Bend, Edge};
 pub use cavity::Cavity;

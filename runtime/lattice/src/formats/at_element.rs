@@ -52,7 +52,8 @@ fn in_element(mut error: LatticeError, index: usize) -> LatticeError {
 }
 
 fn add_ring_parameters(parameters: &mut Fields, fields: &Fields) {
-    let known = [("FamName", "name"), ("Energy", "energy"), ("Periodicity", "periodicity"), ("HarmNumber", "cell_harmonic")];
+    let known =
+        [("FamName", "name"), ("Energy", "energy"), ("Periodicity", "periodicity"), ("HarmNumber", "cell_harmonic")];
     for (from, to) in known {
         if let Some(value) = fields.get(from) {
             parameters.entry(to).or_insert_with(|| value.clone());
@@ -304,9 +305,10 @@ fn body(kind: Kind, pass: &str, take: &mut Taker) -> Result<Body, LatticeError> 
             on: !off,
             counts_turns: pass != "CavityPass",
         }),
-        _ if is_thin(kind, pass) => {
-            Body::ThinMultipole(Thin { field: field(take)?, bending_angle: take.array("BendingAngle")?.unwrap_or([0.0; 2]) })
-        }
+        _ if is_thin(kind, pass) => Body::ThinMultipole(Thin {
+            field: field(take)?,
+            bending_angle: take.array("BendingAngle")?.unwrap_or([0.0; 2]),
+        }),
         Kind::Marker => Body::Marker,
         Kind::Monitor => Body::Monitor,
         Kind::Corrector => Body::Corrector,
@@ -366,7 +368,14 @@ fn bend(pass: &str, take: &mut Taker) -> Result<Body, LatticeError> {
     let entrance = edge("EntranceAngle", "FringeInt1", "FringeBendEntrance", "H1")?;
     let exit = edge("ExitAngle", "FringeInt2", "FringeBendExit", "H2")?;
     let second_order = pass.contains("E2");
-    Ok(Body::Bend(Box::new(Bend { magnet, angle: take.number("BendingAngle")?, entrance, exit, full_gap, second_order })))
+    Ok(Body::Bend(Box::new(Bend {
+        magnet,
+        angle: take.number("BendingAngle")?,
+        entrance,
+        exit,
+        full_gap,
+        second_order,
+    })))
 }
 
 fn matrix(take: &mut Taker) -> Result<Body, LatticeError> {
@@ -391,12 +400,8 @@ fn wiggler(take: &mut Taker) -> Result<Body, LatticeError> {
 }
 
 fn alignment(take: &mut Taker) -> Result<Option<Box<Alignment>>, LatticeError> {
-    let found = Alignment {
-        t1: take.array("T1")?,
-        t2: take.array("T2")?,
-        r1: take.matrix("R1")?,
-        r2: take.matrix("R2")?,
-    };
+    let found =
+        Alignment { t1: take.array("T1")?, t2: take.array("T2")?, r1: take.matrix("R1")?, r2: take.matrix("R2")? };
     Ok((found != Alignment::default()).then(|| Box::new(found)))
 }
 

@@ -30,7 +30,13 @@ pub fn parse(bytes: &[u8]) -> Result<Lattice, LatticeError> {
     let mut properties = Map::new();
     if let Some(energy) = around.get("Energy").and_then(Value::as_f64) {
         // structs around a lattice give the energy in eV or, by an older habit, in MeV or GeV
-        let factor = if energy < 100.0 { 1e9 } else if energy < 1e5 { 1e6 } else { 1.0 };
+        let factor = if energy < 100.0 {
+            1e9
+        } else if energy < 1e5 {
+            1e6
+        } else {
+            1.0
+        };
         properties.insert("energy".into(), Value::from(energy * factor));
     }
     at_element::lattice(elements, &properties)

@@ -108,7 +108,8 @@ impl<'t> Table<'t> {
         convert: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
     ) -> Result<Option<T>, LatticeError> {
         let Some((value, at)) = self.get(key) else { return Ok(None) };
-        let wrong = || self.error(format!("`{key}` of {} should be {expected}, not {}", self.what, value.type_str()), at);
+        let wrong =
+            || self.error(format!("`{key}` of {} should be {expected}, not {}", self.what, value.type_str()), at);
         convert(value).map(Some).ok_or_else(wrong)
     }
 
@@ -141,7 +142,8 @@ impl<'t> Table<'t> {
     }
 
     fn rows(&mut self, key: &'static str) -> Result<Option<[[f64; 6]; 6]>, LatticeError> {
-        let row = |row: &'t toml::Spanned<DeValue<'t>>| -> Option<[f64; 6]> { as_numbers(row.get_ref())?.try_into().ok() };
+        let row =
+            |row: &'t toml::Spanned<DeValue<'t>>| -> Option<[f64; 6]> { as_numbers(row.get_ref())?.try_into().ok() };
         self.get_as(key, "six rows of six numbers", |value| {
             let rows: Option<Vec<_>> = value.as_array()?.iter().map(row).collect();
             rows?.try_into().ok()
@@ -154,7 +156,9 @@ impl<'t> Table<'t> {
         let at = found.map_or(0, |(_, at)| at);
         let entries = match found {
             None => return Ok(None),
-            Some((value, at)) => value.as_table().ok_or_else(|| self.error(format!("`{key}` should be a table"), at))?,
+            Some((value, at)) => {
+                value.as_table().ok_or_else(|| self.error(format!("`{key}` should be a table"), at))?
+            }
         };
         Ok(Some(Table::new(entries, text, at, &format!("[{key}]"))))
     }
@@ -170,7 +174,8 @@ impl<'t> Table<'t> {
 
     /// Complains about the first key that was never asked for.
     fn finish(self) -> Result<(), LatticeError> {
-        let unknown = self.entries.into_iter().flat_map(DeTable::keys).find(|key| !self.asked.contains(&key.get_ref().as_ref()));
+        let unknown =
+            self.entries.into_iter().flat_map(DeTable::keys).find(|key| !self.asked.contains(&key.get_ref().as_ref()));
         match unknown {
             None => Ok(()),
             Some(key) => {

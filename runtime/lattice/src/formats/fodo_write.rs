@@ -71,7 +71,12 @@ impl<'a> Names<'a> {
 
 fn same(one: &Element, other: &Element) -> bool {
     let may_repeat = matches!(one.class(), Class::Drift | Class::Marker);
-    let plain = |element: &Element| Element { definition: "".into(), name: "".into(), extra: Default::default(), ..element.clone() };
+    let plain = |element: &Element| Element {
+        definition: "".into(),
+        name: "".into(),
+        extra: Default::default(),
+        ..element.clone()
+    };
     may_repeat && plain(one) == plain(other)
 }
 

@@ -1,5 +1,7 @@
 //! Offsets and rolls of an element (2.6).
 
+use fodo_lattice::elements::roll_matrix;
+
 use super::{Point, matrix};
 use crate::number::Number;
 
@@ -66,13 +68,7 @@ impl Placement {
 impl Turn {
     fn new(rows: [[f64; 6]; 6]) -> Self {
         let (cosine, sine) = (rows[0][0], rows[0][2]);
-        let mut roll = [[0.0; 6]; 6];
-        for axis in 0..4 {
-            roll[axis][axis] = cosine;
-        }
-        (roll[4][4], roll[5][5]) = (1.0, 1.0);
-        (roll[0][2], roll[1][3], roll[2][0], roll[3][1]) = (sine, sine, -sine, -sine);
-        if roll != rows {
+        if roll_matrix(cosine, sine) != rows {
             return Turn::Any(Box::new(rows));
         }
         if cosine == 1.0 && sine == 0.0 { Turn::None } else { Turn::Roll(cosine, sine) }

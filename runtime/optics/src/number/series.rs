@@ -31,11 +31,7 @@ impl<const N: usize> Series<N> {
     fn chain(self, value: f64, first: f64, second: f64) -> Self {
         let half = 0.5 * second;
         let curve = |i: usize, j: usize| first * self.half_curvature[i][j] + half * self.slope[i] * self.slope[j];
-        Self {
-            value,
-            slope: from_fn(|i| first * self.slope[i]),
-            half_curvature: from_fn(|i| from_fn(|j| curve(i, j))),
-        }
+        Self { value, slope: from_fn(|i| first * self.slope[i]), half_curvature: from_fn(|i| from_fn(|j| curve(i, j))) }
     }
 
     #[inline(always)]

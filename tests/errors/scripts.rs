@@ -1,0 +1,85 @@
+//! Mistakes in scripts.
+
+use super::{Case, hold, script};
+
+pub(super) const CASES: &[Case] = &[
+    script("unknown_family", &["eval", "BMP.x"]),
+    script("unknown_family_call", &["eval", "HCRO.setpoint()"]),
+    script("unknown_device", &["eval", r#"HCOR["HCOR_01"].get()"#]),
+    script("unknown_device_far", &["eval", r#"HCOR["north"].get()"#]),
+    script("unknown_device_number", &["eval", "HCOR[16].get()"]),
+    script("unknown_field", &["eval", r#"HCOR.get("kik")"#]),
+    script("unknown_property", &["eval", "BPM.lenght"]),
+    script("unknown_device_property", &["eval", r#"BPM["BPM_001"].x"#]),
+    script("unknown_model_function", &["eval", "model.betax"]),
+    script("unknown_function", &["eval", "get_orbt()"]),
+    script("unknown_method", &["eval", "HCOR.steps(1.0 * urad)"]),
+    script("unknown_parameter_in_a_call", &["eval", "correct_orbit(#{ cutof: 1e-3 })"]),
+    script("parameter_out_of_range_in_a_call", &["eval", "correct_orbit(#{ cutoff: 5 })"]),
+    script("unknown_option", &["eval", "get_orbit(BPM, #{ shot: 3 })"]),
+    script("option_out_of_range", &["eval", "measure_response(HCOR, BPM, #{ shots: 0 })"]),
+    script("option_wrong_unit", &["eval", "measure_response(HCOR, BPM, #{ delta: 1.0 * A })"]),
+    script("wrong_argument", &["eval", "get_orbit(3)"]),
+    script("syntax", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "let orbit = get_orbit();\nprint(orbit.x.rms();\n")]),
+    script("syntax_open_text", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "print(\"orbit);\n")]),
+    script("syntax_open_bracket", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "fn twice(x) {\n    2 * x\n\ntwice(1)\n")]),
+    script("syntax_in_a_procedure", &["run", "@/step.rhai"]).with(&[("step.rhai", SYNTAX)]),
+    script("thrown", &["eval", r#"throw "the beam is lost""#]),
+    script("call_chain", &["run", "@/outer.rhai"]).with(&[("outer.rhai", CHAIN)]),
+    script("no_run", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ changes: [\"HCOR\"], parameters: #{} });\n\nfn rum(p) {}\n")]),
+    script("header_unknown_entry", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{\n    chnages: [\"HCOR\"],\n    parameters: #{},\n});\n\nfn run(p) {}\n")]),
+    script("header_unknown_option", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{\n    parameters: #{ gain: number(1.0, \"1\", #{ minimum: 0.0 }) },\n});\n\nfn run(p) {}\n")]),
+    script("header_no_unit", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    step: number(5.0),\n} });\n\nfn run(p) {}\n")]),
+    script("header_wrong_unit", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    step: number(5.0, \"uradd\"),\n} });\n\nfn run(p) {}\n")]),
+    script("header_default_out_of_range", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    gain: number(2.0, \"1\", #{ min: 0.0, max: 1.0 }),\n} });\n\nfn run(p) {}\n")]),
+    script("header_calculates", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{ step: number(HCOR.len, \"1\") } });\n\nfn run(p) {}\n")]),
+    script("header_undeclared", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    gain: 1.0,\n} });\n\nfn run(p) {}\n")]),
+    script("header_unknown_family", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ changes: [\"HCRO\"], parameters: #{} });\n\nfn run(p) {}\n")]),
+    script("two_headers", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{} });\nprocedure(#{ parameters: #{} });\n\nfn run(p) {}\n")]),
+    script("undeclared_parameter", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{ gain: number(1.0, \"1\") } });\n\nfn run(p) {\n    2.0 * p.gian\n}\n")]),
+    script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
+    script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
+];
+
+const SYNTAX: &str = r#"
+//! # Steps
+
+procedure(#{ changes: ["HCOR"], parameters: #{} });
+
+fn run(p) {
+    for corrector in HCOR
+        corrector.step(1.0 * urad);
+}
+"#;
+
+const CHAIN: &str = r#"
+//! # One procedure calls another
+
+procedure(#{ changes: ["HCOR", "VCOR", "RF"], reads: ["BPM"], parameters: #{} });
+
+fn twice(monitors) {
+    correct_orbit(#{ bad_monitors: monitors });
+}
+
+fn run(p) {
+    HCOR.step(10.0 * urad);
+    twice("BPM_001, BPM_0O2");
+}
+"#;
+
+const CHECKED: &str = r#"
+//! # With mistakes
+
+procedure(#{ changes: ["HCOR", "VCRO"], parameters: #{ gain: number(1.0, "1") } });
+
+fn run(p) {
+    let orbit = get_orbt();
+    step_setpoints(HCOR, p.gian * orbit.x);
+    print(orbti);
+}
+"#;
+
+#[test]
+fn scripts() {
+    hold(CASES);
+}
