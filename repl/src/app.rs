@@ -8,9 +8,11 @@ use fodo_control::{Backend, Cancel, JournalFolder, RunInfo, Session, SessionOpti
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
+use fodo_records::ChannelNote;
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -65,6 +67,29 @@ impl App {
         show::state(&self.facility.name, self.machine.word(), self.mode)
     }
 
+    /// SHA-256 over the facility's tables.
+    pub fn facility_fingerprint(&self) -> String {
+        let tables = self.facility.tables();
+        fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()]))
+    }
+
+    /// Unit and name of every channel, for the record.
+    pub fn channel_notes(&self) -> Vec<ChannelNote> {
+        let mut notes = Vec::new();
+        for device in self.facility.families.iter().flat_map(|family| &family.devices) {
+            for field in &device.fields {
+                let name = || format!("{}.{}", device.shown(), field.name);
+                let unit = || field.hardware.symbol().to_string();
+                let setpoint = field.setpoint.iter().map(|s| &s.channel);
+                // a vector channel holds many devices and has no name of its own
+                let source = field.source.iter().filter(|s| s.index.is_none()).map(|s| &s.channel);
+                let channels = setpoint.chain(source).cloned();
+                notes.extend(channels.map(|channel| ChannelNote { channel, unit: unit(), name: name() }));
+            }
+        }
+        notes
+    }
+
     /// A new run of this program.
     pub fn run_info(&self, run: String, title: &str) -> RunInfo {
         RunInfo {
@@ -76,6 +101,13 @@ impl App {
             start: Time::wall().seconds(),
         }
     }
+}
+
+/// SHA-256 of texts, hexadecimal.
+pub fn fingerprint<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> String {
+    let mut hash = Sha256::new();
+    texts.into_iter().for_each(|text| hash.update(text));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {

@@ -1,6 +1,6 @@
 //! `fodo run` and `fodo eval`: one run, its record, its result.
 
-use crate::app::App;
+use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
 use crate::{json, show};
 use fodo_control::{Observer, Setpoint, Time, WriteMode};
@@ -124,8 +124,10 @@ impl App {
             procedure: work.title.to_string(),
             script_path: work.file.clone(),
             script_text: work.text.to_string(),
+            script_sha256: fingerprint([work.text.as_bytes()]),
             parameters: work.parameters.clone(),
             facility: self.facility.name.to_string(),
+            facility_sha256: self.facility_fingerprint(),
             machine: common.on.word().to_string(),
             rights: mode_word(self.mode).to_string(),
             seed: self.seed,
@@ -134,7 +136,9 @@ impl App {
             start: Time::wall(),
             ..RunCard::default()
         };
-        Ok(Arc::new(Record::create(&folder, &card)?))
+        let record = Record::create(&folder, &card)?;
+        record.describe(&self.channel_notes())?;
+        Ok(Arc::new(record))
     }
 
     fn recorded(

@@ -20,23 +20,44 @@ pub(super) const CASES: &[Case] = &[
     script("option_out_of_range", &["eval", "measure_response(HCOR, BPM, #{ shots: 0 })"]),
     script("option_wrong_unit", &["eval", "measure_response(HCOR, BPM, #{ delta: 1.0 * A })"]),
     script("wrong_argument", &["eval", "get_orbit(3)"]),
-    script("syntax", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "let orbit = get_orbit();\nprint(orbit.x.rms();\n")]),
+    script("syntax", &["run", "@/typo.rhai"])
+        .with(&[("typo.rhai", "let orbit = get_orbit();\nprint(orbit.x.rms();\n")]),
     script("syntax_open_text", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "print(\"orbit);\n")]),
-    script("syntax_open_bracket", &["run", "@/typo.rhai"]).with(&[("typo.rhai", "fn twice(x) {\n    2 * x\n\ntwice(1)\n")]),
+    script("syntax_open_bracket", &["run", "@/typo.rhai"])
+        .with(&[("typo.rhai", "fn twice(x) {\n    2 * x\n\ntwice(1)\n")]),
     script("syntax_in_a_procedure", &["run", "@/step.rhai"]).with(&[("step.rhai", SYNTAX)]),
     script("thrown", &["eval", r#"throw "the beam is lost""#]),
     script("call_chain", &["run", "@/outer.rhai"]).with(&[("outer.rhai", CHAIN)]),
-    script("no_run", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ changes: [\"HCOR\"], parameters: #{} });\n\nfn rum(p) {}\n")]),
-    script("header_unknown_entry", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{\n    chnages: [\"HCOR\"],\n    parameters: #{},\n});\n\nfn run(p) {}\n")]),
-    script("header_unknown_option", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{\n    parameters: #{ gain: number(1.0, \"1\", #{ minimum: 0.0 }) },\n});\n\nfn run(p) {}\n")]),
-    script("header_no_unit", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    step: number(5.0),\n} });\n\nfn run(p) {}\n")]),
-    script("header_wrong_unit", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    step: number(5.0, \"uradd\"),\n} });\n\nfn run(p) {}\n")]),
-    script("header_default_out_of_range", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    gain: number(2.0, \"1\", #{ min: 0.0, max: 1.0 }),\n} });\n\nfn run(p) {}\n")]),
-    script("header_calculates", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{ step: number(HCOR.len, \"1\") } });\n\nfn run(p) {}\n")]),
-    script("header_undeclared", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{\n    gain: 1.0,\n} });\n\nfn run(p) {}\n")]),
-    script("header_unknown_family", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ changes: [\"HCRO\"], parameters: #{} });\n\nfn run(p) {}\n")]),
-    script("two_headers", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{} });\nprocedure(#{ parameters: #{} });\n\nfn run(p) {}\n")]),
-    script("undeclared_parameter", &["run", "@/step.rhai"]).with(&[("step.rhai", "procedure(#{ parameters: #{ gain: number(1.0, \"1\") } });\n\nfn run(p) {\n    2.0 * p.gian\n}\n")]),
+    script("no_run", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ changes: [\"HCOR\"], parameters: #{} });\n\nfn rum(p) {}\n")]),
+    script("header_unknown_entry", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{\n    chnages: [\"HCOR\"],\n    parameters: #{},\n});\n\nfn run(p) {}\n")]),
+    script("header_unknown_option", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{\n    parameters: #{ gain: number(1.0, \"1\", #{ minimum: 0.0 }) },\n});\n\nfn run(p) {}\n",
+    )]),
+    script("header_no_unit", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ parameters: #{\n    step: number(5.0),\n} });\n\nfn run(p) {}\n")]),
+    script("header_wrong_unit", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{ parameters: #{\n    step: number(5.0, \"uradd\"),\n} });\n\nfn run(p) {}\n",
+    )]),
+    script("header_default_out_of_range", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{ parameters: #{\n    gain: number(2.0, \"1\", #{ min: 0.0, max: 1.0 }),\n} });\n\nfn run(p) {}\n",
+    )]),
+    script("header_calculates", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ parameters: #{ step: number(HCOR.len, \"1\") } });\n\nfn run(p) {}\n")]),
+    script("header_undeclared", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ parameters: #{\n    gain: 1.0,\n} });\n\nfn run(p) {}\n")]),
+    script("header_unknown_family", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ changes: [\"HCRO\"], parameters: #{} });\n\nfn run(p) {}\n")]),
+    script("two_headers", &["run", "@/step.rhai"])
+        .with(&[("step.rhai", "procedure(#{ parameters: #{} });\nprocedure(#{ parameters: #{} });\n\nfn run(p) {}\n")]),
+    script("undeclared_parameter", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{ parameters: #{ gain: number(1.0, \"1\") } });\n\nfn run(p) {\n    2.0 * p.gian\n}\n",
+    )]),
     script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
 ];

@@ -1,1 +1,12 @@
-//! Being filled.
+//! Whole runs: the same procedure on every machine, what may not be written, what a kill leaves.
+//!
+//! The machines are the twin, the served twin, and a real IOC of EPICS base whose `calc` records answer linearly.
+//! An EPICS client that shares nothing with Fodo looks at them (`tests/setup/ca.py`).
+
+mod absent;
+mod everywhere;
+mod interrupted;
+mod machine;
+mod rights;
+mod ring;
+mod storage;

@@ -11,8 +11,8 @@ another --db is the restart of a server with other values.
 
 How the IOC logs its puts: `--put-log` loads, for each output record (ao, longout, int64out, bo, mbbo), a printf record with
 the stdio device support of EPICS base, linked forward from it. The record processes at each put, also of an unchanged
-value, and the IOC itself writes name and value, with 17 digits, to its log. (caPutLog is not part of EPICS base.) Output records
-with a forward link of their own are refused.
+value, and the IOC itself writes name and value, with 17 digits, to its log. (caPutLog is not part of EPICS base.) A forward
+link of the output record itself is followed after the log.
 
 Records in the access group READONLY (field ASG) can be read and not written.
 """
@@ -57,15 +57,15 @@ def put_log(databases, macros):
         for kind, name, body in re.findall(r'record\s*\(\s*(\w+)\s*,\s*"([^"]+)"\s*\)\s*(\{[^}]*\})?', text):
             if kind not in OUTPUTS:
                 continue
-            if "FLNK" in body:
-                sys.exit(f"ioc.py: {name} has a forward link of its own; its puts cannot be logged")
+            own = re.search(r"field\s*\(\s*FLNK\s*,[^)]*\)", body)
             for macro in filter(None, macros.split(",")):
                 key, value = macro.split("=", 1)
                 name = name.replace(f"$({key})", value)
             log = f"PUTLOG:{len(lines)}"
             lines.append(
                 f'record(printf,"{log}"){{field(DTYP,"stdio")field(OUT,"@stderr")field(SIZV,"200")'
-                f'field(FMT,"PUT %s %.17g")field(INP0,"{name}.NAME")field(INP1,"{name}.VAL")}}\n'
+                f'field(FMT,"PUT %s %.17g")field(INP0,"{name}.NAME")field(INP1,"{name}.VAL")'
+                f'{own.group() if own else ""}}}\n'
                 f'record("*","{name}"){{field(FLNK,"{log}")}}\n'
             )
     return "".join(lines)

@@ -1,5 +1,7 @@
 //! Assertions and random numbers.
 
+#![allow(clippy::unwrap_used)] // in what `export_module` writes
+
 use crate::quantity;
 use crate::vector::Vector;
 use fodo_language::{Callback, Outcome, fail, report_of, script_error};

@@ -1,5 +1,7 @@
 //! Matrices: numbers in rows and columns with one unit.
 
+#![allow(clippy::unwrap_used)] // in what `export_module` writes
+
 use crate::quantity::{self, two_units};
 use crate::vector::{Vector, chosen, entry, from_array, place, places};
 use faer::MatRef;

@@ -1,5 +1,7 @@
 //! Plots of text, for the terminal.
 
+#![allow(clippy::unwrap_used)] // in what `export_module` writes
+
 use crate::vector::{Vector, from_array};
 use fodo_language::{Options, Outcome, article, script_error, type_word};
 use fodo_units::Unit;

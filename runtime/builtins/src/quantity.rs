@@ -1,5 +1,7 @@
 //! Quantities: numbers with a unit.
 
+#![allow(clippy::unwrap_used)] // in what `export_module` writes
+
 use fodo_language::{OrFail, Outcome, script_error};
 use fodo_units::{Dimension, Quantity, Unit};
 use rhai::plugin::*;

@@ -1,5 +1,7 @@
 //! Vectors: many numbers with one unit, and the masks that choose among them.
 
+#![allow(clippy::unwrap_used)] // in what `export_module` writes
+
 use crate::quantity::{self, two_units, unit_power};
 use fodo_language::{Callback, OrFail, Outcome, article, script_error, type_word};
 use fodo_units::{Quantity, Unit};
@@ -396,7 +398,7 @@ impl IntoIterator for Mask {
     type IntoIter = std::vec::IntoIter<bool>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.to_vec().into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
     }
 }
 

@@ -137,6 +137,11 @@ impl Session {
 
     /// Reads channels; all that failed or are invalid in one error.
     pub fn read(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Reading>> {
+        self.read_or(channels, fresh, None)
+    }
+
+    /// The same; `hint` is what to do where no channel at all has a valid reading, though all are there.
+    pub fn read_or(&self, channels: &[Channel], fresh: Fresh, hint: Option<&str>) -> Result<Vec<Reading>> {
         let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
         let answers = self.backend.read(channels, fresh, wait, &self.cancel).map_err(stopped)?;
         let mut readings = Vec::with_capacity(channels.len());
@@ -151,7 +156,11 @@ impl Session {
             }
         }
         if !faults.is_empty() {
-            return Err(self.faulty("channels could not be read", channels.len(), &faults));
+            let mut diagnostic = self.faulty("channels could not be read", channels.len(), &faults);
+            if readings.is_empty() && faults.iter().all(|fault| !fault.absent) {
+                diagnostic.hints.extend(hint.map(String::from));
+            }
+            return Err(diagnostic);
         }
         self.observe(|| Event::Read { readings: channels.iter().cloned().zip(readings.iter().cloned()).collect() })?;
         Ok(readings)
@@ -640,13 +649,8 @@ impl Session {
     }
 
     fn faulty(&self, what: &str, of: usize, faults: &[Fault]) -> Box<Diagnostic> {
-        const SHOWN: usize = 12;
-        let more = faults.len().saturating_sub(SHOWN);
-        let mut diagnostic = Diagnostic::new(Kind::Machine, format!("{} of {of} {what}", faults.len()))
-            .details(faults.iter().take(SHOWN).map(Fault::to_string));
-        if more > 0 {
-            diagnostic = diagnostic.detail(format!("and {more} more"));
-        }
+        let mut diagnostic =
+            Diagnostic::new(Kind::Machine, format!("{} of {of} {what}", faults.len())).details(listed(faults));
         if faults.iter().all(|fault| fault.absent) {
             let name = self.backend.name();
             diagnostic = diagnostic.hint(format!("is the server running, and does {name} reach it from here?"));
@@ -684,6 +688,35 @@ impl Session {
     pub(crate) fn look(&self, channels: &[Channel]) -> Result<Vec<Result<f64, Fault>>> {
         Ok(self.ask(channels, NOW, &self.cancel)?.into_iter().map(|answer| answer.map(|(value, _)| value)).collect())
     }
+}
+
+/// A line for each fault; many with the same reason share one.
+fn listed(faults: &[Fault]) -> Vec<String> {
+    const SHOWN: usize = 12;
+    let mut reasons: Vec<(&str, Vec<&Channel>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for fault in faults {
+        let place = *places.entry(&fault.reason).or_insert(reasons.len());
+        if place == reasons.len() {
+            reasons.push((&fault.reason, Vec::new()));
+        }
+        reasons[place].1.push(&fault.channel);
+    }
+    let mut lines = Vec::new();
+    for (reason, channels) in reasons {
+        match channels.as_slice() {
+            [a, b, c, .., last] if channels.len() > SHOWN => {
+                lines.push(format!("{} channels ({a}, {b}, {c}, … {last}): {reason}", channels.len()));
+            }
+            few => lines.extend(few.iter().map(|channel| format!("{channel}: {reason}"))),
+        }
+    }
+    let more = lines.len().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.truncate(SHOWN);
+        lines.push(format!("and {more} more"));
+    }
+    lines
 }
 
 fn where_seen(setpoint: &Setpoint) -> Channel {

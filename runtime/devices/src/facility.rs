@@ -42,6 +42,7 @@ pub struct Facility {
     /// Golden orbit at monitors [m] (x, y); a monitor that is not named has zero.
     pub golden: HashMap<Arc<str>, (f64, f64)>,
     files: Arc<dyn Files>,
+    lattice_file: String,
     by_name: HashMap<Arc<str>, usize>,
 }
 
@@ -79,6 +80,7 @@ impl Facility {
             families,
             golden,
             files,
+            lattice_file: head.lattice,
             by_name,
         };
         facility.check()?;
@@ -88,6 +90,12 @@ impl Facility {
     /// Its files, for tables read elsewhere (`twin.toml`).
     pub fn files(&self) -> &dyn Files {
         self.files.as_ref()
+    }
+
+    /// The tables it was read from, for a fingerprint: path and text of each that exists.
+    pub fn tables(&self) -> Vec<(String, Arc<str>)> {
+        let paths = ["facility.toml", "families.toml", "twin.toml", self.lattice_file.as_str()];
+        paths.iter().filter_map(|path| Some((path.to_string(), self.files.text(path)?))).collect()
     }
 
     /// A family by name.

@@ -1,6 +1,6 @@
 //! The closed orbit at the monitors.
 
-use crate::sample::{Sampling, Statistics, sample};
+use crate::sample::{Sampling, Statistics, sample_or};
 use fodo_control::Session;
 use fodo_devices::{Device, Field};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -19,6 +19,10 @@ pub struct Orbit {
     pub deviation_y: Vec<f64>,
 }
 
+/// What to do where no monitor has a valid reading.
+const NO_ORBIT: &str = "if the beam does not circulate: bring it round by first-turn threading (correct its trajectory \
+                        turn by turn until it is stored), then come back to the closed orbit";
+
 /// Reads the orbit at monitors: fields `x` and `y` of each, in one go.
 pub fn orbit(session: &Session, monitors: &[Arc<Device>], sampling: Sampling) -> Result<Orbit> {
     let mut fields: Vec<(&Device, &Field)> = Vec::with_capacity(2 * monitors.len());
@@ -31,7 +35,7 @@ pub fn orbit(session: &Session, monitors: &[Arc<Device>], sampling: Sampling) ->
             fields.push((monitor, field));
         }
     }
-    let read = sample(session, &fields, sampling)?;
+    let read = sample_or(session, &fields, sampling, Some(NO_ORBIT))?;
     let (x, y) = read.split_at(monitors.len());
     let part = |list: &[Statistics], of: fn(&Statistics) -> f64| list.iter().map(of).collect();
     Ok(Orbit {

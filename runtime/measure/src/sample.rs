@@ -31,12 +31,22 @@ pub struct Statistics {
 /// # Errors
 /// Every field without a channel, and every channel that failed, is invalid or holds no number.
 pub fn sample(session: &Session, fields: &[(&Device, &Field)], sampling: Sampling) -> Result<Vec<Statistics>> {
+    sample_or(session, fields, sampling, None)
+}
+
+/// The same; `hint` is what to do where not one of the fields has a valid reading.
+pub(crate) fn sample_or(
+    session: &Session,
+    fields: &[(&Device, &Field)],
+    sampling: Sampling,
+    hint: Option<&str>,
+) -> Result<Vec<Statistics>> {
     let (channels, places) = sources(fields)?;
     let mut sums = vec![(0.0, 0.0); fields.len()];
     let mut after = session.arrived().after(sampling.settle);
     let shots = sampling.shots.max(1);
     for shot in 0..shots {
-        let readings = session.read(&channels, Fresh::After(after, sampling.period.mul_f64(2.5)))?;
+        let readings = session.read_or(&channels, Fresh::After(after, sampling.period.mul_f64(2.5)), hint)?;
         let mut bad = Vec::new();
         for ((&(device, field), place), sum) in fields.iter().zip(&places).zip(&mut sums) {
             let entry = readings[place.0].value.entries().get(place.1).copied().unwrap_or(f64::NAN);

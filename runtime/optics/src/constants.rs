@@ -7,7 +7,8 @@ pub const ELECTRON_RADIUS: f64 = 2.817_940_320_5e-15;
 /// Electron rest energy [eV].
 pub const ELECTRON_REST_ENERGY: f64 = 510_998.950_69;
 
-/// Drift fractions of a slice of the fourth-order integrator [1]: outer, inner.
+/// Drift fractions of a slice of the fourth-order integrator [1]: outer, inner; as the conventions write them.
+#[allow(clippy::excessive_precision)]
 pub const DRIFT: [f64; 2] = [0.675_603_595_979_828_89, -0.175_603_595_979_828_89];
 /// Kick fractions of a slice of the fourth-order integrator [1]: outer, middle.
 pub const KICK: [f64; 2] = [1.351_207_191_959_657_8, -1.702_414_383_919_315_5];

@@ -68,8 +68,8 @@ impl Pack {
                 *inside &= value.abs() <= 1.0;
             }
         }
-        for lane in 0..WIDTH {
-            if !(inside[lane] & self.z[5].0[lane].is_finite()) {
+        for (lane, inside) in inside.into_iter().enumerate() {
+            if !(inside & self.z[5].0[lane].is_finite()) {
                 self.lose(lane, turn, element);
             }
         }

@@ -319,10 +319,10 @@ enum Node {
 
 fn collect(path: &[ASTNode], nodes: &mut Vec<(Position, Node)>) {
     match path.last() {
-        Some(ASTNode::Expr(Expr::FnCall(call, at))) | Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => {
-            if !call.is_operator_call() {
-                nodes.push((*at, Node::Call(call.clone())));
-            }
+        Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at)))
+            if !call.is_operator_call() =>
+        {
+            nodes.push((*at, Node::Call(call.clone())));
         }
         Some(ASTNode::Expr(Expr::MethodCall(call, at))) => {
             nodes.push((*at, Node::Method(call.name.to_string(), call.args.len())));

@@ -119,14 +119,31 @@ impl Procedures {
 impl Procedure {
     /// The families a run with these values may change.
     pub fn may_change(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
-        let names = self.header.effective_changes(values);
-        names.iter().map(|name| Ok(family(context, name)?.family.name.clone())).collect()
+        self.families(context, &self.header.effective_changes(values), values)
     }
 
     /// The families a run with these values reads.
     pub fn reads(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
-        let names = self.header.effective_reads(values);
-        names.iter().map(|name| Ok(family(context, name)?.family.name.clone())).collect()
+        self.families(context, &self.header.effective_reads(values), values)
+    }
+
+    /// Families by name or role; a default that this facility does not have is left out.
+    fn families(&self, context: &Context, names: &[String], values: &Values) -> Result<Vec<Arc<str>>> {
+        let mut found = Vec::new();
+        for name in names {
+            match family(context, name) {
+                Ok(members) => found.push(members.family.name.clone()),
+                Err(_) if self.is_default(name, values) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a name is the default of a family parameter that was not given.
+    fn is_default(&self, name: &str, values: &Values) -> bool {
+        let default = |p: &&fodo_language::Parameter| matches!(values.get(&p.name), Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
+        self.header.parameters.iter().filter(default).any(|p| !values.is_given(&p.name))
     }
 
     fn check(&self, context: &Context, values: &Values) -> Result<()> {
@@ -146,7 +163,12 @@ impl Procedure {
                 Value::Named { names, given: None } => names,
                 _ => continue,
             };
-            let found = families.iter().map(|n| family(context, n).map(Dynamic::from)).collect::<Result<Vec<_>>>()?;
+            let find = |n: &String| match family(context, n) {
+                Ok(members) => Ok(Dynamic::from(members)),
+                Err(_) if self.is_default(n, values) => Ok(Dynamic::UNIT),
+                Err(error) => Err(error),
+            };
+            let found = families.iter().map(find).collect::<Result<Vec<_>>>()?;
             let argument = match found.as_slice() {
                 [one] if !many => one.clone(),
                 _ => found.into(),

@@ -96,10 +96,7 @@ fn reading_a_header_runs_nothing_else() {
     assert_eq!(message("procedure(#{ changes: [danger()] });"), "1:24 there is no function `danger`");
     assert_eq!(message("const A = 1;\nprocedure(#{ takes: A });"), "2:21 `A` is not known in a header");
     assert_eq!(message("procedure(#{\n  chnages: [] });"), "2:3 a header has no entry `chnages`");
-    assert_eq!(
-        message("procedure(#{\n  takes: 3 });"),
-        "2:3 `takes` of the header must be a text, found an integer".replace("a text", "a text")
-    );
+    assert_eq!(message("procedure(#{\n  takes: 3 });"), "2:3 `takes` of the header must be a text, found an integer");
     assert_eq!(
         message("procedure(#{ parameters: #{\n  a: number(1.0, \"1\", #{ mim: 0 }) } });"),
         "2:26 `number` has no option `mim`"
@@ -220,21 +217,21 @@ fn the_check_finds_mistakes_at_their_place() {
             "x * sqart(p.gain)",
             "28:34+5 there is no function `sqart` (did you mean one of `sqrt`, `start`?)",
         ),
-        ("5 * urad", "5 * urd", "29:72+3 there is no variable `urd` (did you mean `urad`?)"),
+        ("5 * urad", "5 * urd", "29:74+3 there is no variable `urd` (did you mean `urad`?)"),
         ("family(\"VCOR\")", "family(\"VCRO\")", "20:26+6 there is no family `VCRO` (did you mean `VCOR`?)"),
         (
             "\"vertical\"]",
             "\"vertcal\"]",
-            "8:30+9 there is no family and no parameter `vertcal` (did you mean `vertical`?)",
+            "8:29+9 there is no family and no parameter `vertcal` (did you mean `vertical`?)",
         ),
         (
             "\"vertical\"]",
             "\"gain\"]",
-            "8:30+6 the parameter `gain` is no family (`changes` and `reads` name families, or parameters made by `family` or `families`)",
+            "8:29+6 the parameter `gain` is no family (`changes` and `reads` name families, or parameters made by `family` or `families`)",
         ),
         ("watchers:", "watcher:", "9:5+7 a header has no entry `watcher` (did you mean `watchers`?)"),
         ("fn run(p)", "fn rnu(p)", "7:1+9 a procedure needs `fn run(p) { … }` (`p` holds its parameters)"),
-        ("let before =", "let before", "27:16+11 syntax: expecting ';' to terminate this statement"),
+        ("let before =", "let before", "27:16+11 syntax: `;` is missing to terminate this statement"),
         (
             "orbit_error(p.monitors)",
             "orbit::error(p.monitors)",

@@ -27,13 +27,13 @@ struct Harmonic {
     horizontal: bool,
 }
 
-/// The vector potential at one place and the two integrals that go with it.
+/// The vector potential at one place, and its integrals over the coordinate of a step.
 struct Potential<N> {
     ax: N,
     ay: N,
-    /// Integral over x of d(ay)/dx... of the x step.
+    /// Integral over x of d(ax)/dy.
     ix: N,
-    /// The same for the y step.
+    /// Integral over y of d(ay)/dx.
     iy: N,
 }
 

@@ -1,5 +1,8 @@
 //! The kinds of number an element map can be computed with.
 
+// the product rule adds, and a quotient is a product with the inverse
+#![allow(clippy::suspicious_arithmetic_impl)]
+
 mod dual;
 mod lanes;
 mod series;

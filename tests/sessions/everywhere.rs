@@ -1,0 +1,131 @@
+//! The same procedure, byte for byte, on the twin, on the served twin and on a real IOC.
+
+use super::machine::{Running, epics, object, point, python, serve};
+use super::ring::{Linear, Machine, Orbit, facility, numbers};
+use crate::support::{self, Scratch};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Changes by device.
+type Changes = BTreeMap<String, f64>;
+
+fn changes(answer: &Value) -> Changes {
+    assert_eq!(answer["ok"], true, "{answer}");
+    let families = answer["result"]["changes"].as_object().unwrap();
+    let all = families.values().flat_map(|family| family.as_object().unwrap());
+    all.map(|(device, change)| (device.clone(), change.as_f64().unwrap())).collect()
+}
+
+/// The largest difference, against the largest change.
+fn difference(a: &Changes, b: &Changes) -> f64 {
+    assert!(a.keys().eq(b.keys()), "{a:?}\n{b:?}");
+    let largest = a.values().fold(0.0_f64, |m, v| m.max(v.abs()));
+    assert!(largest > 1e-6, "nothing was changed: {a:?}");
+    a.iter().map(|(device, change)| (change - b[device]).abs()).fold(0.0, f64::max) / largest
+}
+
+fn on_twin(scratch: &Scratch, facility: &Path, more: &[&str]) -> Value {
+    let arguments = [&["run", "correct_orbit", "--facility", facility.to_str().unwrap()], more].concat();
+    support::json(scratch, &arguments)
+}
+
+fn over_ca(scratch: &Scratch, facility: &Path, port: u16) -> Value {
+    let mut command = support::fodo(scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
+    command.arg("--facility").arg(facility);
+    point(&mut command, port);
+    object(&Running::start(command).output())
+}
+
+fn record(answer: &Value) -> Value {
+    python("record.py", &[Path::new(answer["run"]["record"].as_str().unwrap())], &Value::Null)
+}
+
+#[test]
+fn on_the_twin_and_the_served_twin() {
+    if !epics("on_the_twin_and_the_served_twin") {
+        return;
+    }
+    let scratch = Scratch::new("served");
+    let facility = facility(&scratch, Orbit::Vectors);
+    let mut found = Vec::new();
+    let mut scripts = Vec::new();
+    for seed in ["3", "4"] {
+        let twin = on_twin(&scratch, &facility, &["--seed", seed]);
+        let (_serving, port) = serve(&scratch, &facility, &["--seed", seed]);
+        let served = over_ca(&scratch, &facility, port);
+        let apart = difference(&changes(&twin), &changes(&served));
+        eprintln!("seed {seed}: twin and served twin differ by {apart:.1e} of the largest change");
+        assert!(apart < 1e-9);
+        let commands = |answer: &Value| record(answer)["commands"].as_array().unwrap().len();
+        assert_eq!(commands(&twin), commands(&served));
+        scripts.extend([record(&twin)["script_sha256"].clone(), record(&served)["script_sha256"].clone()]);
+        found.push(changes(&twin));
+    }
+    assert!(scripts.iter().all(|hash| *hash == scripts[0] && hash.is_string()), "{scripts:?}");
+    assert!(difference(&found[0], &found[1]) > 0.1, "another hidden truth, the same result");
+}
+
+#[test]
+fn on_a_real_ioc() {
+    if !epics("on_a_real_ioc") {
+        return;
+    }
+    let mut machine = Machine::new("real");
+    let twin = on_twin(&machine.scratch, &machine.facility, &["--set", "iterations=1"]);
+    let before = machine.setpoints();
+    let once = machine.json(&["run", "correct_orbit", "--write", "--set", "iterations=1"]);
+    let apart = difference(&changes(&twin), &changes(&once));
+    eprintln!("twin and IOC differ by {apart:.1e} of the largest change after one iteration");
+    assert!(apart < 1e-9);
+    assert_eq!(record(&twin)["script_sha256"], record(&once)["script_sha256"]);
+
+    // all of it, against the same loop in numpy
+    machine.client.put(&before);
+    let logged = machine.ioc.puts().len();
+    let whole = machine.json(&["run", "correct_orbit", "--write"]);
+    let loose = by_numpy(&machine.linear);
+    let apart = difference(&loose, &changes(&whole));
+    eprintln!("numpy and IOC differ by {apart:.1e} of the largest change after a whole run");
+    assert!(apart < 1e-9);
+    let after = machine.setpoints();
+    for (device, change) in changes(&whole) {
+        let channel = format!("{device}:Cm:set");
+        assert!((after[&channel] - before[&channel] - change).abs() < 1e-15, "{device}");
+    }
+
+    // the commands of the record are what the IOC logged, in order, to the last bit
+    let commands = record(&whole)["commands"].as_array().unwrap().clone();
+    let told = commands.iter().map(|c| (c[0].as_str().unwrap().to_string(), number(&c[2])));
+    let logged = machine.ioc.puts().split_off(logged);
+    assert!(logged.len() >= 32);
+    assert_eq!(told.collect::<Vec<_>>(), logged);
+}
+
+fn number(text: &Value) -> f64 {
+    text.as_str().unwrap().parse().unwrap()
+}
+
+/// What the procedure would do to a linear machine, computed without Fodo.
+fn by_numpy(linear: &Linear) -> Changes {
+    let question =
+        json!({ "response": linear.response, "orbit": linear.offset, "cutoff": 1e-3, "iterations": 10 });
+    let answer = python("orbit_loop.py", &[], &question);
+    let name = |at: usize| format!("{}COR_{:03}", ["H", "V"][at / 16], at % 16 + 1);
+    numbers(&answer["changes"]).into_iter().enumerate().map(|(at, change)| (name(at), change)).collect()
+}
+
+#[test]
+fn another_truth_of_the_ioc_changes_the_result() {
+    if !epics("another_truth_of_the_ioc_changes_the_result") {
+        return;
+    }
+    let mut machine = Machine::new("truth");
+    let first = changes(&machine.json(&["run", "correct_orbit", "--write"]));
+    machine.ioc.kill();
+    machine.linear.offset[5] += 100e-6;
+    machine.restart(&super::ring::setpoints());
+    let second = changes(&machine.json(&["run", "correct_orbit", "--write"]));
+    assert!(difference(&first, &second) > 0.1);
+    assert!(difference(&second, &by_numpy(&machine.linear)) < 1e-9);
+}
