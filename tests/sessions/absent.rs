@@ -2,7 +2,7 @@
 
 use super::machine::{Client, Ioc, Running, epics, object, point, port};
 use super::ring::{Machine, Orbit, facility, setpoints, still_database};
-use crate::support::{self, Scratch};
+use fodo_tests::{self as support, Scratch};
 use std::time::{Duration, Instant};
 
 #[test]

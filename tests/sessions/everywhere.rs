@@ -2,7 +2,7 @@
 
 use super::machine::{Running, epics, object, point, python, serve};
 use super::ring::{Linear, Machine, Orbit, facility, numbers};
-use crate::support::{self, Scratch};
+use fodo_tests::{self as support, Scratch};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;

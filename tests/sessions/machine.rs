@@ -1,6 +1,6 @@
 //! A real IOC, the served twin, and a client that shares nothing with Fodo.
 
-use crate::support::{self, Scratch};
+use fodo_tests::{self as support, Scratch};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

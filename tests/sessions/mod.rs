@@ -2,6 +2,7 @@
 //!
 //! The machines are the twin, the served twin, and a real IOC of EPICS base whose `calc` records answer linearly.
 //! An EPICS client that shares nothing with Fodo looks at them (`tests/setup/ca.py`).
+#![allow(clippy::unwrap_used)]
 
 mod absent;
 mod everywhere;

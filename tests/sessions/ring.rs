@@ -1,7 +1,7 @@
 //! `demo_ring` in a scratch folder, without noise, and as a database for a real IOC.
 
 use super::machine::{Client, Ioc, Running, Values, object, point};
-use crate::support::{self, Scratch};
+use fodo_tests::{self as support, Scratch};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -127,19 +127,31 @@ fn shown(field: &Field, physics: f64, unit: Option<&Unit>) -> Outcome<(f64, Unit
     if unit.dimension() == field.hardware.dimension() {
         return Ok((field.calibration.to_hardware(physics), unit.clone()));
     }
-    Err(fail(wrong_unit(field, unit)))
+    let message = format!("{} is counted in {}, not in `{unit}`", what(field), units(field));
+    Err(script_error(message))
+}
+
+/// A field as it is known: with its device where it can be set.
+fn what(field: &Field) -> String {
+    field.setpoint.as_ref().map_or_else(|| format!("`{}`", field.name), |setpoint| setpoint.name.to_string())
+}
+
+fn units(field: &Field) -> String {
+    let (physics, hardware) = (&field.physics, &field.hardware);
+    match physics.dimension() == hardware.dimension() {
+        true => format!("`{physics}`"),
+        false => format!("`{physics}` or `{hardware}`"),
+    }
 }
 
 fn wrong_unit(field: &Field, found: &Unit) -> Box<Diagnostic> {
-    let (physics, hardware) = (&field.physics, &field.hardware);
-    let units = match physics.dimension() == hardware.dimension() {
-        true => format!("`{physics}`"),
-        false => format!("`{physics}` or `{hardware}`"),
-    };
-    let found = if found.symbol() == "1" { "a plain number".to_string() } else { format!("a value in `{found}`") };
+    let physics = &field.physics;
+    let plain = found.symbol() == "1";
+    let found = if plain { "a plain number".to_string() } else { format!("a value in `{found}`") };
     let example = if physics.symbol() == "1" { "0.5".to_string() } else { format!("5.0 * {}", example(physics)) };
-    Diagnostic::new(Kind::Script, format!("{found} was given where {units} is needed"))
-        .hint(format!("write the unit, as in `{example}`"))
+    let hint = if plain { "write the unit, as in" } else { "a value it takes:" };
+    Diagnostic::new(Kind::Script, format!("{found} was given where {} needs {}", what(field), units(field)))
+        .hint(format!("{hint} `{example}`"))
         .into()
 }
 
@@ -283,6 +295,9 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
         // a device by its name, or a name that is not known
         other => match members.member(other) {
             Ok(member) => Ok(Dynamic::from(member)),
+            Err(_) if members.family.fields().iter().any(|field| field.as_ref() == other) => {
+                Err(fail(to_be_read(&members.family.name, other)))
+            }
             Err(error) => match did_you_mean(other, KNOWN) {
                 Some(hint) => {
                     let family = &members.family.name;
@@ -302,14 +317,21 @@ fn member_property(member: &Member, name: &str) -> Outcome<Dynamic> {
         "family" => Ok(Dynamic::from(Members::all(&member.family))),
         "s" => metre(member.device.s),
         "length" => metre(member.device.length),
+        other if member.device.field(other).is_some() => Err(fail(to_be_read(&member.device.shown(), other))),
         other => {
             let fields = member.device.fields.iter().map(|f| f.name.as_ref());
             let report = Diagnostic::new(Kind::Script, format!("{} has no property `{other}`", member.device.shown()))
-                .near(other, ["name", "family", "s", "length"].into_iter().chain(fields))
-                .hint(format!("a reading is taken with `.get(\"{other}\")`"));
-            Err(fail(Box::new(report)))
+                .near(other, ["name", "family", "s", "length"].into_iter().chain(fields));
+            Err(fail(Box::new(report.hint("it has name, family, s, length; `.get()` reads its main field"))))
         }
     }
+}
+
+/// A field is no property: reading one asks the machine.
+fn to_be_read(of: &str, field: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Kind::Script, format!("`{field}` is a field of {of}, and a field is read from the machine"))
+        .hint(format!("`{of}.get(\"{field}\")`"))
+        .into()
 }
 
 fn alone(member: &Member) -> Members {

@@ -4,8 +4,8 @@
 
 use crate::quantity::{self, two_units};
 use crate::vector::{Vector, chosen, entry, from_array, place, places};
-use faer::MatRef;
-use fodo_language::{Options, OrFail, Outcome, article, internal_error, script_error, type_word};
+use fodo_measure::{Decomposition, decompose};
+use fodo_language::{Options, OrFail, Outcome, article, script_error, type_word};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::plugin::*;
@@ -225,31 +225,6 @@ impl IntoIterator for Matrix {
     }
 }
 
-/// Singular values with their vectors.
-struct Svd {
-    u: DMatrix<f64>,
-    s: Vec<f64>,
-    v: DMatrix<f64>,
-}
-
-fn decompose(m: &DMatrix<f64>) -> Outcome<Svd> {
-    if m.iter().any(|x| !x.is_finite()) {
-        return Err(script_error("the matrix holds something that is not a number"));
-    }
-    let (rows, columns) = m.shape();
-    let view = MatRef::from_column_major_slice(m.as_slice(), rows, columns);
-    let svd = view
-        .thin_svd()
-        .map_err(|e| internal_error(format!("the singular value decomposition did not converge: {e:?}")))?;
-    let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
-    let count = s.nrows();
-    Ok(Svd {
-        u: DMatrix::from_fn(rows, count, |i, k| u[(i, k)]),
-        s: (0..count).map(|k| s[k]).collect(),
-        v: DMatrix::from_fn(columns, count, |j, k| v[(j, k)]),
-    })
-}
-
 fn cut_options(owner: &str) -> Options {
     Options::new(owner)
         .number("cutoff", "1")
@@ -278,7 +253,7 @@ fn inverses(s: &[f64], options: &fodo_language::Values) -> Outcome<Vec<f64>> {
 }
 
 fn invert(m: &Matrix, options: &fodo_language::Values) -> Outcome<Matrix> {
-    let mut svd = decompose(&m.values)?;
+    let mut svd = decompose(&m.values).or_fail()?;
     for (mut column, inverse) in svd.v.column_iter_mut().zip(inverses(&svd.s, options)?) {
         column *= inverse;
     }
@@ -297,7 +272,7 @@ fn least_squares(m: &Matrix, v: &Vector, options: &fodo_language::Values) -> Out
     if v.si().iter().any(|x| !x.is_finite()) {
         return Err(script_error("the vector holds something that is not a number"));
     }
-    let svd = decompose(&m.values)?;
+    let svd = decompose(&m.values).or_fail()?;
     let target = nalgebra::DVectorView::from_slice(v.si(), v.si().len());
     let mut parts = svd.u.transpose() * target;
     for (part, inverse) in parts.iter_mut().zip(inverses(&svd.s, options)?) {
@@ -542,7 +517,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn svd(m: Matrix) -> Outcome<Map> {
-        let Svd { u, s, v } = decompose(&m.values)?;
+        let Decomposition { u, s, v } = decompose(&m.values).or_fail()?;
         let mut map = Map::new();
         map.insert("u".into(), Dynamic::from(Matrix::from_si(u, Unit::none())));
         map.insert("s".into(), Dynamic::from(Vector::from_si(s, m.unit)));

@@ -123,7 +123,7 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
         let delta =
             delta.try_cast::<Quantity>().ok_or_else(|| script_error("`delta` needs a unit, as in `10.0 * urad`"))?;
         for knob in &mut knobs {
-            delta.check(&knob.field.physics).or_fail()?;
+            delta.check(&knob.field.physics).map_err(|error| script_error(format!("`delta`: {error}")))?;
             knob.delta = delta.si;
         }
     }

@@ -54,13 +54,16 @@ impl Facility {
     /// that match nothing, two families on one name, two fields on one setpoint channel.
     pub fn load(files: Arc<dyn Files>) -> Result<Facility> {
         let head = open_tables(files.as_ref(), "facility.toml", Head::read)?;
-        let lattice = Arc::new(read_lattice(files.as_ref(), &head.lattice)?);
+        let lattice = Arc::new(read_lattice(files.as_ref(), &head.lattice, &head.places[0])?);
         let positions = lattice.positions();
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
+            let mut owners = HashMap::new();
             for (name, table) in top.tables() {
-                families.push(Arc::new(Family::read(name, &table, &lattice, &positions, &csv)?));
+                let family = Family::read(name, &table, &lattice, &positions, &csv)?;
+                one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
+                families.push(Arc::new(family));
             }
             top.no_other_keys()?;
             Ok(families)
@@ -83,7 +86,7 @@ impl Facility {
             lattice_file: head.lattice,
             by_name,
         };
-        facility.check()?;
+        facility.check(&head.places)?;
         Ok(facility)
     }
 
@@ -124,26 +127,25 @@ impl Facility {
         Ok(family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.clone()).collect())
     }
 
-    fn check(&self) -> Result<()> {
-        for name in [&self.orbit.monitors, &self.orbit.horizontal, &self.orbit.vertical] {
-            self.family(name).map_err(|error| as_facility(*error))?;
-        }
-        let mut owner: HashMap<&str, &str> = HashMap::new();
-        let devices = self.families.iter().flat_map(|family| &family.devices);
-        for setpoint in devices.flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
-            if let Some(first) = owner.insert(&setpoint.channel, &setpoint.name) {
-                let message = format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel);
-                return Err(Diagnostic::new(Kind::Facility, message).into());
-            }
+    /// The families for orbit tools are there.
+    fn check(&self, places: &[Label]) -> Result<()> {
+        let orbit = [&self.orbit.monitors, &self.orbit.horizontal, &self.orbit.vertical];
+        for (name, place) in orbit.into_iter().chain(&self.orbit.rf).zip(&places[1..]) {
+            self.family(name)
+                .map_err(|error| Box::new(Diagnostic { kind: Kind::Facility, ..*error }.label(place.clone())))?;
         }
         Ok(())
     }
 }
 
-fn as_facility(mut error: Diagnostic) -> Box<Diagnostic> {
-    error.kind = Kind::Facility;
-    error.hints.push("see the table [orbit] of facility.toml".to_string());
-    error.into()
+/// No two setpoints are set by one channel; `owners` are those of the families before.
+fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) -> Result<(), String> {
+    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
+        if let Some(first) = owners.insert(setpoint.channel.clone(), setpoint.name.clone()) {
+            return Err(format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel));
+        }
+    }
+    Ok(())
 }
 
 struct Head {
@@ -153,13 +155,19 @@ struct Head {
     lattice: String,
     golden: Option<String>,
     orbit: OrbitRoles,
+    /// Where the lattice and the families for orbit tools are named: monitors, horizontal, vertical, rf.
+    places: Vec<Label>,
 }
 
 impl Head {
     fn read(top: &Table) -> Result<Head> {
-        let orbit = top.table("orbit")?.ok_or_else(|| top.mistake("orbit", "the table [orbit] is missing"))?;
+        let orbit = top
+            .table("orbit")?
+            .ok_or_else(|| top.mistake("orbit", "is missing: the table of the families that orbit tools use"))?;
         let name: Arc<str> = top.needed_text("name")?.into();
+        let orbit_places = ["monitors", "horizontal", "vertical", "rf"].map(|key| orbit.label(key));
         let head = Head {
+            places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
             control: top.text("control")?.unwrap_or("ca").into(),
             lattice: top.needed_text("lattice")?.to_string(),
@@ -178,9 +186,14 @@ impl Head {
     }
 }
 
-fn read_lattice(files: &dyn Files, path: &str) -> Result<Lattice> {
+fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice> {
     let shown = files.shown(path);
     let text = files.text(path);
+    if text.is_none() && !std::path::Path::new(&shown).is_file() {
+        return Err(Diagnostic::new(Kind::Facility, format!("there is no lattice file {shown}"))
+            .label(place.clone())
+            .into());
+    }
     let lattice = match &text {
         Some(text) if path.ends_with(".toml") => fodo_lattice::formats::fodo::parse(text),
         _ => Lattice::load(&shown),
@@ -189,7 +202,10 @@ fn read_lattice(files: &dyn Files, path: &str) -> Result<Lattice> {
 }
 
 fn lattice_error(error: LatticeError, shown: String, text: Option<Arc<str>>) -> Box<Diagnostic> {
-    let mut diagnostic = Diagnostic::new(Kind::Facility, format!("the lattice {shown}: {}", error.message));
+    let mut diagnostic = Diagnostic::new(Kind::Facility, format!("the lattice: {}", error.message));
+    if error.line.is_none() {
+        diagnostic.message = format!("the lattice {shown}: {}", error.message);
+    }
     if let (Some(line), Some(column)) = (error.line, error.column) {
         let label = Label::new(shown, line, column);
         diagnostic = diagnostic.label(match text {

@@ -192,7 +192,9 @@ fn model(table: &Table) -> Result<Option<Quantities>> {
     match WORDS.iter().find(|(known, _)| *known == word) {
         Some((_, quantity)) => Ok(Some(*quantity)),
         None => {
-            let near = fodo_report::did_you_mean(word, WORDS.iter().map(|w| w.0)).unwrap_or_default();
+            let words = WORDS.iter().map(|w| w.0);
+            let near = fodo_report::did_you_mean(word, words.clone())
+                .unwrap_or_else(|| format!("it knows {}", words.collect::<Vec<_>>().join(", ")));
             Err(table.mistake("model", format!("`{word}` is nothing the model knows; {near}")))
         }
     }

@@ -56,8 +56,8 @@ pub(crate) fn expand(pattern: &str, words: &Words) -> Result<String, String> {
             "position" => out.push_str(&format!("{:0width$}", words.position)),
             other => {
                 let known = ["element", "suffix", "name", "n", "position"];
-                let near = fodo_report::did_you_mean(other, known).unwrap_or_default();
-                return Err(format!("`{{{other}}}` is not known here ({{{}}}) {near}", known.join("}, {")));
+                let near = fodo_report::did_you_mean(other, known).map_or(String::new(), |near| format!("; {near}"));
+                return Err(format!("`{{{other}}}` is none of {{{}}}{near}", known.join("}, {")));
             }
         }
         rest = after;

@@ -29,7 +29,7 @@ pub fn open_tables<T>(files: &dyn Files, path: &str, read: impl FnOnce(&Table) -
         .text(path)
         .ok_or_else(|| Diagnostic::new(Kind::Facility, format!("the facility has no readable file {shown}")))?;
     let parsed = DeTable::parse(&text).map_err(|error| {
-        let label = Label::at_bytes(&shown, &text, error.span().unwrap_or(0..0)).say(error.message().to_string());
+        let label = Label::at_bytes(&shown, &text, error.span().unwrap_or(0..0));
         Diagnostic::new(Kind::Facility, format!("{path} is not a valid table: {}", error.message())).label(label)
     })?;
     let top = Table { file: &shown, text: &text, place: 0..0, table: parsed.get_ref(), asked: RefCell::default() };
@@ -44,14 +44,36 @@ impl<'t> Table<'t> {
 
     fn wrong(&self, key: &str, place: Range<usize>, what: impl Into<String>) -> Box<Diagnostic> {
         let what = what.into();
-        let label = Label::at_bytes(self.file, self.text, place).say(what.clone());
-        Diagnostic::new(Kind::Facility, format!("`{key}`: {what}")).label(label).into()
+        let goes_on = ["is ", "are ", "must "].iter().any(|verb| what.starts_with(verb));
+        let message = if goes_on { format!("`{key}` {what}") } else { format!("`{key}`: {what}") };
+        Diagnostic::new(Kind::Facility, message).label(Label::at_bytes(self.file, self.text, place)).into()
+    }
+
+    /// Where the value of `key` stands, or the table where it has no such key.
+    pub fn label(&self, key: &str) -> Label {
+        let place = self.entry(key).map_or(self.place.clone(), |value| value.span());
+        Label::at_bytes(self.file, self.text, place)
     }
 
     /// An error about the value of `key`, or about the whole table where it has no such key.
     pub fn mistake(&self, key: &str, what: impl Into<String>) -> Box<Diagnostic> {
-        let place = self.entry(key).map_or(self.place.clone(), |value| value.span());
-        self.wrong(key, place, what)
+        match self.entry(key) {
+            Some(value) => self.wrong(key, value.span(), what),
+            None => self.absent(key, what.into()),
+        }
+    }
+
+    fn absent(&self, key: &str, what: String) -> Box<Diagnostic> {
+        let there: Vec<&str> = self.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect();
+        let missing = what.contains("is missing");
+        let mut report = self.wrong(key, self.place.clone(), what);
+        if let Some(label) = report.labels.first_mut().filter(|_| missing) {
+            label.text = if self.place.is_empty() { "in this file" } else { "in this table" }.to_string();
+        }
+        if let Some(near) = fodo_report::nearest(key, there).first().filter(|_| missing && key.len() > 2) {
+            report.hints.push(format!("`{near}` is there: is `{key}` meant?"));
+        }
+        report
     }
 
     /// Whether the key is there.
@@ -189,10 +211,12 @@ impl<'t> Table<'t> {
             let key = name.get_ref().as_ref();
             if !asked.contains(key) {
                 let label = Label::at_bytes(self.file, self.text, name.span()).say("not known here");
-                return Err(Diagnostic::new(Kind::Facility, format!("`{key}` is not a key of this table"))
+                let report = Diagnostic::new(Kind::Facility, format!("`{key}` is not a key of this table"))
                     .label(label)
-                    .near(key, asked.iter().map(String::as_str))
-                    .into());
+                    .near(key, asked.iter().map(String::as_str));
+                let known = asked.iter().map(String::as_str).collect::<Vec<_>>().join("`, `");
+                let near = !report.hints.is_empty();
+                return Err(Box::new(if near { report } else { report.hint(format!("it may have `{known}`")) }));
             }
         }
         Ok(())

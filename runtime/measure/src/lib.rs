@@ -12,4 +12,4 @@ mod solve;
 pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
 pub use sample::{Sampling, Statistics, sample};
-pub use solve::{Cut, Solution, solve};
+pub use solve::{Cut, Decomposition, Solution, decompose, solve};

@@ -24,6 +24,38 @@ pub struct Solution {
     pub of: usize,
 }
 
+/// A matrix as `u * diag(s) * v^T`, singular values falling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decomposition {
+    /// Left singular vectors, one a column.
+    pub u: DMatrix<f64>,
+    /// Singular values, largest first.
+    pub s: Vec<f64>,
+    /// Right singular vectors, one a column.
+    pub v: DMatrix<f64>,
+}
+
+/// The thin singular value decomposition.
+///
+/// # Errors
+/// An entry that is not finite; an iteration that does not converge.
+pub fn decompose(matrix: &DMatrix<f64>) -> Result<Decomposition> {
+    if matrix.iter().any(|v| !v.is_finite()) {
+        return Err(Diagnostic::new(Kind::Script, "the matrix holds something that is not a number").into());
+    }
+    let (rows, columns) = matrix.shape();
+    let svd = MatRef::from_column_major_slice(matrix.as_slice(), rows, columns).thin_svd().map_err(|error| {
+        Diagnostic::new(Kind::Internal, format!("the singular value decomposition did not converge: {error:?}"))
+    })?;
+    let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
+    let count = s.nrows();
+    Ok(Decomposition {
+        u: DMatrix::from_fn(rows, count, |i, k| u[(i, k)]),
+        s: (0..count).map(|k| s[k]).collect(),
+        v: DMatrix::from_fn(columns, count, |j, k| v[(j, k)]),
+    })
+}
+
 /// Solves `matrix * x = target` in the least-squares sense by singular value decomposition.
 ///
 /// `scale` multiplies the columns before the decomposition, so that knobs of different units (an
@@ -33,26 +65,19 @@ pub fn solve(matrix: &DMatrix<f64>, target: &[f64], scale: &[f64], cut: Cut) -> 
     for (mut column, factor) in scaled.column_iter_mut().zip(scale) {
         column *= *factor;
     }
-    if scaled.iter().chain(target).any(|v| !v.is_finite()) {
-        return Err(
-            Diagnostic::new(Kind::Script, "the response or the orbit holds something that is not a number").into()
-        );
+    if target.iter().any(|v| !v.is_finite()) {
+        return Err(Diagnostic::new(Kind::Script, "the orbit holds something that is not a number").into());
     }
-    let (rows, columns) = scaled.shape();
-    let view = MatRef::from_column_major_slice(scaled.as_slice(), rows, columns);
-    let svd = view.thin_svd().map_err(|error| {
-        Diagnostic::new(Kind::Internal, format!("the singular value decomposition did not converge: {error:?}"))
-    })?;
-    let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
-    let of = s.nrows();
-    let largest = if of > 0 { s[0] } else { 0.0 };
-    let used = (0..of).take_while(|&k| s[k] > 0.0 && s[k] >= cut.cutoff * largest).count();
+    let Decomposition { u, s, v } = decompose(&scaled)?;
+    let of = s.len();
+    let largest = s.first().copied().unwrap_or(0.0);
+    let used = s.iter().take_while(|&&value| value > 0.0 && value >= cut.cutoff * largest).count();
     let used = used.min(cut.count.unwrap_or(of));
-    let mut x = vec![0.0; columns];
+    let mut x = vec![0.0; matrix.ncols()];
     for k in 0..used {
-        let projection: f64 = (0..rows).map(|row| u[(row, k)] * target[row]).sum::<f64>() / s[k];
-        for (column, entry) in x.iter_mut().enumerate() {
-            *entry += v[(column, k)] * projection;
+        let projection: f64 = u.column(k).iter().zip(target).map(|(u, t)| u * t).sum::<f64>() / s[k];
+        for (entry, v) in x.iter_mut().zip(v.column(k).iter()) {
+            *entry += v * projection;
         }
     }
     for (entry, factor) in x.iter_mut().zip(scale) {

@@ -3,7 +3,7 @@
 use crate::header::{Header, read_header};
 use fodo_builtins::{Context, Members, here};
 use fodo_language::{Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
-use fodo_report::{Diagnostic, Kind, Result};
+use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::{AST, CallFnOptions, Dynamic, Engine, Map, NativeCallContext, Scope};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +57,9 @@ impl Procedures {
         let tree = self.sources.compile(engine, file, &text)?;
         let Some(header) = read_header(file, &text)? else { return Ok(None) };
         if !tree.iter_functions().any(|f| f.name == "run" && f.params.len() == 1) {
-            return Err(Diagnostic::new(Kind::Script, format!("{file} has a header but no `fn run(p)`")).into());
+            let report = Diagnostic::new(Kind::Script, "a procedure needs `fn run(p) { … }`, and this one has none");
+            let report = report.label(place(file, &text, "procedure(")).hint("`p` holds its parameters");
+            return Err(report.near("run", tree.iter_functions().map(|f| f.name)).into());
         }
         Ok(Some(Procedure { header, file: file.to_string(), text, tree }))
     }
@@ -108,11 +110,18 @@ impl Procedures {
         procedure.check(context, values).or_fail()?;
         let p = procedure.arguments(context, values).or_fail()?;
         let allowed: HashSet<Arc<str>> = procedure.may_change(context, values).or_fail()?.into_iter().collect();
+        let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
         context.session.narrow(allowed);
         let options = CallFnOptions::new().eval_ast(false);
         let result = engine.call_fn_with_options(options, &mut Scope::new(), &procedure.tree, "run", (p,));
         context.session.widen();
-        result.map_err(|error| fail(diagnose(engine, error, &procedure.file, &self.sources)))
+        result.map_err(|error| {
+            let mut report = diagnose(engine, error, &procedure.file, &self.sources);
+            if report.kind == Kind::Rights {
+                report.details.push(format!("`{}` may change {named}", procedure.header.name));
+            }
+            fail(report)
+        })
     }
 }
 
@@ -134,10 +143,22 @@ impl Procedure {
             match family(context, name) {
                 Ok(members) => found.push(members.family.name.clone()),
                 Err(_) if self.is_default(name, values) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.not_there(*error, name, values)),
             }
         }
         Ok(found)
+    }
+
+    /// The error for a family that is not there: given as a parameter, or written in the header.
+    fn not_there(&self, error: Diagnostic, name: &str, values: &Values) -> Box<Diagnostic> {
+        let has = |value: Option<&Value>| matches!(value, Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
+        match self.header.parameters.iter().find(|p| has(values.get(&p.name))) {
+            Some(parameter) => {
+                let message = format!("`{}` of `{}`: {}", parameter.name, self.header.name, error.message);
+                Diagnostic { kind: Kind::Usage, message, ..error }.into()
+            }
+            None => error.label(place(&self.file, &self.text, &format!("\"{name}\""))).into(),
+        }
     }
 
     /// Whether a name is the default of a family parameter that was not given.
@@ -166,7 +187,7 @@ impl Procedure {
             let find = |n: &String| match family(context, n) {
                 Ok(members) => Ok(Dynamic::from(members)),
                 Err(_) if self.is_default(n, values) => Ok(Dynamic::UNIT),
-                Err(error) => Err(error),
+                Err(error) => Err(Diagnostic { kind: Kind::Script, ..*self.not_there(*error, n, values) }.into()),
             };
             let found = families.iter().map(find).collect::<Result<Vec<_>>>()?;
             let argument = match found.as_slice() {
@@ -177,6 +198,18 @@ impl Procedure {
         }
         Ok(map)
     }
+}
+
+fn joined(names: &HashSet<Arc<str>>) -> String {
+    let mut names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+/// Where a piece of text first stands.
+fn place(file: &str, text: &str, what: &str) -> Label {
+    let start = text.find(what).unwrap_or(0);
+    Label::at_bytes(file, text, start..start + what.len())
 }
 
 /// A family by its name, or the first with that role.

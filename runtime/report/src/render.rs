@@ -4,6 +4,9 @@ use crate::{Diagnostic, Label};
 use ariadne::{Color, Config, IndexType, Label as Mark, Report, ReportKind};
 use std::fmt::Write;
 
+/// Facts shown; the object of `--json` has all.
+const DETAILS: usize = 20;
+
 impl Diagnostic {
     /// The text a person reads; with `color`, for a terminal.
     pub fn render(&self, color: bool) -> String {
@@ -24,8 +27,11 @@ impl Diagnostic {
             let text = if label.text.is_empty() { String::new() } else { format!(": {}", label.text) };
             _ = writeln!(out, "  at {}:{}:{}{text}", label.file, label.line, label.column);
         }
-        for detail in &self.details {
+        for detail in self.details.iter().take(DETAILS) {
             _ = writeln!(out, "  - {detail}");
+        }
+        if self.details.len() > DETAILS {
+            _ = writeln!(out, "  - … and {} more", self.details.len() - DETAILS);
         }
         if let Some(machine) = &self.machine {
             _ = writeln!(out, "  = machine: {machine}");

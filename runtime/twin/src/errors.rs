@@ -2,7 +2,7 @@
 
 use fodo_devices::{Facility, Table, glob, open_tables};
 use fodo_optics::Effects;
-use fodo_report::Result;
+use fodo_report::{Diagnostic, Result};
 use fodo_units::Unit;
 use std::time::Duration;
 
@@ -97,7 +97,8 @@ impl Distribution {
         let on = match group {
             "misalignments" => Target::Elements(elements(table, facility)?),
             _ => {
-                facility.family(name).map_err(|e| table.mistake(name, e.to_string()))?;
+                let wrong = |e: Box<Diagnostic>| Diagnostic { hints: e.hints, ..*table.mistake(name, e.message) };
+                facility.family(name).map_err(|e| Box::new(wrong(e)))?;
                 Target::Family(name.to_string())
             }
         };

@@ -58,7 +58,7 @@ pub fn parse(text: &str) -> Result<Lattice, LatticeError> {
         problem.span().map_or(error.clone(), |span| error.at_offset(text, span.start))
     })?;
     let mut root = Table::new(root.get_ref(), text, 0, "the lattice");
-    let energy = root.quantity("energy")?;
+    let energy = root.quantity("energy", "eV")?;
     let energy = root.required(energy, "energy")?;
     let defaults = root.table("defaults")?;
     let definitions = read_definitions(root.needed_table("elements")?, defaults, text)?;
@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Lattice, LatticeError> {
         energy,
         periodicity: root.whole("periodicity")?.unwrap_or(1),
         harmonic_number: root.whole("harmonic")?,
-        rest_energy: root.quantity("rest_energy")?.unwrap_or(0.0),
+        rest_energy: root.quantity("rest_energy", "eV")?.unwrap_or(0.0),
         elements: lines.expand(&main, &pattern).map_err(|(message, at)| message.at_offset(text, at))?,
     };
     root.finish()?;
@@ -117,8 +117,10 @@ impl<'t> Table<'t> {
         self.get_as(key, "a number", as_number)
     }
 
-    fn quantity(&mut self, key: &'static str) -> Result<Option<f64>, LatticeError> {
-        self.get_as(key, "a number, or text such as \"6 GeV\", \"300 kV\", \"352.2 MHz\"", as_quantity)
+    /// A number in `unit` (eV, V, Hz), or a text with that unit and its prefixes.
+    fn quantity(&mut self, key: &'static str, unit: &str) -> Result<Option<f64>, LatticeError> {
+        let expected = format!("a number in {unit}, or text such as \"300 M{unit}\"");
+        self.get_as(key, &expected, |value| as_quantity(value, unit))
     }
 
     fn whole(&mut self, key: &'static str) -> Result<Option<u32>, LatticeError> {
@@ -199,15 +201,15 @@ fn as_numbers(value: &DeValue) -> Option<Vec<f64>> {
     value.as_array()?.iter().map(|entry| as_number(entry.get_ref())).collect()
 }
 
-fn as_quantity(value: &DeValue) -> Option<f64> {
+fn as_quantity(value: &DeValue, unit: &str) -> Option<f64> {
     let Some(text) = value.as_str() else { return as_number(value) };
-    let (number, unit) = text.trim().split_once(' ')?;
-    let factor = match unit.trim() {
-        "eV" | "V" | "Hz" => 1.0,
-        "keV" | "kV" | "kHz" => 1e3,
-        "MeV" | "MV" | "MHz" => 1e6,
-        "GeV" | "GV" | "GHz" => 1e9,
-        "TeV" => 1e12,
+    let (number, found) = text.trim().split_once(' ')?;
+    let factor = match found.trim().strip_suffix(unit)? {
+        "" => 1.0,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
         _ => return None,
     };
     number.parse::<f64>().ok().map(|number| number * factor)
@@ -367,8 +369,8 @@ impl<'t> Reader<'t> {
 
     fn cavity(&mut self) -> Result<Cavity, LatticeError> {
         Ok(Cavity {
-            voltage: self.pick(|table| table.quantity("voltage"))?.unwrap_or(0.0),
-            frequency: self.pick(|table| table.quantity("frequency"))?.unwrap_or(0.0),
+            voltage: self.pick(|table| table.quantity("voltage", "V"))?.unwrap_or(0.0),
+            frequency: self.pick(|table| table.quantity("frequency", "Hz"))?.unwrap_or(0.0),
             harmonic: self.number("harmonic")?,
             time_lag: self.number("time_lag")?,
             phase_lag: self.number("phase_lag")?,
