@@ -25,6 +25,19 @@ struct Work<'w> {
     watched: Vec<Arc<Setpoint>>,
 }
 
+/// What a run returned; a rehearsal also what it would have changed.
+struct Ended {
+    value: Dynamic,
+    rehearsal: Option<String>,
+}
+
+/// A run with the setpoints it was allowed to change, before and after it.
+struct Transacted {
+    result: Result<Ended>,
+    before: Vec<SetpointValue>,
+    after: Vec<SetpointValue>,
+}
+
 /// Runs a procedure by name, or a script file.
 pub fn run(common: &Common, arguments: &RunArguments) -> Result<ExitCode> {
     let app = App::open(common)?;
@@ -147,16 +160,15 @@ impl App {
         record: Arc<Record>,
         action: impl FnOnce(&App) -> Result<Dynamic>,
         start: Instant,
-    ) -> (Value, Result<(Dynamic, Option<String>)>) {
+    ) -> (Value, Result<Ended>) {
         let id = record.id().to_string();
         let observer: Arc<dyn Observer> = record.clone();
         self.session.observe_with(Some(observer));
-        let result = self.transact(work, &id, action);
+        let Transacted { result, before, after } = self.transact(work, &id, action);
         self.session.observe_with(None);
-        let (result, before, after) = result;
         let outcome = Outcome {
             ok: result.is_ok(),
-            result: result.as_ref().map_or(Value::Null, |(value, _)| json::of(value)),
+            result: result.as_ref().map_or(Value::Null, |ended| json::of(&ended.value)),
             error: result.as_ref().err().map_or(Value::Null, |error| error.to_json()),
             before,
             after,
@@ -164,7 +176,10 @@ impl App {
         };
         let (file, result) = match Arc::try_unwrap(record).map(|record| record.finish(&outcome)) {
             Ok(Ok(path)) => (json!(path), result),
-            Ok(Err(error)) => (Value::Null, result.and(Err(error))),
+            Ok(Err(error)) => {
+                let error = error.machine("the run itself has ended as it should; only its record is incomplete");
+                (Value::Null, result.and(Err(error.into())))
+            }
             Err(_) => (Value::Null, result),
         };
         let run = json!({
@@ -175,15 +190,11 @@ impl App {
     }
 
     /// The action inside its transaction: committed, or everything put back.
-    fn transact(
-        &self,
-        work: &Work,
-        id: &str,
-        action: impl FnOnce(&App) -> Result<Dynamic>,
-    ) -> (Result<(Dynamic, Option<String>)>, Vec<SetpointValue>, Vec<SetpointValue>) {
+    fn transact(&self, work: &Work, id: &str, action: impl FnOnce(&App) -> Result<Dynamic>) -> Transacted {
         let info = self.run_info(id.to_string(), work.title);
         if let Err(error) = self.session.begin(info, &work.watched) {
-            return (Err(Box::new(error.machine("no setpoint was changed"))), Vec::new(), Vec::new());
+            let result = Err(Box::new(error.machine("no setpoint was changed")));
+            return Transacted { result, before: Vec::new(), after: Vec::new() };
         }
         let before = self.session.before();
         let result = action(self);
@@ -199,10 +210,10 @@ impl App {
                         show::changes(&standing)
                     ),
                 };
-                Ok((value, Some(text)))
+                Ok(Ended { value, rehearsal: Some(text) })
             }
             Ok(value) => match self.session.commit() {
-                Ok(_) => Ok((value, None)),
+                Ok(_) => Ok(Ended { value, rehearsal: None }),
                 Err(error) => Err(error),
             },
             Err(error) => {
@@ -226,12 +237,12 @@ impl App {
                 None => last.push(value(setpoint, *now)),
             }
         }
-        (ended, first, last)
+        Transacted { result: ended, before: first, after: last }
     }
 
-    fn show(&self, common: &Common, work: &Work, run: Value, result: Result<(Dynamic, Option<String>)>) -> ExitCode {
+    fn show(&self, common: &Common, work: &Work, run: Value, result: Result<Ended>) -> ExitCode {
         match result {
-            Ok((value, rehearsal)) if common.json => {
+            Ok(Ended { value, rehearsal }) if common.json => {
                 let mut run = run;
                 if let (Some(run), Some(_)) = (run.as_object_mut(), &rehearsal) {
                     run.insert("rehearsed".into(), true.into());
@@ -239,7 +250,7 @@ impl App {
                 show::json_object(true, json::of(&value), run, None);
                 ExitCode::SUCCESS
             }
-            Ok((value, rehearsal)) => {
+            Ok(Ended { value, rehearsal }) => {
                 if !value.is_unit() {
                     println!("{}", show::value(&value));
                 }

@@ -19,6 +19,8 @@ struct Found {
     after: [f64; 2],
     /// Largest change of a corrector [rad].
     largest: f64,
+    /// How often the correctors were set.
+    corrections: usize,
 }
 
 impl Found {
@@ -29,7 +31,9 @@ impl Found {
         let families = result["changes"].as_object().expect("changes by family").values();
         let changes = families.flat_map(|devices| devices.as_object().expect("changes by device").values());
         let largest = changes.filter_map(Value::as_f64).map(f64::abs).fold(0.0, f64::max);
-        Found { seed, before: pair("before"), after: pair("after"), largest }
+        let correctors = result["changes"].as_object().map_or(1, |f| f.values().filter_map(|d| Some(d.as_object()?.len())).sum());
+        let corrections = commands(object) / correctors;
+        Found { seed, before: pair("before"), after: pair("after"), largest, corrections }
     }
 
     /// How many times smaller the orbit has become.
@@ -41,15 +45,23 @@ impl Found {
         let um = |pair: [f64; 2]| pair.map(|value| format!("{:8.3}", value * 1e6)).join(" ");
         let factor = self.factor();
         eprintln!(
-            "seed {:2}: {} -> {} um, factors {:6.1} {:6.1}, largest change {:5.1} urad",
+            "seed {:2}: {} -> {} um, factors {:6.1} {:6.1}, largest change {:5.1} urad, {} corrections",
             self.seed,
             um(self.before),
             um(self.after),
             factor[0],
             factor[1],
-            self.largest * 1e6
+            self.largest * 1e6,
+            self.corrections
         );
     }
+}
+
+/// How many commands the record of a run holds.
+fn commands(object: &Value) -> usize {
+    let path = object["run"]["record"].as_str().expect("a record");
+    let record = hdf5_pure::File::open(path).unwrap_or_else(|e| panic!("{path}: {e:?}"));
+    record.dataset("entry/commands/sequence").and_then(|d| d.read_f64()).unwrap_or_else(|e| panic!("{path}: {e:?}")).len()
 }
 
 /// Runs the shipped procedure with its default options through the program.
@@ -84,12 +96,16 @@ fn demo_ring_falls_at_least_twenty_fold() {
     let (rms, count) = planted(&facility("demo_ring"), 1);
     assert!(count == 64 && (70e-6..110e-6).contains(&rms), "{count} displacements of {rms} m rms");
     let scratch = Scratch::new("orbit-demo");
-    for found in correct_all(&scratch, "demo_ring", 1..=5) {
-        assert!(found.factor().iter().all(|&factor| factor >= 20.0), "seed {}: {:?}", found.seed, found.factor());
+    // once more with the whole curve, 100 um rms
+    let whole = with_twin(&scratch, "demo_ring", &[("truncate = 2.0", "truncate = 10.0")]);
+    for facility in ["demo_ring", whole.to_str().unwrap()] {
+        for found in correct_all(&scratch, facility, 1..=5) {
+            assert!(found.factor().iter().all(|&factor| factor >= 20.0), "seed {}: {:?}", found.seed, found.factor());
+        }
     }
 }
 
-/// The default EBS twin, monitors without noise: 20 seeds through the program, three of them again in pyAT.
+/// The default EBS twin, monitors without noise: 20 seeds through the program, and again in pyAT.
 #[test]
 fn ebs_ring_falls_at_least_eight_fold_and_as_pyat_says() {
     let scratch = Scratch::new("orbit-ebs");
@@ -106,7 +122,7 @@ fn ebs_ring_falls_at_least_eight_fold_and_as_pyat_says() {
         eprintln!("plane {}: least {least:.2}, median {median:.2}", ["x", "y"][plane]);
         assert!(least >= 8.0 && median >= 20.0, "plane {plane}: least {least}, median {median}");
     }
-    compare_with_pyat(&ring, &found, &[1, 3, 10]);
+    compare_with_pyat(&ring, &found, &(1..=20).collect::<Vec<u64>>());
 }
 
 /// The response of the design model as the procedure takes it: rows x then y, columns horizontal then vertical.
@@ -161,6 +177,9 @@ fn case(facility: &Facility, lattice: &Path, seeds: &[u64]) -> Value {
     })
 }
 
+/// Relative agreement of orbits with pyAT; 1e-2 was asked for, 1e-10 is seen.
+const PYAT: f64 = 1e-7;
+
 fn compare_with_pyat(facility: &Facility, found: &[Found], seeds: &[u64]) {
     let test = "ebs_ring_falls_at_least_eight_fold_and_as_pyat_says, the comparison with pyAT";
     let Some(shared) = shared() else { return skipped(test, "../shared is missing") };
@@ -169,21 +188,20 @@ fn compare_with_pyat(facility: &Facility, found: &[Found], seeds: &[u64]) {
     let probe = answer["probe"].as_f64().unwrap();
     eprintln!("pyAT {}: response agrees to {probe:.1e} of its largest entry", answer["pyat"]);
     assert!(probe < 1e-6, "our response and pyAT's differ by {probe} of the largest entry");
+    let mut most = 0.0_f64;
     for theirs in answer["seeds"].as_array().unwrap() {
         let ours = found.iter().find(|f| Some(f.seed) == theirs["seed"].as_u64()).unwrap();
         for (plane, name) in ["x", "y"].iter().enumerate() {
-            for (when, value, limit) in [("before", ours.before, 1e-6), ("after", ours.after, 1e-2)] {
+            for (when, value) in [("before", ours.before), ("after", ours.after)] {
                 let theirs = theirs[when][plane].as_f64().unwrap();
                 let apart = (value[plane] / theirs - 1.0).abs();
-                eprintln!(
-                    "seed {:2} {when:6} {name}: {:.6e} m, pyAT {theirs:.6e} m: apart {apart:.1e}, limit {limit:.0e}",
-                    ours.seed, value[plane]
-                );
-                assert!(apart <= limit, "seed {} {when} {name}: {} and {theirs}", ours.seed, value[plane]);
+                most = most.max(apart);
+                assert!(apart <= PYAT, "seed {} {when} {name}: {} and {theirs}", ours.seed, value[plane]);
             }
         }
-        eprintln!("seed {:2}: pyAT made {} corrections", ours.seed, theirs["corrections"]);
+        assert_eq!(theirs["corrections"], ours.corrections, "seed {}", ours.seed);
     }
+    eprintln!("rms before and after, {} seeds: apart {most:.1e} at most, limit {PYAT:.0e}", seeds.len());
 }
 
 fn pyat(python: &Path, case: &Value) -> Value {
@@ -217,6 +235,7 @@ fn without_a_closed_orbit_nothing_is_written() {
         assert_eq!(error["kind"], "machine", "seed {seed}: {error}");
         assert_eq!(error["message"], "640 of 640 channels could not be read", "seed {seed}");
         assert_eq!(error["machine"], "no setpoint was changed", "seed {seed}");
+        assert_eq!(commands(&object), 0, "seed {seed}");
         let details = error["details"].as_array().unwrap();
         assert_eq!(details.len(), 1, "seed {seed}: {error}");
         let detail = details[0].as_str().unwrap();
@@ -226,6 +245,9 @@ fn without_a_closed_orbit_nothing_is_written() {
     });
     // a tune needs the closed orbit too; setpoints do not
     let eval = |what: &str| json(&scratch, &["eval", what, "--facility", folder, "--seed", "1"]);
-    assert_eq!(eval("TUNE.x")["error"]["kind"], "machine", "{}", eval("TUNE.x"));
-    assert_eq!(eval("HCOR.kick.rms()")["result"], 0.0, "{}", eval("HCOR.kick.rms()"));
+    let tune = eval("TUNE.get(\"x\")");
+    assert_eq!(tune["error"]["kind"], "machine", "{tune}");
+    assert!(!tune["error"]["hint"].to_string().contains("threading"), "{tune}");
+    let kicks = eval("HCOR.setpoint().rms()");
+    assert_eq!(kicks["result"], 0.0, "{kicks}");
 }

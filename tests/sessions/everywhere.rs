@@ -108,8 +108,7 @@ fn number(text: &Value) -> f64 {
 
 /// What the procedure would do to a linear machine, computed without Fodo.
 fn by_numpy(linear: &Linear) -> Changes {
-    let question =
-        json!({ "response": linear.response, "orbit": linear.offset, "cutoff": 1e-3, "iterations": 10 });
+    let question = json!({ "response": linear.response, "orbit": linear.offset, "cutoff": 1e-3, "iterations": 10 });
     let answer = python("orbit_loop.py", &[], &question);
     let name = |at: usize| format!("{}COR_{:03}", ["H", "V"][at / 16], at % 16 + 1);
     numbers(&answer["changes"]).into_iter().enumerate().map(|(at, change)| (name(at), change)).collect()

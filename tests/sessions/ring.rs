@@ -94,7 +94,8 @@ pub fn numbers(list: &Value) -> Vec<f64> {
 fn setpoint_records(values: &Values, next: &str) -> String {
     let mut text = String::new();
     for (channel, value) in values {
-        let out = |link: &str| format!("record(ao,\"{channel}\"){{field(VAL,\"{value:?}\")field(PINI,\"YES\"){link}}}\n");
+        let out =
+            |link: &str| format!("record(ao,\"{channel}\"){{field(VAL,\"{value:?}\")field(PINI,\"YES\"){link}}}\n");
         match channel.strip_suffix(":set") {
             None => text += &out(""),
             Some(stem) => {
@@ -132,7 +133,11 @@ pub fn database(values: &Values, linear: &Linear) -> String {
                 _ = write!(fields, "field(INP{a},\"{factor:?}\")field(INP{b},\"{}\")", knob(*column));
                 _ = write!(sum, "+{a}*{b}");
             }
-            _ = writeln!(text, "record(calc,\"{}\"){{{fields}field(CALC,\"{sum}\")field(PINI,\"YES\")}}", record(number));
+            _ = writeln!(
+                text,
+                "record(calc,\"{}\"){{{fields}field(CALC,\"{sum}\")field(PINI,\"YES\")}}",
+                record(number)
+            );
         }
         heads.push(record(0));
     }

@@ -1,12 +1,13 @@
 //! What a builtin works on: the facility, the session, the model.
 
-use crate::model::Model;
+use crate::guard::OrbitGuard;
+use crate::model::{LazyModel, Model};
 use fodo_control::{Cancel, Session};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
 use rhai::{Dynamic, Engine, NativeCallContext};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Long work says how far it is: phase, done, of.
@@ -27,7 +28,8 @@ pub struct Context {
     pub progress: Arc<dyn Progress>,
     /// Columns a plot may take.
     pub width: usize,
-    model: OnceLock<Arc<Model>>,
+    model: Arc<LazyModel>,
+    guard: Option<Arc<OrbitGuard>>,
     connected: Mutex<std::collections::HashSet<Arc<str>>>,
 }
 
@@ -40,8 +42,10 @@ impl Context {
         progress: Arc<dyn Progress>,
         width: usize,
     ) -> Context {
-        let (model, connected) = (OnceLock::new(), Mutex::default());
-        Context { facility, session, output, progress, width, model, connected }
+        let model = Arc::new(LazyModel::new(facility.clone()));
+        let guard = OrbitGuard::new(&facility, &model).map(Arc::new);
+        session.guard_with(guard.clone().map(|guard| guard as Arc<dyn fodo_control::Guard>));
+        Context { facility, session, output, progress, width, model, guard, connected: Mutex::default() }
     }
 
     /// Makes it the context of an engine's builtins.
@@ -50,8 +54,13 @@ impl Context {
     }
 
     /// The design model, made when first asked for.
-    pub fn model(&self) -> &Arc<Model> {
-        self.model.get_or_init(|| Arc::new(Model::new(&self.facility)))
+    pub fn model(&self) -> &Model {
+        self.model.get()
+    }
+
+    /// Who watches over the predicted orbit, if the facility states a limit.
+    pub fn guard(&self) -> Option<&OrbitGuard> {
+        self.guard.as_deref()
     }
 
     /// The token that stops the run.

@@ -5,6 +5,7 @@
 
 mod context;
 mod families;
+mod guard;
 mod machine;
 mod math;
 mod matrix;

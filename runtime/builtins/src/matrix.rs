@@ -4,8 +4,8 @@
 
 use crate::quantity::{self, two_units};
 use crate::vector::{Vector, chosen, entry, from_array, place, places};
-use fodo_measure::{Decomposition, decompose};
 use fodo_language::{Options, OrFail, Outcome, article, script_error, type_word};
+use fodo_measure::{Decomposition, decompose};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::plugin::*;

@@ -21,6 +21,24 @@ pub struct Model {
     optics: OnceLock<Result<Optics>>,
 }
 
+/// The model of a facility, made when first asked for.
+pub struct LazyModel {
+    facility: Arc<Facility>,
+    made: OnceLock<Model>,
+}
+
+impl LazyModel {
+    /// Not made yet.
+    pub fn new(facility: Arc<Facility>) -> LazyModel {
+        LazyModel { facility, made: OnceLock::new() }
+    }
+
+    /// The model.
+    pub fn get(&self) -> &Model {
+        self.made.get_or_init(|| Model::new(&self.facility))
+    }
+}
+
 /// The lattice with every magnet cut in two, so that functions are known at centres.
 struct Halved {
     ring: Ring,

@@ -56,7 +56,14 @@ fn orbit_map(orbit: Orbit) -> Outcome<Map> {
 fn read_orbit(context: &Context, monitors: &Members, options: &Values) -> Outcome<Orbit> {
     context.connect(monitors.devices.iter())?;
     let sampling = how(options, &monitors.family, Duration::ZERO);
-    fodo_measure::orbit(&context.session, &monitors.devices, sampling).or_fail()
+    let orbit = fodo_measure::orbit(&context.session, &monitors.devices, sampling).or_fail()?;
+    if let Some(guard) = context.guard()
+        && monitors.family.name == context.facility.orbit.monitors
+        && monitors.devices.len() == monitors.family.devices.len()
+    {
+        guard.read(&orbit.x, &orbit.y);
+    }
+    Ok(orbit)
 }
 
 /// The orbit minus the golden orbit.

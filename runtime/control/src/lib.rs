@@ -27,5 +27,5 @@ pub use plant::{ChannelInfo, Plant, Shape};
 pub use reading::{Channel, Fault, Reading, Time, Validity, Value};
 pub use recover::{Interrupted, Outcome, Recovery};
 pub use session::{RunInfo, Session, SessionOptions, WriteMode};
-pub use setpoint::{Change, Setpoint};
+pub use setpoint::{Change, Guard, Setpoint};
 pub use transaction::{Putback, Savepoint};

@@ -4,8 +4,8 @@ use crate::history::{Committed, History};
 use crate::journal::Journal;
 use crate::transaction::{Putback, Savepoint, Transaction, Verdict, judge};
 use crate::{
-    Backend, Cancel, Change, Channel, Event, Fault, Fresh, JournalFolder, Observer, Permit, Reading, Setpoint, Stopped,
-    Time, Validity, Write,
+    Backend, Cancel, Change, Channel, Event, Fault, Fresh, Guard, JournalFolder, Observer, Permit, Reading, Setpoint,
+    Stopped, Time, Validity, Write,
 };
 use fodo_report::{Diagnostic, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct RunInfo {
 /// Past any cache: the answer of the control system to a question asked now.
 const NOW: Fresh = Fresh::After(Time(i64::MAX), Duration::ZERO);
 
+/// The answer of one scalar channel: a finite number with its time.
+type Asked = Result<(f64, Time), Fault>;
+
 /// What a session is opened with.
 #[derive(Clone, Default)]
 pub struct SessionOptions {
@@ -66,6 +69,7 @@ pub struct Session {
 struct State {
     mode: WriteMode,
     observer: Option<Arc<dyn Observer>>,
+    guard: Option<Arc<dyn Guard>>,
     transaction: Option<Transaction>,
     history: History,
     /// Families that may be written, innermost last; a family must be in every set.
@@ -82,6 +86,7 @@ impl Session {
         let state = State {
             mode,
             observer: None,
+            guard: None,
             transaction: None,
             history: History::default(),
             rights: Vec::new(),
@@ -109,6 +114,11 @@ impl Session {
     /// Lets somebody keep what happens from now on.
     pub fn observe_with(&self, observer: Option<Arc<dyn Observer>>) {
         self.state().observer = observer;
+    }
+
+    /// Lets somebody refuse changes before they are written.
+    pub fn guard_with(&self, guard: Option<Arc<dyn Guard>>) {
+        self.state().guard = guard;
     }
 
     /// How long connecting and reading may take.
@@ -191,7 +201,7 @@ impl Session {
     }
 
     /// Asks scalar channels: finite numbers with their time, or faults.
-    fn ask(&self, channels: &[Channel], fresh: Fresh, cancel: &Cancel) -> Result<Vec<Result<(f64, Time), Fault>>> {
+    fn ask(&self, channels: &[Channel], fresh: Fresh, cancel: &Cancel) -> Result<Vec<Asked>> {
         let answers = self.backend.read(channels, fresh, self.patience(), cancel).map_err(stopped)?;
         let check = |(channel, answer): (&Channel, Result<Reading, Fault>)| {
             let reading = answer?;
@@ -255,6 +265,8 @@ impl Session {
         self.check(changes)?;
         let setpoints: Vec<Arc<Setpoint>> = changes.iter().map(|c| c.setpoint.clone()).collect();
         let olds = self.setpoints(&setpoints)?;
+        let guard = self.state().guard.clone();
+        guard.map_or(Ok(()), |guard| guard.check(changes, &olds))?;
         if self.mode() == WriteMode::Rehearse {
             return self.rehearse(changes, &olds);
         }
@@ -355,6 +367,8 @@ impl Session {
         }
         self.journal(changes, olds)?;
         self.tell_writes(changes, olds, why)?;
+        let guard = self.state().guard.clone();
+        guard.inspect(|guard| guard.moved(changes, olds));
         self.send(changes, cancel)?;
         self.arrive(changes, cancel)
     }
@@ -499,7 +513,7 @@ impl Session {
     }
 
     /// Asks channels, waiting for lost ones to come back.
-    fn await_channels(&self, channels: &[Channel], cancel: &Cancel) -> Result<Vec<Result<(f64, Time), Fault>>> {
+    fn await_channels(&self, channels: &[Channel], cancel: &Cancel) -> Result<Vec<Asked>> {
         let limit = self.options.reconnect.unwrap_or(Duration::from_secs(10));
         let start = Instant::now();
         loop {
@@ -572,7 +586,7 @@ impl Session {
         let watched: Vec<_> = watched.into_iter().filter(|(s, _)| !touched.contains(&s.channel)).collect();
         let channels: Vec<Channel> = watched.iter().map(|(s, _)| s.channel.clone()).collect();
         let answers = self.ask(&channels, NOW, &self.cancel.shielded()).unwrap_or_default();
-        let report = |((setpoint, before), answer): (&(Arc<Setpoint>, f64), Result<(f64, Time), Fault>)| {
+        let report = |((setpoint, before), answer): (&(Arc<Setpoint>, f64), Asked)| {
             let (value, _) = answer.ok()?;
             let changed = !crate::setpoint::same(value, *before);
             changed.then(|| format!("{} ({before} to {value} {})", setpoint.name, setpoint.unit))

@@ -1,6 +1,7 @@
 //! A channel that can be set, with everything that is checked before it is.
 
 use crate::Channel;
+use fodo_report::Result;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,15 @@ pub struct Change {
     pub setpoint: Arc<Setpoint>,
     /// To where.
     pub value: f64,
+}
+
+/// Somebody who knows more about changes than their limits: the predicted orbit.
+pub trait Guard: Send + Sync {
+    /// Refuses a set of changes from `present` hardware values, before anything is written.
+    fn check(&self, changes: &[Change], present: &[f64]) -> Result<()>;
+
+    /// Is told what goes out, restoring included, and from which hardware values.
+    fn moved(&self, changes: &[Change], present: &[f64]);
 }
 
 /// Whether a channel still holds a value that was written: equal but for what a text or a float

@@ -21,6 +21,8 @@ pub struct OrbitRoles {
     pub vertical: Arc<str>,
     /// The RF family, if the ring has one.
     pub rf: Option<Arc<str>>,
+    /// Orbit beyond which the model's prediction refuses a change [m].
+    pub limit: Option<f64>,
 }
 
 /// A machine as its tables describe it.
@@ -166,6 +168,7 @@ impl Head {
             .ok_or_else(|| top.mistake("orbit", "is missing: the table of the families that orbit tools use"))?;
         let name: Arc<str> = top.needed_text("name")?.into();
         let orbit_places = ["monitors", "horizontal", "vertical", "rf"].map(|key| orbit.label(key));
+        let metre = Unit::parse("m").map_err(|e| top.mistake("orbit", e.to_string()))?;
         let head = Head {
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
@@ -177,6 +180,7 @@ impl Head {
                 horizontal: orbit.needed_text("horizontal")?.into(),
                 vertical: orbit.needed_text("vertical")?.into(),
                 rf: orbit.text("rf")?.map(Arc::from),
+                limit: orbit.quantity("limit", &metre)?,
             },
             name,
         };

@@ -74,8 +74,11 @@ pub(crate) fn sample_or(
     Ok(sums.into_iter().map(|(mean, squares)| Statistics { mean, deviation: deviation(squares) }).collect())
 }
 
-/// Each channel once, and for each field its channel and entry.
-fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<(usize, usize)>)> {
+/// Place of a field's reading: which channel, which entry of it.
+type Place = (usize, usize);
+
+/// Each channel once, and for each field its place.
+fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
     let mut channels: Vec<Channel> = Vec::new();
     let mut known: HashMap<Channel, usize> = HashMap::new();
     let mut places = Vec::with_capacity(fields.len());

@@ -74,8 +74,8 @@ pub fn solve(matrix: &DMatrix<f64>, target: &[f64], scale: &[f64], cut: Cut) -> 
     let used = s.iter().take_while(|&&value| value > 0.0 && value >= cut.cutoff * largest).count();
     let used = used.min(cut.count.unwrap_or(of));
     let mut x = vec![0.0; matrix.ncols()];
-    for k in 0..used {
-        let projection: f64 = u.column(k).iter().zip(target).map(|(u, t)| u * t).sum::<f64>() / s[k];
+    for (k, value) in s.iter().enumerate().take(used) {
+        let projection: f64 = u.column(k).iter().zip(target).map(|(u, t)| u * t).sum::<f64>() / value;
         for (entry, v) in x.iter_mut().zip(v.column(k).iter()) {
             *entry += v * projection;
         }
