@@ -6,6 +6,7 @@ mod app;
 mod backends;
 mod check;
 mod command;
+mod complete;
 mod json;
 mod prompt;
 mod recover;

@@ -2,19 +2,17 @@
 
 use crate::app::{self, App};
 use crate::command::Common;
+use crate::complete::{Lines, counted};
 use crate::show;
 use fodo_control::{Observer, Time};
-use fodo_language::{FunctionDoc, FunctionUse, Prompt};
+use fodo_language::{FunctionDoc, Prompt};
 use fodo_records::{Outcome, Record, RunCard};
 use fodo_report::{Diagnostic, Kind, Result, did_you_mean};
 use rhai::Dynamic;
-use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Editor, Helper};
+use rustyline::{CompletionType, Config, Editor};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +37,9 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
             Ok(line) => {
                 _ = editor.add_history_entry(line.trim());
                 app.line(&mut session, &words, line.trim());
+                if let Some(lines) = editor.helper_mut() {
+                    lines.learn(&mut session, &app.engine);
+                }
             }
             Err(ReadlineError::Interrupted) => println!("(Ctrl-D ends)"),
             Err(ReadlineError::Eof) => break,
@@ -68,7 +69,11 @@ fn card(app: &App, common: &Common) -> RunCard {
 }
 
 fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {
-    let config = Config::builder().completion_type(CompletionType::List).max_history_size(10_000);
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
+        .completion_prompt_limit(400)
+        .max_history_size(10_000);
     let failed = |error: ReadlineError| Box::new(Diagnostic::new(Kind::Internal, format!("no prompt: {error}")));
     let mut editor = Editor::with_config(config.map_err(failed)?.build()).map_err(failed)?;
     editor.set_helper(Some(lines));
@@ -78,8 +83,7 @@ fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {
 impl App {
     /// One line: a run that is committed, or put back on error and on Ctrl-C.
     fn line(&self, prompt: &mut Prompt, words: &[FunctionDoc], line: &str) {
-        if let Some(topic) = line.strip_prefix("help").map(str::trim) {
-            let topic = topic.trim_start_matches('(').trim_end_matches([')', ';']).trim().trim_matches('"');
+        if let Some(topic) = topic(line) {
             return println!("{}", self.help(words, topic));
         }
         app::cancel().reset();
@@ -96,7 +100,13 @@ impl App {
         });
         match result {
             Ok(value) => self.print(&value),
-            Err(error) => show::error(&error),
+            Err(error) => {
+                if std::io::stderr().is_terminal() {
+                    // the line of progress and ^C stand there
+                    eprint!("\r\x1b[K");
+                }
+                show::error(&error);
+            }
         }
     }
 
@@ -112,140 +122,94 @@ impl App {
             return self.overview();
         }
         if let Ok(family) = self.facility.family(topic) {
-            let fields: Vec<String> = family
-                .devices
-                .first()
-                .map(|d| d.fields.iter().map(|f| format!("  {} [{}]", f.name, f.physics)).collect())
-                .unwrap_or_default();
-            return format!(
-                "{topic}: {}, {} devices; fields:\n{}",
-                family.role,
-                family.devices.len(),
-                fields.join("\n")
-            );
+            return of_family(family);
+        }
+        if fodo_builtins::constants().iter().any(|name| name == topic) {
+            return match topic {
+                "model" => "model: the design lattice; model.<Tab> lists what it knows".to_string(),
+                unit => format!("{unit}: a unit, as in `5.0 * {unit}`"),
+            };
         }
         let found: Vec<&FunctionDoc> = words.iter().filter(|w| w.name == topic && !w.comment.is_empty()).collect();
         if found.is_empty() {
-            let near = did_you_mean(topic, words.iter().map(|w| w.name.as_str())).unwrap_or_default();
-            return format!("nothing is known about `{topic}`; {near}");
+            let families = self.facility.families.iter().map(|f| f.name.as_ref());
+            let known = words.iter().filter(|w| !w.comment.is_empty()).map(|w| w.name.as_str());
+            let near = did_you_mean(topic, known.chain(families));
+            return format!("nothing is known about `{topic}`; {}", near.unwrap_or("`help` gives an overview".into()));
         }
-        let mut shown: Vec<&str> = Vec::new();
-        let mut text = String::new();
+        let mut parts: Vec<(Vec<&str>, &str)> = Vec::new();
         for word in found {
-            text.push_str(&format!("{}\n", word.signature));
-            if !shown.contains(&word.comment.as_str()) {
-                text.push_str(&format!("{}\n\n", word.comment.trim_end()));
-                shown.push(&word.comment);
+            match parts.iter_mut().find(|(_, comment)| *comment == word.comment) {
+                Some((signatures, _)) => signatures.push(&word.signature),
+                None => parts.push((vec![&word.signature], &word.comment)),
             }
         }
-        text.trim_end().to_string()
+        let part = |(signatures, comment): &(Vec<&str>, &str)| {
+            let signatures: Vec<String> = signatures.iter().map(|s| bold(s.trim_end_matches(" -> any"))).collect();
+            format!("{}\n{}", signatures.join("\n"), plain(comment))
+        };
+        parts.iter().map(part).collect::<Vec<_>>().join("\n\n")
     }
 
     fn overview(&self) -> String {
         let families: Vec<&str> = self.facility.families.iter().map(|f| f.name.as_ref()).collect();
         format!(
-            "families: {}\nprocedures: {}\nlooking: get_orbit(), BPM.get(\"x\"), model\nchanging: HCOR[0].step(5.0 * urad), undo()\nhelp(get_orbit) explains a function, Tab completes names",
+            "families:   {}\nprocedures: {}\nlook:       get_orbit(), {}.get(), model.tune_x\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\nhelp(get_orbit) explains a function, help({}) a family; Tab completes names",
             families.join(", "),
-            self.procedures.names().join(", ")
+            self.procedures.names().join(", "),
+            self.facility.orbit.monitors,
+            self.facility.orbit.horizontal,
+            self.facility.orbit.monitors,
         )
     }
 }
 
-/// What the line editor knows: words for completion, and when a line is whole.
-struct Lines {
-    words: Arc<[FunctionDoc]>,
-    families: Vec<(String, Vec<String>)>,
-    constants: Vec<String>,
-    engine: rhai::Engine,
+/// What `help`, `help(topic)` or `help topic` asks about.
+fn topic(line: &str) -> Option<&str> {
+    let rest = line.trim_end_matches(';').strip_prefix("help")?;
+    if !rest.is_empty() && !rest.starts_with(['(', ' ']) {
+        return None;
+    }
+    let topic = rest.trim().trim_start_matches('(').trim_end_matches(')').trim().trim_matches('"');
+    // `help.x`, `help = 1` and the like are lines of a script
+    topic.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(topic)
 }
 
-impl Lines {
-    fn of(app: &App) -> Lines {
-        let devices = |family: &fodo_devices::Family| family.devices.iter().map(|d| d.name.to_string()).collect();
-        let words = fodo_language::functions(&app.engine).into_iter().filter(|f| !f.standard || !f.comment.is_empty());
-        Lines {
-            words: words.collect(),
-            families: app.facility.families.iter().map(|f| (f.name.to_string(), devices(f))).collect(),
-            constants: fodo_builtins::constants(),
-            engine: rhai::Engine::new_raw(),
-        }
-    }
-
-    fn device_names(&self, family: &str, begun: &str) -> Vec<Pair> {
-        let Some((_, devices)) = self.families.iter().find(|(name, _)| name == family) else { return Vec::new() };
-        let matching = devices.iter().filter(|name| name.starts_with(begun));
-        matching.map(|name| Pair { display: name.clone(), replacement: format!("{name}\"]") }).collect()
-    }
-
-    fn members(&self, begun: &str) -> Vec<Pair> {
-        let fits = |word: &&FunctionDoc| {
-            let kind = matches!(word.usage, FunctionUse::Function | FunctionUse::Property);
-            kind && !word.parameters.is_empty() && !word.comment.is_empty() && word.name.starts_with(begun)
+fn of_family(family: &fodo_devices::Family) -> String {
+    let names: Vec<&str> = family.devices.iter().map(|d| d.name.as_ref()).collect();
+    let list = match names.as_slice() {
+        [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
+        few => few.join(", "),
+    };
+    let mut text = format!("{}: {}, {}: {list}", bold(&family.name), family.role, counted(names.len(), "device"));
+    for field in family.devices.first().map(|d| d.fields.as_slice()).unwrap_or_default() {
+        let units = match field.physics.dimension() == field.hardware.dimension() {
+            true => format!("[{}]", field.physics),
+            false => format!("[{}, or {} on the channel]", field.physics, field.hardware),
         };
-        let mut pairs: Vec<Pair> = ["s", "length", "names", "role", "fields"]
-            .iter()
-            .filter(|name| name.starts_with(begun))
-            .map(|name| Pair { display: (*name).into(), replacement: (*name).into() })
-            .collect();
-        pairs.extend(self.words.iter().filter(fits).map(pair));
-        pairs.dedup_by(|a, b| a.replacement == b.replacement);
-        pairs
+        let access = if field.setpoint.is_some() { "read and set" } else { "read" };
+        text.push_str(&format!("\n  {:<10} {units}, {access}", field.name));
     }
-
-    fn names(&self, begun: &str) -> Vec<Pair> {
-        let families = self.families.iter().map(|(name, devices)| Pair {
-            display: format!("{name}  ({} devices)", devices.len()),
-            replacement: name.clone(),
-        });
-        let constants = self.constants.iter().map(|name| Pair { display: name.clone(), replacement: name.clone() });
-        let functions =
-            self.words.iter().filter(|w| w.usage == FunctionUse::Function && !w.comment.is_empty()).map(pair);
-        let mut pairs: Vec<Pair> =
-            families.chain(constants).chain(functions).filter(|p| p.replacement.starts_with(begun)).collect();
-        pairs.dedup_by(|a, b| a.replacement == b.replacement);
-        pairs
-    }
+    text
 }
 
-fn pair(word: &FunctionDoc) -> Pair {
-    let call = if word.usage == FunctionUse::Function { "(" } else { "" };
-    Pair { display: format!("{}  {}", word.signature, word.summary()), replacement: format!("{}{call}", word.name) }
+/// Bold on a terminal.
+fn bold(text: &str) -> String {
+    if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_string() }
 }
 
-impl Completer for Lines {
-    type Candidate = Pair;
-
-    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let before = &line[..at];
-        // an open text inside the brackets of a family: device names
-        if let Some((head, begun)) = before.rsplit_once("[\"")
-            && !begun.contains('"')
-        {
-            let start = head.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |place| place + 1);
-            return Ok((at - begun.len(), self.device_names(&head[start..], begun)));
-        }
-        let start = before
-            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
-            .map_or(0, |place| place + before[place..].chars().next().map_or(1, char::len_utf8));
-        let begun = &before[start..];
-        let pairs = if before[..start].ends_with('.') { self.members(begun) } else { self.names(begun) };
-        Ok((start, pairs))
-    }
-}
-
-impl Hinter for Lines {
-    type Hint = String;
-}
-
-impl Highlighter for Lines {}
-
-impl Validator for Lines {
-    fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        match Prompt::is_complete(&self.engine, context.input()) {
-            true => Ok(ValidationResult::Valid(None)),
-            false => Ok(ValidationResult::Incomplete),
+/// A doc comment for reading: headings without marks, examples indented.
+fn plain(comment: &str) -> String {
+    let mut code = false;
+    let mut lines = Vec::new();
+    for line in comment.trim().lines() {
+        match line.strip_prefix("# ") {
+            _ if line.starts_with("```") => code = !code,
+            _ if code => lines.push(format!("    {line}")),
+            Some(heading) => lines.push(bold(heading)),
+            None if line.is_empty() => {}
+            None => lines.push(line.to_string()),
         }
     }
+    lines.join("\n")
 }
-
-impl Helper for Lines {}

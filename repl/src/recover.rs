@@ -19,7 +19,7 @@ pub fn recover(common: &Common) -> Result<ExitCode> {
         if common.json {
             show::json_object(true, json!({ "runs": [] }), Value::Null, None);
         } else {
-            println!("no run was interrupted: there is nothing to put back");
+            show::line("no run was interrupted: there is nothing to put back");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,20 +48,20 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     let outcomes = run.inspect(&session)?;
     let title = format!("{} of {} on {}, interrupted", run.info.title, run.info.run, run.info.facility);
     if !common.json {
-        println!("{title}\n{}", table(&outcomes));
+        show::line(format!("{title}\n{}", table(&outcomes)));
     }
     let mut object = json!({ "run": run.info.run, "title": run.info.title, "channels": outcomes.iter().map(as_json).collect::<Vec<_>>() });
     if !common.write {
         let open = outcomes.iter().any(|o| o.verdict != "already back");
         if !common.json && open {
-            println!("nothing was written; `fodo recover --write` puts back what it may");
+            show::line(format!("nothing was written; `fodo recover --write` puts back what it may"));
         }
         return Ok((object, true));
     }
     let putback = run.put_back(&session)?;
     let text = putback.to_string().replace("were changed and are back", "are back");
     if !common.json {
-        println!("{text}");
+        show::line(&text);
     }
     object["machine"] = text.into();
     if !putback.failed.is_empty() && !common.json {

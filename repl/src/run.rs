@@ -112,12 +112,12 @@ impl App {
     fn carry_out(&self, common: &Common, work: Work, action: impl FnOnce(&App) -> Result<Dynamic>) -> ExitCode {
         let start = Instant::now();
         if !common.json && work.title != "eval" {
-            println!(
+            show::line(format!(
                 "{} — {}{}",
                 self.state(),
                 work.title,
                 self.seed.map(|s| format!(", seed {s}")).unwrap_or_default()
-            );
+            ));
         }
         let (mut run, result) = match self.record(common, &work) {
             Ok(record) => self.recorded(&work, record, action, start),
@@ -214,7 +214,8 @@ impl App {
             }
             Ok(value) => match self.session.commit() {
                 Ok(_) => Ok(Ended { value, rehearsal: None }),
-                Err(error) => Err(error),
+                Err(error) if !self.session.in_run() => Err(error),
+                Err(error) => Err(Box::new(error.machine(self.session.abort().to_string()))),
             },
             Err(error) => {
                 let putback = self.session.abort();
@@ -252,13 +253,13 @@ impl App {
             }
             Ok(Ended { value, rehearsal }) => {
                 if !value.is_unit() {
-                    println!("{}", show::value(&value));
+                    show::line(show::value(&value));
                 }
                 if let Some(text) = rehearsal {
-                    println!("{text}");
+                    show::line(text);
                 }
                 if let Some(file) = run.get("record").and_then(Value::as_str).filter(|_| work.title != "eval") {
-                    println!("record: {file}");
+                    show::line(format!("record: {file}"));
                 }
                 ExitCode::SUCCESS
             }

@@ -2,7 +2,7 @@
 
 use crate::app;
 use crate::command::{Common, ServeArguments};
-use crate::shelf;
+use crate::{shelf, show};
 use fodo_control::Plant;
 use fodo_devices::Facility;
 use fodo_epics::ServeOptions;
@@ -20,10 +20,10 @@ pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let count = twin.channels().len();
     let (name, interface) = (&facility.name, arguments.interface);
     let served = fodo_epics::start(Arc::new(twin), ServeOptions { port, interface }, app::cancel().clone())?;
-    println!(
+    show::line(format!(
         "{name} TWIN: {count} channels over Channel Access on {interface}, port {}; Ctrl-C ends it",
         served.port()
-    );
+    ));
     while served.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
     Ok(ExitCode::SUCCESS)
 }

@@ -13,13 +13,18 @@ use std::time::Instant;
 
 /// Shows an error on the terminal.
 pub fn error(error: &Diagnostic) {
-    eprint!("{}", error.render(std::io::stderr().is_terminal()));
+    _ = write!(std::io::stderr(), "{}", error.render(std::io::stderr().is_terminal()));
 }
 
 /// The one object of `--json`.
 pub fn json_object(ok: bool, result: Value, run: Value, error: Option<&Diagnostic>) {
     let error = error.map_or(Value::Null, Diagnostic::to_json);
-    println!("{}", serde_json::json!({ "ok": ok, "result": result, "run": run, "error": error }));
+    line(serde_json::json!({ "ok": ok, "result": result, "run": run, "error": error }).to_string());
+}
+
+/// Prints a line. A closed pipe ends the reader's interest, not the run.
+pub fn line(text: impl AsRef<str>) {
+    _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
 /// Prints what scripts print: to the terminal, or beside the JSON object.

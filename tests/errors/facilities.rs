@@ -16,7 +16,10 @@ pub(super) const CASES: &[Case] = &[
     table("facility_unknown_role_family", "facility.toml", "monitors = \"BPM\"", "monitors = \"BMP\""),
     table("facility_unknown_lattice", "facility.toml", "lattice = \"lattice.toml\"", "lattice = \"latice.toml\""),
     table("facility_wrong_kind", "facility.toml", "name = \"demo_ring\"", "name = 5"),
-    table("facility_unknown_control", "facility.toml", "control = \"ca\"", "control = \"tine\""),
+    Case {
+        arguments: &["eval", "1", "--on", "live"],
+        ..table("facility_unknown_control", "facility.toml", "control = \"ca\"", "control = \"tine\"").unplaced()
+    },
     table("families_syntax", "families.toml", "elements = \"BPM_*\"", "elements = BPM_*"),
     table("families_unknown_key", "families.toml", "tolerance = \"0.01 urad\"", "tolerence = \"0.01 urad\""),
     table("families_wrong_unit", "families.toml", "delta = \"20 urad\"", "delta = \"20 A\""),
@@ -37,7 +40,7 @@ pub(super) const CASES: &[Case] = &[
         "[VCOR]\nrole = \"vertical corrector\"\nelements = \"COR_*\"\nname = \"V{element}\"",
         "[VCOR]\nrole = \"vertical corrector\"\nelements = \"COR_*\"\nname = \"H{element}\"",
     ),
-    table("families_no_field", "families.toml", "frequency = {", "#frequency = {").kind("facility"),
+    table("families_no_field", "families.toml", "[RF]", "[MARKERS]\nrole = \"nothing\"\n\n[RF]"),
     table("families_twice", "families.toml", "[QD]", "[QF]"),
     table("lattice_syntax", "lattice.toml", "QF   = { type = \"quadrupole\",", "QF   = { type = \"quadrupole\""),
     table("lattice_unknown_type", "lattice.toml", "type = \"quadrupole\",", "type = \"quadrupol\","),

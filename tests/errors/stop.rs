@@ -33,13 +33,16 @@ fn holds(name: &str, text: &str, machine: &str) {
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     assert!(time < Duration::from_secs(1), "it went on for {time:?}");
     assert!(told(&output).contains(machine), "{}", told(&output));
-    let text = blanked(&format!("{}exit {}\n", told(&output), code(&output)), &scratch);
+    // where in the loop it was stopped is a matter of chance
+    let told: String =
+        told(&output).lines().filter(|l| !l.contains(['│', '╭', '─'])).map(|l| format!("{l}\n")).collect();
+    let text = blanked(&format!("{told}exit {}\n", code(&output)), &scratch);
     golden(name, &text).unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]
 fn an_endless_loop() {
-    holds(NAMES[0], "print(\"ready\");\nwhile true {}\n", "machine: no setpoint was changed");
+    holds(NAMES[0], "print(\"ready\");\nwhile true {}\n", "no setpoint was changed");
 }
 
 #[test]

@@ -31,7 +31,8 @@ impl Found {
         let families = result["changes"].as_object().expect("changes by family").values();
         let changes = families.flat_map(|devices| devices.as_object().expect("changes by device").values());
         let largest = changes.filter_map(Value::as_f64).map(f64::abs).fold(0.0, f64::max);
-        let correctors = result["changes"].as_object().map_or(1, |f| f.values().filter_map(|d| Some(d.as_object()?.len())).sum());
+        let correctors =
+            result["changes"].as_object().map_or(1, |f| f.values().filter_map(|d| Some(d.as_object()?.len())).sum());
         let corrections = commands(object) / correctors;
         Found { seed, before: pair("before"), after: pair("after"), largest, corrections }
     }
@@ -61,7 +62,8 @@ impl Found {
 fn commands(object: &Value) -> usize {
     let path = object["run"]["record"].as_str().expect("a record");
     let record = hdf5_pure::File::open(path).unwrap_or_else(|e| panic!("{path}: {e:?}"));
-    record.dataset("entry/commands/sequence").and_then(|d| d.read_f64()).unwrap_or_else(|e| panic!("{path}: {e:?}")).len()
+    let read = record.dataset("entry/commands/sequence").and_then(|dataset| dataset.read::<i64>());
+    read.unwrap_or_else(|e| panic!("{path}: {e:?}")).len()
 }
 
 /// Runs the shipped procedure with its default options through the program.

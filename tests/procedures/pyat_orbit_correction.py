@@ -97,6 +97,7 @@ def correct(machine, inverse, case):
         following = machine.orbit()
         if size(following) > 1.01 * size(orbit):
             machine.step(-steps)
+            corrections += 1
             orbit = machine.orbit()
             break
         done = size(following) > 0.98 * size(orbit)

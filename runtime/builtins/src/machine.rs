@@ -11,15 +11,26 @@ use std::time::Duration;
 /// The table of a committed run, as undo shows it.
 fn table(run: &Committed, backwards: bool) -> String {
     const SHOWN: usize = 12;
-    let mut lines = vec![format!("{}: {} setpoints", run.title, run.changes.len())];
+    let setpoints = if run.changes.len() == 1 { "setpoint" } else { "setpoints" };
+    let mut lines = vec![format!("{}: {} {setpoints}", run.title, run.changes.len())];
     for (setpoint, before, after) in run.changes.iter().take(SHOWN) {
         let (from, to) = if backwards { (after, before) } else { (before, after) };
-        lines.push(format!("  {:<28} {from:>14.6} -> {to:>14.6} {}", setpoint.name, setpoint.unit));
+        let (from, to) = (number(*from), number(*to));
+        lines.push(format!("  {:<28} {from:>14} -> {to:>14} {}", setpoint.name, setpoint.unit));
     }
     if run.changes.len() > SHOWN {
         lines.push(format!("  … and {} more", run.changes.len() - SHOWN));
     }
     lines.join("\n")
+}
+
+/// Six digits of a number, small or large.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_string(),
+        size if (1e-3..1e6).contains(&size) => format!("{value:.6}"),
+        _ => format!("{value:.5e}"),
+    }
 }
 
 fn undo(context: &Context) -> Outcome<String> {
@@ -35,6 +46,7 @@ fn redo(context: &Context) -> Outcome<String> {
     }
     let putback = context.session.redo().or_fail()?;
     Ok(match putback.complete() {
+        true if putback.restored == 1 => "1 setpoint was set again".to_string(),
         true => format!("{} setpoints were set again", putback.restored),
         false => putback.to_string(),
     })

@@ -213,6 +213,12 @@ const FUNCTIONS: &[(&str, &str)] = &[
 const FIGURES: &[&str] =
     &["tune_x", "tune_y", "chromaticity_x", "chromaticity_y", "momentum_compaction", "length", "energy"];
 
+/// What `model.` can be followed by.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let functions = FUNCTIONS.iter().map(|(name, _)| *name);
+    functions.chain(FIGURES.iter().copied()).chain(["orbit_response("])
+}
+
 fn property(context: &Context, name: &str) -> Outcome<Dynamic> {
     let model = context.model();
     let optics = || model.optics().or_fail();

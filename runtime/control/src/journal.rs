@@ -138,7 +138,8 @@ impl Journal {
 
     /// The run has ended and nothing is left to put back: the file goes.
     pub fn close(mut self, how: &str) -> Result<()> {
-        self.append(&[Line::End(how.to_string())])?;
+        // on a full disk the file can still go
+        _ = self.append(&[Line::End(how.to_string())]);
         std::fs::remove_file(&self.path).map_err(|e| storage(&self.path, "removed", &e))
     }
 

@@ -349,6 +349,9 @@ impl Session {
     /// Sends changes out, at their rates, and waits until they have arrived.
     fn put(&self, changes: &[Change], olds: &[f64], why: &'static str, cancel: &Cancel) -> Result<()> {
         const STEP: Duration = Duration::from_millis(100);
+        // a full disk must not keep the machine from being put back: the old values are in the journal already
+        let back = matches!(why, "restore" | "recover");
+        let needed = |told: Result<()>| if back { Ok(()) } else { told };
         let steps = changes
             .iter()
             .zip(olds)
@@ -361,16 +364,17 @@ impl Session {
                 value: old + (change.value - old) * step as f64 / steps,
             };
             let part: Vec<Change> = changes.iter().zip(olds).map(on_the_way).collect();
-            self.journal(&part, olds)?;
+            needed(self.journal(&part, olds))?;
             self.send(&part, cancel)?;
             self.backend.wait(STEP, cancel).map_err(stopped)?;
         }
-        self.journal(changes, olds)?;
-        self.tell_writes(changes, olds, why)?;
+        needed(self.journal(changes, olds))?;
+        needed(self.tell_writes(changes, olds, why))?;
         let guard = self.state().guard.clone();
         guard.inspect(|guard| guard.moved(changes, olds));
         self.send(changes, cancel)?;
-        self.arrive(changes, cancel)
+        let arrived = self.arrive(changes, cancel)?;
+        needed(arrived.into_iter().try_for_each(|event| self.observe(|| event)))
     }
 
     fn send(&self, changes: &[Change], cancel: &Cancel) -> Result<()> {
@@ -387,11 +391,13 @@ impl Session {
     }
 
     /// Waits until each readback is within tolerance; then samples taken later are fresh.
-    fn arrive(&self, changes: &[Change], cancel: &Cancel) -> Result<()> {
+    fn arrive(&self, changes: &[Change], cancel: &Cancel) -> Result<Vec<Event>> {
         let start = Instant::now();
         let machine_start = self.backend.now();
         let mut missing: Vec<&Change> = changes.iter().collect();
-        let mut newest = Time::default();
+        let mut events = Vec::with_capacity(changes.len());
+        // a readback that was near enough before does not say when the new value was taken; the setpoint does
+        let mut newest = self.taken(changes, cancel)?;
         let mut fresh = NOW;
         loop {
             let channels: Vec<Channel> = missing.iter().map(|c| where_seen(&c.setpoint)).collect();
@@ -407,7 +413,7 @@ impl Session {
                 if there(change, *value) {
                     newest = newest.max(*time);
                     let (channel, readback, time) = (where_seen(&change.setpoint), *value, *time);
-                    self.observe(|| Event::Arrived { channel, readback, time })?;
+                    events.push(Event::Arrived { channel, readback, time });
                 } else {
                     late.push((*change, *value));
                     seen = seen.max(*time);
@@ -416,7 +422,7 @@ impl Session {
             if late.is_empty() {
                 let mut state = self.state();
                 state.arrived = state.arrived.max(newest);
-                return Ok(());
+                return Ok(events);
             }
             let allowed = late.iter().map(|(c, _)| c.setpoint.arrival).max().unwrap_or_default();
             let virtual_time = Duration::from_nanos((self.backend.now().0 - machine_start.0).max(0) as u64);
@@ -426,6 +432,13 @@ impl Session {
             missing = late.into_iter().map(|(change, _)| change).collect();
             fresh = Fresh::After(seen, Duration::from_millis(100));
         }
+    }
+
+    /// When the control system took the values, on its own clock.
+    fn taken(&self, changes: &[Change], cancel: &Cancel) -> Result<Time> {
+        let channels: Vec<Channel> = changes.iter().map(|c| c.setpoint.channel.clone()).collect();
+        let answers = self.ask(&channels, NOW, cancel)?;
+        Ok(answers.into_iter().flatten().map(|(_, time)| time).max().unwrap_or_default())
     }
 
     /// Goes back to a savepoint of the present run.
@@ -442,10 +455,9 @@ impl Session {
         if rehearsal {
             return self.forget_rehearsed(&back);
         }
-        let mut putback = self.put_back(&back, &written, "restore");
-        if let Err(error) = self.mark("restored", putback.to_string()) {
-            putback.failed.push(format!("(the record: {error})"));
-        }
+        let putback = self.put_back(&back, &written, "restore");
+        // a record that cannot be kept says so when it is finished
+        _ = self.mark("restored", putback.to_string());
         putback
     }
 
@@ -562,7 +574,8 @@ impl Session {
         }
         drop(state);
         if let Some(journal) = transaction.journal {
-            journal.close("committed")?;
+            let stands = "the setpoints stay as the run has set them";
+            journal.close("committed").map_err(|error| error.machine(stands))?;
         }
         Ok(committed)
     }
