@@ -32,6 +32,8 @@ struct Known {
     devices: Vec<String>,
     /// Fields, then units they can be asked in.
     fields: Vec<(String, String)>,
+    /// Whether its main field can be set.
+    settable: bool,
 }
 
 /// What an expression is, as far as it can be told without evaluating it.
@@ -66,6 +68,18 @@ const OF_DEVICE: [(&str, &str, &str); 8] = [
     ("set(", "sets the main field and waits", "nothing"),
     ("step(", "changes the main field by a step and waits", "nothing"),
 ];
+
+impl What {
+    fn word(&self) -> &str {
+        match self {
+            What::Family(family) => family,
+            What::Device(_) => "device",
+            What::Map(_) => "map",
+            What::Kind(kind) => kind,
+            What::Unknown => "variable",
+        }
+    }
+}
 
 impl Lines {
     pub fn of(app: &App) -> Lines {
@@ -105,11 +119,12 @@ impl Lines {
     /// Names at the beginning of an expression.
     fn names(&self, begun: &str) -> Vec<Pair> {
         let families = self.families.iter().map(|family| self.pair(&family.name, &family.about));
-        let variables = self.variables.keys().map(|name| self.pair(name, "variable"));
+        let variables = self.variables.iter().map(|(name, what)| self.pair(name, what.word()));
         let constants = self.constants.iter().filter(|_| !begun.is_empty());
         let constants =
             constants.map(|name| self.pair(name, if name == "model" { "the design lattice" } else { "unit" }));
-        let called = self.words.iter().chain(&self.own).filter(|w| w.usage == FunctionUse::Function);
+        let called = self.words.iter().filter(|w| !w.standard).chain(&self.own);
+        let called = called.filter(|w| w.usage == FunctionUse::Function);
         // without a letter there would be hundreds
         let named = |w: &&FunctionDoc| !begun.is_empty() || self.procedures.contains(&w.name) || w.name == "get_orbit";
         let documented = |w: &&FunctionDoc| !w.comment.is_empty() || self.own.iter().any(|own| own.name == w.name);
@@ -127,17 +142,19 @@ impl Lines {
         let fixed = |list: &[(&str, &str, &str)]| list.iter().map(|(name, about, _)| self.pair(name, about)).collect();
         let mut pairs: Vec<Pair> = match of {
             What::Family(_) => fixed(&OF_FAMILY),
-            What::Device(_) => return beginning(fixed(&OF_DEVICE), begun),
+            What::Device(_) => fixed(&OF_DEVICE),
             What::Map(entries) => entries.iter().map(|(name, _)| self.pair(name, "")).collect(),
             What::Kind(kind) if kind == "model" => fodo_builtins::model_names().map(|n| self.pair(n, "")).collect(),
             _ => Vec::new(),
         };
         let fits = |word: &&FunctionDoc| match of {
             // every function whose first argument is a family could be called so; these are meant to be
-            What::Family(_) => word.parameters.first().is_some_and(|p| p.starts_with("members:")),
+            What::Family(_) => {
+                word.parameters.first().is_some_and(|p| p.starts_with("members:")) && !word.name.ends_with("_setpoints")
+            }
             What::Kind(kind) => takes(word, kind),
-            What::Map(_) => false,
-            _ => !begun.is_empty(),
+            What::Map(_) | What::Device(_) => false,
+            What::Unknown => !begun.is_empty(),
         };
         let members = self.words.iter().filter(|w| !w.parameters.is_empty()).filter(fits);
         for word in members {
@@ -150,6 +167,11 @@ impl Lines {
                 }
                 _ => {}
             }
+        }
+        if let What::Family(family) | What::Device(family) = of
+            && self.family(family).is_some_and(|known| !known.settable)
+        {
+            pairs.retain(|pair| !["set(", "setpoint(", "setpoint()", "step("].contains(&pair.replacement.as_str()));
         }
         beginning(pairs, begun)
     }
@@ -298,6 +320,7 @@ impl Known {
             name: family.name.to_string(),
             about: format!("{}, {}", family.role, counted(family.devices.len(), "device")),
             devices: family.devices.iter().map(|d| d.name.to_string()).collect(),
+            settable: first.first().is_some_and(|field| field.setpoint.is_some()),
             fields,
         }
     }
@@ -326,8 +349,7 @@ fn beginning(pairs: Vec<Pair>, begun: &str) -> Vec<Pair> {
 
 /// Whether the first argument of a function may be of this kind.
 fn takes(word: &FunctionDoc, kind: &str) -> bool {
-    let first = word.parameter_type(0);
-    first.split([',', ' ']).any(|part| part.eq_ignore_ascii_case(kind)) || first.eq_ignore_ascii_case(kind)
+    word.parameter_type(0).split(", ").flat_map(|part| part.split(" or ")).any(|part| part.eq_ignore_ascii_case(kind))
 }
 
 fn kind_of(returns: &str) -> What {

@@ -75,10 +75,11 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
 fn table(outcomes: &[Outcome]) -> String {
     let mut text = format!("  {:<30} {:>14} {:>14} {:>14}  unit    what\n", "setpoint", "before", "written", "now");
     for outcome in outcomes {
+        let written = outcome.written.map_or("-".into(), |v| format!("{v:.6}"));
         let now = outcome.present.as_ref().map_or_else(|fault| fault.reason.clone(), |v| format!("{v:.6}"));
         text.push_str(&format!(
-            "  {:<30} {:>14.6} {:>14.6} {now:>14}  {:<7} {}\n",
-            outcome.name, outcome.old, outcome.written, outcome.unit, outcome.verdict
+            "  {:<30} {:>14.6} {written:>14} {now:>14}  {:<7} {}\n",
+            outcome.name, outcome.old, outcome.unit, outcome.verdict
         ));
     }
     text

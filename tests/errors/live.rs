@@ -8,13 +8,14 @@ use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 
 /// A served twin of demo_ring; ends with the test.
-struct Served {
+pub struct Served {
     child: Child,
     port: u16,
 }
 
 impl Served {
-    fn start() -> Served {
+    /// Starts it on a free port.
+    pub fn start() -> Served {
         // a port that is free now; nobody else of this suite asks for it in between
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(program())
@@ -29,7 +30,8 @@ impl Served {
         Served { child, port }
     }
 
-    fn environment(&self, command: &mut Command) {
+    /// Lets a client find it.
+    pub fn environment(&self, command: &mut Command) {
         command.env("EPICS_CA_ADDR_LIST", format!("127.0.0.1:{}", self.port)).env("EPICS_CA_AUTO_ADDR_LIST", "NO");
     }
 }

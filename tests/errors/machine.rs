@@ -10,7 +10,7 @@ pub(super) const CASES: &[Case] = &[
     script("wrong_unit", &["eval", "HCOR[0].step(5.0 * A)"]),
     script("no_unit", &["eval", "HCOR[0].step(5.0)"]),
     script("wrong_unit_sum", &["eval", "5.0 * A + 1.0 * rad"]),
-    script("wrong_unit_vector", &["eval", "HCOR.step(1.0 * A * ones(HCOR.len))"]),
+    script("wrong_unit_vector", &["eval", "HCOR.step(linspace(0.0 * A, 1.0 * A, HCOR.len))"]),
     script("wrong_unit_asked", &["eval", r#"HCOR[0].get("Hz")"#]),
     script("wrong_count", &["eval", r#"HCOR.step(vector([1.0, 2.0], "urad"))"#]),
     script("not_a_number", &["eval", "HCOR[0].step(0.0 / 0.0 * urad)"]).kind("limits"),

@@ -11,6 +11,8 @@ mod machine;
 mod scripts;
 mod stop;
 
+pub use live::Served;
+
 use fodo_tests::{Scratch, fodo, project};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -178,7 +180,10 @@ fn every_golden_text_has_its_case() {
     let mut golden: Vec<String> =
         files.filter_map(|f| Some(f.path().file_stem()?.to_string_lossy().into_owned())).collect();
     golden.sort();
-    assert_eq!(golden, names);
+    // while they are written anew, not all are there yet
+    if std::env::var_os("FODO_BLESS").is_none() {
+        assert_eq!(golden, names);
+    }
 }
 
 /// The exit code that belongs to a kind; the same numbers as in the manual.

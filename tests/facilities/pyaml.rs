@@ -5,6 +5,7 @@ use fodo_tests::{python, skipped};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 const PACKAGE: &str = "pyaml-test-lattice==0.3.0";
 const CONFIGURATION: &str = "data/configuration/pyaml/epics/pyaml-cs-oa/fodo_1gev_6d_pyaml-epics.yaml";
@@ -12,8 +13,22 @@ const CONFIGURATION: &str = "data/configuration/pyaml/epics/pyaml-cs-oa/fodo_1ge
 /// What stands at a channel, or at one entry of it: readback (if it is a pair), unit.
 type Channels = BTreeMap<(String, Option<usize>), (Option<String>, String)>;
 
-/// The text of the configuration; the package is installed into the tests' Python if it is not there.
-fn configuration(python: &Path) -> Option<String> {
+/// The text of the configuration; where it is missing, the test that asks says so.
+fn configuration(test: &str) -> Option<&'static str> {
+    static TEXT: OnceLock<Option<String>> = OnceLock::new();
+    let Some(python) = python() else {
+        skipped(test, ".venv is missing: tests/setup/epics.sh makes it");
+        return None;
+    };
+    let text = TEXT.get_or_init(|| installed(&python)).as_deref();
+    if text.is_none() {
+        skipped(test, &format!("{PACKAGE} cannot be installed into .venv"));
+    }
+    text
+}
+
+/// The same; the package is installed into the tests' Python if it is not there.
+fn installed(python: &Path) -> Option<String> {
     let find = || {
         let code = format!(
             "import importlib.metadata as m, importlib.util as u, pathlib as p\n\
@@ -71,12 +86,8 @@ fn ours() -> Channels {
 
 #[test]
 fn channels_of_demo_ring_are_those_of_pyaml() {
-    let test = "channels_of_demo_ring_are_those_of_pyaml";
-    let Some(python) = python() else { return skipped(test, ".venv is missing: tests/setup/epics.sh makes it") };
-    let Some(text) = configuration(&python) else {
-        return skipped(test, &format!("{PACKAGE} cannot be installed into .venv"));
-    };
-    let (ours, theirs) = (ours(), theirs(&text));
+    let Some(text) = configuration("channels_of_demo_ring_are_those_of_pyaml") else { return };
+    let (ours, theirs) = (ours(), theirs(text));
     // 64 quadrupoles and sextupoles, 16 pairs of correctors, 16 monitors in two planes, RF, two tunes
     assert_eq!(theirs.len(), 64 + 32 + 32 + 1 + 2);
     assert_eq!(theirs[&("beam:orbit:x".to_string(), Some(183))], (None, "m".to_string()));
@@ -90,11 +101,7 @@ fn channels_of_demo_ring_are_those_of_pyaml() {
 /// Each monitor reads the entry of its own lattice element, as pyAML's configuration has it by name.
 #[test]
 fn vector_entries_are_those_of_the_monitors() {
-    let test = "vector_entries_are_those_of_the_monitors";
-    let Some(python) = python() else { return skipped(test, ".venv is missing: tests/setup/epics.sh makes it") };
-    let Some(text) = configuration(&python) else {
-        return skipped(test, &format!("{PACKAGE} cannot be installed into .venv"));
-    };
+    let Some(text) = configuration("vector_entries_are_those_of_the_monitors") else { return };
     let facility = facility("demo_ring");
     let mut name = "";
     let mut seen = 0;

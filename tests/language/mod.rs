@@ -1,1 +1,8 @@
-//! Being filled.
+//! The language as scripts see it: every example of the manual, of the builtins and of the sections here runs.
+
+mod bench;
+mod examples;
+mod manual;
+pub mod markdown;
+mod prompt;
+mod sections;

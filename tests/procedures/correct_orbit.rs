@@ -82,7 +82,7 @@ fn correct_all(scratch: &Scratch, facility: &str, seeds: std::ops::RangeInclusiv
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 0 { 0.5 * (values[middle - 1] + values[middle]) } else { values[middle] }
+    if values.len().is_multiple_of(2) { 0.5 * (values[middle - 1] + values[middle]) } else { values[middle] }
 }
 
 /// Standard deviation of the planted displacements [m], and how many there are.

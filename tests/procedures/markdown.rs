@@ -3,6 +3,7 @@
 //! Each block marked `rhai` is a script of its own, run by the program with each of [`SEEDS`]. It must end well, unless a
 //! line of it ends with `// error: TEXT`: then it must end there, with a message that holds TEXT.
 
+use crate::language::markdown::{Block, blocks};
 use fodo_tests::{Scratch, json, project};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -10,34 +11,6 @@ use std::path::{Path, PathBuf};
 
 /// Seeds of the twin; a failing test names its own.
 const SEEDS: [u64; 3] = [1, 2, 3];
-
-/// A fenced block of code.
-#[derive(Clone)]
-struct Block {
-    /// Its first line of code, from 1.
-    line: usize,
-    /// What stands behind the opening fence.
-    info: String,
-    code: String,
-}
-
-/// The fenced blocks of a Markdown text.
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for (number, line) in text.lines().enumerate() {
-        match (line.strip_prefix("```"), &mut open) {
-            (Some(info), None) => {
-                open = Some(Block { line: number + 2, info: info.trim().into(), code: String::new() })
-            }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, Some(block)) => block.code += &format!("{line}\n"),
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "a block is not closed");
-    blocks
-}
 
 /// All files below a folder whose names end so.
 fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
@@ -53,7 +26,7 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 
 /// The line, from 1, where a block must fail, and what its message must hold.
 fn expected(block: &Block) -> Option<(usize, &str)> {
-    block.code.lines().enumerate().find_map(|(at, line)| Some((at + 1, line.split_once("// error: ")?.1.trim())))
+    block.text.lines().enumerate().find_map(|(at, line)| Some((at + 1, line.split_once("// error: ")?.1.trim())))
 }
 
 /// Whether the error is at this line of the block, or in something called there.
@@ -67,7 +40,7 @@ fn at_line(error: &Value, line: usize) -> bool {
 /// What is wrong with a block, if anything.
 fn run(name: &str, block: &Block, seed: u64) -> Option<String> {
     let scratch = Scratch::new(&format!("procedure-{name}-{}-{seed}", block.line));
-    let script = scratch.file("block.rhai", &block.code);
+    let script = scratch.file("block.rhai", &block.text);
     let seed_text = seed.to_string();
     let arguments = ["run", script.to_str()?, "--facility", "demo_ring", "--seed", &seed_text];
     let object = json(&scratch, &arguments);
@@ -97,8 +70,9 @@ fn tests_beside_procedures() {
     for procedure in &procedures {
         let test = procedure.with_extension("test.md");
         let text = std::fs::read_to_string(&test).unwrap_or_else(|e| panic!("{}: {e}", test.display()));
+        assert!(text.matches("\n```").count().is_multiple_of(2), "{}: a block is not closed", test.display());
         let name = procedure.file_stem().unwrap().to_string_lossy().into_owned();
-        let blocks: Vec<Block> = blocks(&text).into_iter().filter(|block| block.info == "rhai").collect();
+        let blocks: Vec<Block> = blocks(&text).into_iter().filter(|block| block.is("rhai")).collect();
         assert!(!blocks.is_empty(), "{} has no block to run", test.display());
         for block in blocks {
             runs.extend(SEEDS.map(|seed| (name.clone(), seed, block.clone())));

@@ -25,7 +25,7 @@ fn an_absent_ioc_is_one_message() {
     assert_eq!(error.matches("error").count(), 1, "{error}");
     // 32 correctors with readbacks, the RF, two orbit vectors
     assert!(error.contains("67 of 67 channels could not be connected"), "{error}");
-    assert!(error.contains("no answer within 1 s") && error.contains("and 55 more"), "{error}");
+    assert_eq!(error.matches("no answer within 1 s").count(), 1, "{error}");
     let answer = object(&Running::start(command(&["--json"])).output());
     assert_eq!((&answer["ok"], &answer["error"]["kind"]), (&false.into(), &"machine".into()));
 }
@@ -64,7 +64,7 @@ fn a_monitor_that_goes_bad_in_mid_run_puts_everything_back() {
     }
     let mut machine = Machine::new("bad");
     let before = machine.setpoints();
-    let script = machine.scratch.file("wait.rhai", "HCOR.step(5.0 * urad * ones(16)); wait(0.8 * s); get_orbit();");
+    let script = machine.scratch.file("wait.rhai", "HCOR.step(5.0 * urad); wait(0.8 * s); get_orbit();");
     let running = Running::start(machine.fodo(&["run", script.to_str().unwrap(), "--write", "--json"]));
     let deadline = Instant::now() + Duration::from_secs(20);
     while machine.ioc.puts().len() < 16 {

@@ -4,7 +4,7 @@ use crate::context::{Context, here, sampling};
 use crate::vector::Vector;
 use fodo_control::Change;
 use fodo_devices::{Device, Family, Field};
-use fodo_language::{OrFail, Outcome, fail, script_error};
+use fodo_language::{OrFail, Outcome, article, fail, script_error, type_word};
 use fodo_measure::sample;
 use fodo_report::{Diagnostic, Kind, did_you_mean};
 use fodo_units::{Quantity, Unit};
@@ -148,7 +148,7 @@ fn wrong_unit(field: &Field, found: &Unit) -> Box<Diagnostic> {
     let physics = &field.physics;
     let plain = found.symbol() == "1";
     let found = if plain { "a plain number".to_string() } else { format!("a value in `{found}`") };
-    let example = if physics.symbol() == "1" { "0.5".to_string() } else { format!("5.0 * {}", example(physics)) };
+    let example = example(physics);
     let hint = if plain { "write the unit, as in" } else { "a value it takes:" };
     Diagnostic::new(Kind::Script, format!("{found} was given where {} needs {}", what(field), units(field)))
         .hint(format!("{hint} `{example}`"))
@@ -157,9 +157,10 @@ fn wrong_unit(field: &Field, found: &Unit) -> Box<Diagnostic> {
 
 fn example(unit: &Unit) -> String {
     match unit.symbol() {
-        "rad" => "urad".into(),
-        symbol if symbol.chars().all(char::is_alphanumeric) => symbol.into(),
-        symbol => format!("unit(\"{symbol}\")"),
+        "1" => "0.5".into(),
+        "rad" => "5.0 * urad".into(),
+        symbol if symbol.chars().all(char::is_alphanumeric) => format!("5.0 * {symbol}"),
+        symbol => format!("quantity(5.0, \"{symbol}\")"),
     }
 }
 
@@ -259,7 +260,9 @@ fn one(value: &Dynamic) -> Outcome<Quantity> {
         return Ok(quantity.clone());
     }
     let number = value.as_float().or_else(|_| value.as_int().map(|n| n as f64));
-    number.map(Quantity::plain).map_err(|found| script_error(format!("a value with a unit is needed, found {found}")))
+    let wrong =
+        |found: &str| script_error(format!("a value with a unit is needed, found {}", article(&type_word(found))));
+    number.map(Quantity::plain).map_err(wrong)
 }
 
 fn names(value: Dynamic) -> Outcome<Vec<String>> {
@@ -524,7 +527,7 @@ fn functions(engine: &mut Engine) {
          /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
          /// # Errors\n/// As `set`.\n///\n\
-         /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, 1.0 * urad * ones(HCOR.len));\n/// ```",
+         /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, linspace(-1.0 * urad, 1.0 * urad, HCOR.len));\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
         }
@@ -555,10 +558,10 @@ fn functions(engine: &mut Engine) {
             for member in m.clone() {
                 let device = member.device.clone();
                 let answer = condition.call(&c, (member,))?;
-                if answer
-                    .as_bool()
-                    .map_err(|found| script_error(format!("the condition must answer true or false, not {found}")))?
-                {
+                if answer.as_bool().map_err(|found| {
+                    let found = article(&type_word(found));
+                    script_error(format!("the condition must answer true or false, not {found}"))
+                })? {
                     kept.push(device);
                 }
             }

@@ -87,8 +87,8 @@ impl Model {
                     }
                     continue;
                 }
-                other => {
-                    let message = format!("the model has no orbit response to {other:?}");
+                _ => {
+                    let message = "the model has orbit responses to kicks and to the RF frequency only";
                     return Err(Diagnostic::new(Kind::Script, message).into());
                 }
             };

@@ -24,8 +24,31 @@ pub struct JournalFolder(pub PathBuf);
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
     Begin(RunInfo),
+    Before(Vec<Held>),
     Change(Entry),
     End(String),
+}
+
+/// What a setpoint that the run may change held when it began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub name: Arc<str>,
+    pub channel: Arc<str>,
+    pub unit: Arc<str>,
+    pub value: f64,
+}
+
+impl Held {
+    pub fn new(setpoint: &Setpoint, value: f64) -> Held {
+        let Setpoint { name, channel, unit, .. } = setpoint;
+        Held { name: name.clone(), channel: channel.clone(), unit: unit.clone(), value }
+    }
+
+    /// In words, if it holds something else now.
+    pub fn changed(&self, now: f64) -> Option<String> {
+        let Held { name, unit, value, .. } = self;
+        (!crate::setpoint::same(now, *value)).then(|| format!("{name} ({value} to {now} {unit})"))
+    }
 }
 
 /// A change as the journal holds it: raw hardware values and all that putting back needs.
@@ -91,14 +114,14 @@ fn storage(path: &Path, doing: &str, error: &std::io::Error) -> Box<Diagnostic> 
 
 impl Journal {
     /// Starts the journal of a run.
-    pub fn create(folder: &JournalFolder, info: &RunInfo) -> Result<Journal> {
+    pub fn create(folder: &JournalFolder, info: &RunInfo, before: Vec<Held>) -> Result<Journal> {
         let path = folder.0.join(format!("{}.journal", info.run));
         std::fs::create_dir_all(&folder.0).map_err(|e| storage(&path, "made", &e))?;
         let file =
             OpenOptions::new().create_new(true).append(true).open(&path).map_err(|e| storage(&path, "made", &e))?;
         file.lock().map_err(|e| storage(&path, "locked", &e))?;
         let mut journal = Journal { file, path };
-        journal.append(&[Line::Begin(info.clone())])?;
+        journal.append(&[Line::Begin(info.clone()), Line::Before(before)])?;
         Ok(journal)
     }
 

@@ -1,6 +1,6 @@
 //! After a kill or a power failure: what an interrupted run left changed.
 
-use crate::journal::{Entry, Journal, Line};
+use crate::journal::{Entry, Held, Journal, Line};
 use crate::transaction::{Putback, Verdict, judge};
 use crate::{Change, Channel, Fault, JournalFolder, RunInfo, Session};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -20,6 +20,7 @@ pub struct Interrupted {
     /// Which run it was.
     pub info: RunInfo,
     journal: Journal,
+    before: Vec<Held>,
     changes: Vec<Entry>,
     written: HashMap<Channel, [f64; 2]>,
 }
@@ -33,11 +34,11 @@ pub struct Outcome {
     pub unit: Arc<str>,
     /// Before the run.
     pub old: f64,
-    /// What Fodo wrote last.
-    pub written: f64,
+    /// What Fodo wrote last; nothing where it touched nothing.
+    pub written: Option<f64>,
     /// What it holds now, or why that is not known.
     pub present: Result<f64, Fault>,
-    /// `put back`, `already back`, `left: somebody else moved it`, `unknown`.
+    /// `put back`, `already back`, `left: somebody else moved it`, `left: not touched by the run`, `unknown`.
     pub verdict: &'static str,
 }
 
@@ -62,11 +63,13 @@ impl Recovery {
 impl Interrupted {
     fn from_lines(journal: Journal, lines: Vec<Line>) -> Result<Option<Interrupted>> {
         let mut info = None;
+        let mut before = Vec::new();
         let mut changes: Vec<Entry> = Vec::new();
         let mut written: HashMap<Channel, [f64; 2]> = HashMap::new();
         for line in lines {
             match line {
                 Line::Begin(begun) => info = Some(begun),
+                Line::Before(held) => before = held,
                 Line::End(how) => {
                     journal.close(&how)?;
                     return Ok(None);
@@ -87,7 +90,8 @@ impl Interrupted {
         let info = info.ok_or_else(|| {
             Diagnostic::new(Kind::Storage, format!("the journal {} has no beginning", journal.path().display()))
         })?;
-        Ok(Some(Interrupted { info, journal, changes, written }))
+        before.retain(|held| !written.contains_key(&held.channel));
+        Ok(Some(Interrupted { info, journal, before, changes, written }))
     }
 
     /// Channels it touched.
@@ -95,10 +99,27 @@ impl Interrupted {
         self.changes.iter().map(|entry| entry.channel.clone()).collect()
     }
 
-    /// What each channel holds now and what would become of it; writes nothing.
+    /// What each channel holds now and what would become of it, then what others changed; writes nothing.
     pub fn inspect(&self, session: &Session) -> Result<Vec<Outcome>> {
         let present = session.look(&self.channels())?;
-        Ok(self.changes.iter().zip(present).map(|(entry, present)| self.outcome(entry, present)).collect())
+        let touched = self.changes.iter().zip(present).map(|(entry, present)| self.outcome(entry, present));
+        let beside = self.changed_by_others(session)?.into_iter().map(|(held, now)| Outcome {
+            name: held.name.clone(),
+            unit: held.unit.clone(),
+            old: held.value,
+            written: None,
+            present: Ok(now),
+            verdict: "left: not touched by the run",
+        });
+        Ok(touched.chain(beside).collect())
+    }
+
+    /// Setpoints that the run might have changed and did not, and that hold another value now.
+    fn changed_by_others(&self, session: &Session) -> Result<Vec<(&Held, f64)>> {
+        let channels: Vec<Channel> = self.before.iter().map(|held| held.channel.clone()).collect();
+        let present = session.look(&channels)?;
+        let known = self.before.iter().zip(present).filter_map(|(held, now)| Some((held, now.ok()?)));
+        Ok(known.filter(|(held, now)| held.changed(*now).is_some()).collect())
     }
 
     fn outcome(&self, entry: &Entry, present: Result<f64, Fault>) -> Outcome {
@@ -112,13 +133,16 @@ impl Interrupted {
             },
         };
         let (name, unit) = (entry.name.clone(), entry.unit.clone());
-        Outcome { name, unit, old: entry.old, written: written[0], present, verdict }
+        Outcome { name, unit, old: entry.old, written: Some(written[0]), present, verdict }
     }
 
     /// Puts back what still holds a value of the run, last changed first.
     pub fn put_back(self, session: &Session) -> Result<Putback> {
         let change = |entry: &Entry| Change { setpoint: Arc::new(entry.setpoint()), value: entry.old };
         let back: Vec<Change> = self.changes.iter().rev().map(change).collect();
-        session.recover(self.info, self.journal, &back, &self.written)
+        let others = self.changed_by_others(session)?;
+        let others = others.into_iter().filter_map(|(held, now)| held.changed(now)).collect();
+        let putback = session.recover(self.info, self.journal, &back, &self.written)?;
+        Ok(Putback { others, ..putback })
     }
 }

@@ -1,7 +1,7 @@
 //! One machine, one operator: reading, and the only way to write.
 
 use crate::history::{Committed, History};
-use crate::journal::Journal;
+use crate::journal::{Held, Journal};
 use crate::transaction::{Putback, Savepoint, Transaction, Verdict, judge};
 use crate::{
     Backend, Cancel, Change, Channel, Event, Fault, Fresh, Guard, JournalFolder, Observer, Permit, Reading, Setpoint,
@@ -324,7 +324,8 @@ impl Session {
             return Err(Diagnostic::new(Kind::Internal, "a write outside a run").into());
         };
         if let (None, Some(folder)) = (&transaction.journal, &self.options.journals) {
-            transaction.journal = Some(Journal::create(folder, &transaction.info)?);
+            let before = transaction.before.iter().map(|(setpoint, value)| Held::new(setpoint, *value)).collect();
+            transaction.journal = Some(Journal::create(folder, &transaction.info, before)?);
         }
         transaction.record(changes, olds)
     }
@@ -600,9 +601,7 @@ impl Session {
         let channels: Vec<Channel> = watched.iter().map(|(s, _)| s.channel.clone()).collect();
         let answers = self.ask(&channels, NOW, &self.cancel.shielded()).unwrap_or_default();
         let report = |((setpoint, before), answer): (&(Arc<Setpoint>, f64), Asked)| {
-            let (value, _) = answer.ok()?;
-            let changed = !crate::setpoint::same(value, *before);
-            changed.then(|| format!("{} ({before} to {value} {})", setpoint.name, setpoint.unit))
+            Held::new(setpoint, *before).changed(answer.ok()?.0)
         };
         watched.iter().zip(answers).filter_map(report).collect()
     }

@@ -152,10 +152,13 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) fn judge(present: f64, old: f64, written: [f64; 2]) -> Verdict {
-    if same(present, old) {
+    // a value that differs from the old one by a rounding, and that Fodo wrote, goes back to the last bit
+    if present == old {
         Verdict::Already
     } else if written.iter().any(|w| same(present, *w)) {
         Verdict::PutBack
+    } else if same(present, old) {
+        Verdict::Already
     } else {
         Verdict::Leave
     }

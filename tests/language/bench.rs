@@ -1,0 +1,134 @@
+//! A prompt on a fresh twin of `demo_ring`, set up as the program sets one up.
+
+use fodo_builtins::{Context, Progress};
+use fodo_control::{Cancel, RunInfo, Session, SessionOptions, WriteMode};
+use fodo_devices::{Facility, Folder};
+use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, run_on_script_thread};
+use fodo_procedure::Procedures;
+use fodo_report::Result;
+use fodo_simulator::Simulator;
+use fodo_tests::project;
+use fodo_twin::{Twin, TwinOptions};
+use rhai::{Dynamic, Engine};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn step(&self, _: &str, _: usize, _: usize) {}
+}
+
+/// Scripts of a folder by name.
+struct Scripts(BTreeMap<String, (String, Arc<str>)>);
+
+impl Scripts {
+    fn of(folder: &str) -> Scripts {
+        let read = |path: &std::path::PathBuf| -> (String, (String, Arc<str>)) {
+            let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (stem, (path.display().to_string(), std::fs::read_to_string(path).unwrap().into()))
+        };
+        Scripts(files(folder, "rhai").iter().map(read).collect())
+    }
+}
+
+impl Library for Scripts {
+    fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+        self.0.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+/// All files below a folder of the project with an ending.
+pub fn files(folder: &str, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![project().join(folder)];
+    while let Some(folder) = open.pop() {
+        for path in std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()) {
+            match path.is_dir() {
+                true => open.push(path),
+                false if path.extension().is_some_and(|e| e == ending) => found.push(path),
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A machine, an engine and a prompt.
+pub struct Bench {
+    pub engine: Engine,
+    session: Arc<Session>,
+    prompt: Prompt,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        static FACILITY: OnceLock<Arc<Facility>> = OnceLock::new();
+        let load = || Arc::new(Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap());
+        let facility = FACILITY.get_or_init(load).clone();
+        let twin = Twin::new(&facility, TwinOptions::default()).unwrap();
+        let backend = Arc::new(Simulator::new(Arc::new(twin)));
+        let options = SessionOptions { journals: None, wait: None, reconnect: None };
+        let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
+        let sources = Sources::new();
+        let mut engine = engine(Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0 });
+        engine.set_module_resolver(Resolver::new(vec![Arc::new(Scripts::of("stdlib"))], sources.clone()));
+        fodo_builtins::register(&mut engine, &facility);
+        let procedures = Procedures::new(Arc::new(Scripts::of("procedures")), sources.clone());
+        procedures.register(&mut engine);
+        let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
+        Arc::new(context).install(&mut engine);
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
+        Bench { engine, session, prompt: Prompt::new(sources) }
+    }
+
+    /// One input: a run that is committed, or put back.
+    pub fn line(&mut self, input: &str) -> Result<Dynamic> {
+        let info = RunInfo {
+            run: "test".into(),
+            title: input.trim().to_string(),
+            facility: "demo_ring".into(),
+            machine: "twin".into(),
+            process: std::process::id(),
+            start: 0.0,
+        };
+        let (session, prompt, engine) = (&self.session, &mut self.prompt, &self.engine);
+        run_on_script_thread(|| {
+            session.begin(info, &[])?;
+            let value = prompt.evaluate(engine, input).and_then(|value| session.commit().map(|_| value));
+            value.inspect_err(|_| _ = session.abort())
+        })?
+    }
+
+    /// A whole text in one run, as `fodo run FILE` does.
+    pub fn script(&mut self, text: &str) -> Result<Dynamic> {
+        self.line(text)
+    }
+}
+
+/// The complete inputs of a text with the line each begins at, from 0, as one types them at the prompt.
+pub fn inputs(text: &str) -> Vec<(usize, String)> {
+    let engine = Engine::new_raw();
+    let mut found = Vec::new();
+    let (mut begin, mut input) = (0, String::new());
+    for (number, line) in text.lines().enumerate() {
+        if input.is_empty() {
+            begin = number;
+        }
+        input.push_str(line);
+        input.push('\n');
+        if Prompt::is_complete(&engine, &input) {
+            found.push((begin, std::mem::take(&mut input)));
+        }
+    }
+    if !input.trim().is_empty() {
+        found.push((begin, input));
+    }
+    found.retain(|(_, input)| input.lines().any(|line| !line.trim().is_empty() && !line.trim().starts_with("//")));
+    found
+}

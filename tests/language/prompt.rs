@@ -1,0 +1,181 @@
+//! The prompt, through a pseudo terminal, as a user has it.
+
+use crate::errors::Served;
+use fodo_tests::{Scratch, fodo, program, project, python, skipped};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What is typed and what has to appear.
+struct Step {
+    send: String,
+    until: String,
+}
+
+/// A line and a part of what follows it.
+fn line(send: &str, until: &str) -> Step {
+    Step { send: format!("{send}\r"), until: until.into() }
+}
+
+/// Keys without Enter.
+fn keys(send: &str, until: &str) -> Step {
+    Step { send: send.into(), until: until.into() }
+}
+
+const CTRL_C: &str = "\x03";
+const UP: &str = "\x1b[A";
+const READY: &str = "TWIN> ";
+
+fn interpreter() -> Option<PathBuf> {
+    let usual = || Command::new("python3").arg("--version").output().ok().map(|_| PathBuf::from("python3"));
+    python().or_else(usual)
+}
+
+/// Types all steps at a prompt; gives what was shown after each, or nothing without Python.
+fn typed(name: &str, arguments: &[&str], steps: &[Step], served: Option<&Served>) -> Option<Vec<(String, f64)>> {
+    let Some(python) = interpreter() else {
+        skipped(name, "there is no Python for a pseudo terminal");
+        return None;
+    };
+    let scratch = Scratch::new(&format!("prompt-{name}"));
+    // environment and folder are those of every other test
+    let like = fodo(&scratch, arguments);
+    let mut command = Command::new(python);
+    command.arg(project().join("tests/setup/terminal.py")).arg(program()).args(arguments).current_dir(project());
+    command.envs(like.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    if let Some(served) = served {
+        served.environment(&mut command);
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let steps_json: Vec<Value> = steps.iter().map(|s| json!({ "send": s.send, "until": s.until })).collect();
+    child.stdin.take().unwrap().write_all(Value::from(steps_json).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for (step, shown) in steps.iter().zip(&shown) {
+        let text = shown["text"].as_str().unwrap_or_default();
+        assert_eq!(shown["found"], true, "{name}: after {:?} there is no {:?} in\n{text}", step.send, step.until);
+    }
+    assert_eq!(shown.len(), steps.len(), "{name}");
+    let told =
+        |shown: &Value| (shown["text"].as_str().unwrap_or_default().to_string(), shown["at"].as_f64().unwrap_or(0.0));
+    Some(shown.iter().map(told).collect())
+}
+
+const DEMO: &[&str] = &["repl", "--facility", "demo_ring"];
+
+#[test]
+fn a_step_an_error_and_undo() {
+    let steps = [
+        keys("", READY),
+        line("get_orbit().x", "16 entries"),
+        line("HCOR[\"HCOR_001\"].step(5.0 * urad)", READY),
+        line("HCOR[0].setpoint()", "5 µrad"),
+        line("HCOR[0].step(5.0 * A)", "no setpoint was changed"),
+        line("undo()", "1 setpoint was changed and is back"),
+        line("HCOR[0].setpoint()", "0 "),
+        line("correct_orbit(#{ iterations: 1 }).after.rms_x", "m\n"),
+        line("undo()", "32 setpoints were changed and are back"),
+        line("HCOR.setpoint().max_abs()", "0 "),
+    ];
+    typed("undo", DEMO, &steps, None);
+}
+
+#[test]
+fn completion_knows_what_stands_before_it() {
+    let steps = [
+        keys("", READY),
+        keys("HCOR[\"HCOR_00\t", "HCOR_009"),
+        keys("1\t", "HCOR_001\"]"),
+        keys(".\t", "step("),
+        keys(CTRL_C, READY),
+        keys("BPM.\t", "without("),
+        keys(CTRL_C, READY),
+        keys("BPM.get(\"\t", "field [m]"),
+        keys(CTRL_C, READY),
+        keys("get_or\t", "get_orbit("),
+        keys(CTRL_C, READY),
+        keys("correct_orbit(#{ cut\t", "cutoff: "),
+        keys(CTRL_C, READY),
+        line("let o = get_orbit()", READY),
+        keys("o.\t", "deviation_x"),
+        keys("x.r\t", "rms()"),
+        keys(CTRL_C, READY),
+    ];
+    let Some(shown) = typed("completion", DEMO, &steps, None) else { return };
+    let of_device = &shown[3].0;
+    assert!(of_device.contains("setpoint(") && !of_device.contains("correct_orbit"), "{of_device}");
+    let of_monitors = &shown[5].0;
+    assert!(!of_monitors.contains("\nset("), "a monitor cannot be set:\n{of_monitors}");
+    for name in ["get(", "where(", "without(", "length "] {
+        let count = of_monitors.matches(&format!("\n{name}")).count();
+        assert_eq!(count, 1, "`{name}` {count} times in\n{of_monitors}");
+    }
+}
+
+#[test]
+fn functions_over_several_lines_and_history() {
+    let steps = [
+        keys("", READY),
+        line("fn twice(x) {", ""),
+        line("    2 * x", ""),
+        line("}", READY),
+        line("twice(21)", "42"),
+        keys(UP, "twice(21)"),
+        keys("\r", "42"),
+        line("let x = 1", READY),
+        line("x + 1", "2"),
+        line("twise(1)", "did you mean `twice`?"),
+        line("help(get_orbit)", "Reads the closed orbit"),
+        line("help(correct_orbit)", "cutoff"),
+        line("help(BPM)", "beam position monitor, 16 devices"),
+    ];
+    typed("several-lines", DEMO, &steps, None);
+}
+
+#[test]
+fn ctrl_c_stops_restores_and_says_so() {
+    let facility = &["repl", "--facility", "ebs_ring"];
+    let steps = [
+        keys("", READY),
+        line("print(\"on\"); while true {}", "\non\n"),
+        keys(CTRL_C, "no setpoint was changed"),
+        keys("", READY),
+        line("HCOR[0].step(5.0 * urad)", READY),
+        line("measure_response([HCOR, VCOR], BPM)", "of 576"),
+        keys(CTRL_C, "back at the"),
+        keys("", READY),
+        line(
+            "[HCOR[0].setpoint(), VCOR.setpoint().max_abs(), HCOR[1..].setpoint().max_abs()].map(|v| `${v}`)",
+            "5 µrad",
+        ),
+        line("print(\"on\"); while true {}", "\non\n"),
+        keys(CTRL_C, "no setpoint was changed"),
+        keys("", READY),
+    ];
+    let Some(shown) = typed("ctrl-c", facility, &steps, None) else { return };
+    assert_eq!(shown[8].0.matches("\n0 ").count(), 2, "what was stepped is not back:\n{}", shown[8].0);
+    // the bound is ten times what it takes; the benchmark has the number
+    assert!(shown[0].1 < 3.0, "the prompt came after {} s", shown[0].1);
+}
+
+#[test]
+fn the_prompt_names_machine_and_write_state() {
+    let served = Served::start();
+    let live = ["repl", "--facility", "demo_ring", "--on", "live"];
+    let read_only = [
+        keys("", "demo_ring LIVE read-only> "),
+        line("HCOR[0].step(1.0 * urad)", "--write"),
+        keys("", "demo_ring LIVE read-only> "),
+    ];
+    typed("live", &live, &read_only, Some(&served));
+    let write = [live.as_slice(), &["--write"]].concat();
+    let steps = [
+        keys("", "demo_ring LIVE WRITE> "),
+        line("HCOR[0].step(1.0 * urad); HCOR[0].setpoint()", "1 µrad"),
+        line("undo()", "1 setpoint was changed and is back"),
+    ];
+    typed("live-write", &write, &steps, Some(&served));
+    let rehearse = ["repl", "--facility", "demo_ring", "--rehearse"];
+    typed("rehearse", &rehearse, &[keys("", "demo_ring TWIN rehearse> ")], None);
+}
