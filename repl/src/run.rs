@@ -77,7 +77,10 @@ fn connect(app: &App, procedure: &Procedure, values: &Values) -> Result<Vec<Arc<
     let reads = procedure.reads(&app.context, values)?;
     let families = changes.iter().chain(&reads).map(|name| app.facility.family(name)).collect::<Result<Vec<_>>>()?;
     let devices = families.iter().flat_map(|family| &family.devices);
-    app.context.connect(devices).map_err(|error| diagnose(&app.engine, error, &procedure.file, &app.sources))?;
+    app.context.connect(devices).map_err(|error| {
+        let error = diagnose(&app.engine, error, &procedure.file, &app.sources);
+        Box::new(error.machine("no setpoint was changed"))
+    })?;
     let setpoints = changes.iter().map(|name| app.facility.setpoints(name)).collect::<Result<Vec<_>>>()?;
     Ok(setpoints.into_iter().flatten().collect())
 }

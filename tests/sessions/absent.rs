@@ -70,8 +70,8 @@ fn a_monitor_that_goes_bad_in_mid_run_puts_everything_back() {
     while machine.ioc.puts().len() < 16 {
         assert!(Instant::now() < deadline, "no put arrives");
     }
-    machine.client.put(&[("BPM_003:x.A".to_string(), f64::NAN)].into());
-    machine.client.put(&[("BPM_003:x.PROC".to_string(), 1.0)].into());
+    machine.client.put(&[("BPM_003:x:0.A".to_string(), f64::NAN)].into());
+    machine.client.put(&[("BPM_003:x:0.PROC".to_string(), 1.0)].into());
     let answer = object(&running.output());
     assert_eq!(answer["error"]["kind"], "machine", "{answer}");
     assert!(answer["error"]["details"][0].as_str().unwrap().starts_with("BPM_003:x: invalid"), "{answer}");

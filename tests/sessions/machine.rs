@@ -93,11 +93,15 @@ impl Ioc {
 
     /// What the IOC itself says was put since its last start, in order.
     pub fn puts(&self) -> Vec<(String, f64)> {
+        let state: Value = serde_json::from_slice(&std::fs::read(self.folder.join("ioc.json")).unwrap()).unwrap();
+        let text = std::fs::read(self.folder.join("puts.log")).unwrap();
+        let text = String::from_utf8_lossy(&text[state["skip"].as_u64().unwrap() as usize..]).into_owned();
         let put = |line: &str| {
-            let (name, value) = line.split_once(' ').unwrap();
-            (name.to_string(), value.parse().unwrap())
+            let (name, value) = line.strip_prefix("PUT ")?.split_once(' ')?;
+            Some((name.to_string(), value.parse().unwrap()))
         };
-        self.script(&["puts"]).lines().map(put).collect()
+        // a line without its end is just being written
+        text.split_inclusive('\n').filter_map(|line| put(line.strip_suffix('\n')?)).collect()
     }
 }
 

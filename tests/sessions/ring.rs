@@ -197,9 +197,10 @@ impl Machine {
     }
 
     /// Starts the killed IOC again, its setpoints at `values`.
-    pub fn restart(&self, values: &Values) {
+    pub fn restart(&mut self, values: &Values) {
         let text = database(values, &self.linear);
         self.ioc.start(&self.scratch.file("restart.db", &text));
+        self.client = Client::new(self.ioc.port);
     }
 
     /// A command of the program on this machine.

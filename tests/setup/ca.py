@@ -56,7 +56,9 @@ def put(values):
         open_puts.discard(which["data"])
 
     for one, (name, value) in zip(wanted, values.items()):
-        value = [float(v) for v in value] if isinstance(value, list) else float(value)
+        whole = epics.ca.field_type(one) in (epics.dbr.SHORT, epics.dbr.ENUM, epics.dbr.CHAR, epics.dbr.LONG)
+        number = int if whole else float
+        value = [float(v) for v in value] if isinstance(value, list) else number(float(value))
         open_puts.add(name)
         epics.ca.put(one, value, wait=False, callback=done, callback_data=name)
     end = time.monotonic() + PATIENCE

@@ -17,8 +17,8 @@ impl std::error::Error for Stopped {}
 
 /// A token that says whether to stop.
 ///
-/// Every call of [`Cancel::stop`] counts. A run stops at the first; the restoring that follows
-/// works under [`Cancel::shielded`], which takes one more.
+/// Every call of [`Cancel::stop`] counts. A run stops at the first. Restoring works under
+/// [`Cancel::shielded`]: it goes on through the first, and one that the first has begun takes one more.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
     shared: Arc<Shared>,
@@ -58,10 +58,10 @@ impl Cancel {
         if self.is_stopped() { Err(Stopped) } else { Ok(()) }
     }
 
-    /// The token for putting back: what has been asked so far does not count, one more stop does.
+    /// The token for putting back: the first stop does not count, nor what was asked so far; one more does.
     pub fn shielded(&self) -> Cancel {
         let stops = *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner);
-        Cancel { shared: self.shared.clone(), patience: stops.max(self.patience) }
+        Cancel { shared: self.shared.clone(), patience: stops.max(self.patience).max(1) }
     }
 
     /// Waits on the wall clock, or until stopped.
@@ -84,6 +84,16 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn restoring_that_is_on_already_ignores_the_first_stop_too() {
+        let cancel = Cancel::new();
+        let restoring = cancel.shielded();
+        cancel.stop();
+        assert!(cancel.is_stopped() && !restoring.is_stopped());
+        cancel.stop();
+        assert!(restoring.is_stopped());
+    }
 
     #[test]
     fn restoring_ignores_the_first_stop() {

@@ -59,13 +59,8 @@ impl LatticeError {
     #[must_use]
     pub fn near<'a>(self, unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
-        let nearest = known
-            .iter()
-            .map(|word| (strsim::damerau_levenshtein(&unknown.to_lowercase(), &word.to_lowercase()), word))
-            .min()
-            .filter(|(distance, word)| *distance <= 1 + word.len() / 4);
-        match nearest {
-            Some((_, word)) => self.hint(format!("did you mean `{word}`?")),
+        match fodo_report::did_you_mean(unknown, known.iter().copied()) {
+            Some(hint) => self.hint(hint),
             None if known.len() <= 30 => self.hint(format!("known here: {}", known.join(", "))),
             None => self,
         }
