@@ -14,7 +14,7 @@ use std::time::Duration;
 const KILLS: usize = 20;
 
 /// Moves all correctors for some seconds, together and one by one; never far.
-const STIR: &str = r#"//! # Stir
+pub const STIR: &str = r#"//! # Stir
 //!
 //! Moves the correctors about.
 
