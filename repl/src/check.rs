@@ -36,7 +36,12 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
         show::json_object(found.is_empty(), result, serde_json::Value::Null, found.first());
     } else {
         found.iter().for_each(show::error);
-        show::line(format!("{count} files checked, {} mistakes found", found.len()));
+        show::line(format!(
+            "{count} {} checked, {} {} found",
+            if count == 1 { "file" } else { "files" },
+            found.len(),
+            if found.len() == 1 { "mistake" } else { "mistakes" }
+        ));
     }
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Kind::Script.exit_code()) })
 }

@@ -91,6 +91,7 @@ pub struct RunArguments {
 #[derive(Args)]
 pub struct EvalArguments {
     /// The expression
+    #[arg(allow_hyphen_values = true)]
     pub expression: String,
 }
 

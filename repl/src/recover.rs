@@ -7,6 +7,7 @@ use crate::{shelf, show};
 use fodo_control::{Interrupted, JournalFolder, Outcome, Recovery, WriteMode};
 use fodo_devices::Facility;
 use fodo_report::{Diagnostic, Kind, Result};
+use fodo_units::Quantity;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -74,12 +75,14 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
 
 fn table(outcomes: &[Outcome]) -> String {
     let mut text = format!("  {:<30} {:>14} {:>14} {:>14}  unit    what\n", "setpoint", "before", "written", "now");
+    let number = |value: f64| Quantity::plain(value).to_string();
     for outcome in outcomes {
-        let written = outcome.written.map_or("-".into(), |v| format!("{v:.6}"));
-        let now = outcome.present.as_ref().map_or_else(|fault| fault.reason.clone(), |v| format!("{v:.6}"));
+        let (old, written) = (number(outcome.old), outcome.written.map_or("-".into(), number));
+        let now = outcome.present.as_ref().map_or_else(|fault| fault.reason.clone(), |v| number(*v));
+        let verdict = if outcome.verdict == "put back" { "to be put back" } else { outcome.verdict };
         text.push_str(&format!(
-            "  {:<30} {:>14.6} {written:>14} {now:>14}  {:<7} {}\n",
-            outcome.name, outcome.old, outcome.unit, outcome.verdict
+            "  {:<30} {old:>14} {written:>14} {now:>14}  {:<7} {verdict}\n",
+            outcome.name, outcome.unit
         ));
     }
     text

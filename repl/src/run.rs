@@ -115,12 +115,10 @@ impl App {
     fn carry_out(&self, common: &Common, work: Work, action: impl FnOnce(&App) -> Result<Dynamic>) -> ExitCode {
         let start = Instant::now();
         if !common.json && work.title != "eval" {
-            show::line(format!(
-                "{} — {}{}",
-                self.state(),
-                work.title,
-                self.seed.map(|s| format!(", seed {s}")).unwrap_or_default()
-            ));
+            let seed = self.seed.map(|s| format!(", seed {s}")).unwrap_or_default();
+            let mode =
+                if self.mode == WriteMode::Rehearse { "; nothing is written, the beam stays as it is" } else { "" };
+            show::line(format!("{} — {}{seed}{mode}", self.state(), work.title));
         }
         let (mut run, result) = match self.record(common, &work) {
             Ok(record) => self.recorded(&work, record, action, start),

@@ -82,20 +82,15 @@ pub fn state(facility: &str, machine: &str, mode: WriteMode) -> String {
 /// Setpoints that would change, as a table.
 pub fn changes(changes: &[(Arc<Setpoint>, f64, f64)]) -> String {
     const SHOWN: usize = 40;
-    let mut text = format!("{:<30} {:>16} {:>16} {:>14}  unit\n", "setpoint", "now", "would be", "change");
+    let mut text = format!("  {:<30} {:>26} {:>26}\n", "setpoint", "now", "would be");
     for (setpoint, before, after) in changes.iter().take(SHOWN) {
-        let line = format!(
-            "{:<30} {before:>16.6} {after:>16.6} {:>+14.6}  {}\n",
-            setpoint.name,
-            after - before,
-            setpoint.unit
-        );
+        let line = format!("  {:<30} {:>26} {:>26}\n", setpoint.name, setpoint.shown(*before), setpoint.shown(*after));
         text.push_str(&line);
     }
     if changes.len() > SHOWN {
-        text.push_str(&format!("… and {} more (all of them with --json)\n", changes.len() - SHOWN));
+        text.push_str(&format!("  … and {} more (all of them are in the record)\n", changes.len() - SHOWN));
     }
-    text
+    text.trim_end().to_string()
 }
 
 /// A result, with maps as indented lines.
@@ -132,7 +127,7 @@ fn lines(value: &Dynamic, depth: usize, text: &mut String) {
 /// A value in one line; none for maps and arrays that need several.
 fn short(value: &Dynamic) -> Option<String> {
     if let Some(map) = value.read_lock::<Map>() {
-        return many(map.values());
+        return if map.is_empty() { Some("none".to_string()) } else { many(map.values()) };
     }
     if let Some(array) = value.read_lock::<Array>() {
         let plain = array.len() <= SHOWN && array.iter().all(|v| short(v).is_some() && !v.is::<Map>());

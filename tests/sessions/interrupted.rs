@@ -109,16 +109,21 @@ impl Victim {
     fn run(&mut self) -> Running {
         self.rounds += 1;
         assert!(self.rounds < 4 * KILLS, "too many runs end before they are interrupted");
+        let what = self.rounds % 2;
+        let running = self.start(what);
+        std::thread::sleep(self.random.up_to(self.spans[what]));
+        running
+    }
+
+    /// Starts a correction with a measured response, or the stirring.
+    fn start(&mut self, what: usize) -> Running {
         self.move_all();
         let stir = self.machine.scratch.path().join("stir.rhai").display().to_string();
-        let what = self.rounds % 2;
         let arguments = match what {
             0 => vec!["run", "correct_orbit", "--write", "--json", "--set", "response=measured"],
             _ => vec!["run", &stir, "--write", "--json"],
         };
-        let running = Running::start(self.machine.fodo(&arguments));
-        std::thread::sleep(self.random.up_to(self.spans[what]));
-        running
+        Running::start(self.machine.fodo(&arguments))
     }
 
     /// What the IOC was told by the last run: the last two values of each channel.
@@ -355,16 +360,14 @@ fn an_ioc_that_stays_away_is_left_to_recover() {
         return;
     }
     let mut victim = Victim::new("ioc-away");
-    let mut kills = 0;
-    while kills < 2 {
-        victim.spans = [Duration::from_millis(700); 2];
-        let mut running = victim.run();
-        std::thread::sleep(Duration::from_millis(300));
-        if running.ended() {
-            continue;
+    for _ in 0..2 {
+        let mut running = victim.start(1);
+        while victim.machine.ioc.puts().len() == victim.since {
+            assert!(!running.ended());
+            std::thread::sleep(Duration::from_millis(5));
         }
+        std::thread::sleep(victim.random.up_to(Duration::from_millis(500)));
         victim.machine.ioc.kill();
-        kills += 1;
         let written = victim.written();
         let answer = object(&running.output());
         let stands = answer["error"]["machine"].as_str().unwrap_or_else(|| panic!("{answer}")).to_string();

@@ -73,7 +73,11 @@ fn a_disk_that_becomes_full_does_not_keep_the_machine_changed() {
     for size in [64, 128, 192, 256, 320, 512, 1024] {
         let puts = machine.ioc.puts().len();
         let (output, answer) = run(&machine, &format!("size={size}k"), &stir);
-        assert_eq!((output.status.code(), &answer["error"]["kind"]), (Some(7), &"storage".into()), "{size} kB: {answer}");
+        assert_eq!(
+            (output.status.code(), &answer["error"]["kind"]),
+            (Some(7), &"storage".into()),
+            "{size} kB: {answer}"
+        );
         let stands = answer["error"]["machine"].as_str().unwrap_or_else(|| panic!("{size} kB: {answer}"));
         assert_eq!(machine.setpoints(), before, "{size} kB: {stands}");
         let wrote = machine.ioc.puts().len() > puts;

@@ -15,22 +15,12 @@ fn table(run: &Committed, backwards: bool) -> String {
     let mut lines = vec![format!("{}: {} {setpoints}", run.title, run.changes.len())];
     for (setpoint, before, after) in run.changes.iter().take(SHOWN) {
         let (from, to) = if backwards { (after, before) } else { (before, after) };
-        let (from, to) = (number(*from), number(*to));
-        lines.push(format!("  {:<28} {from:>14} -> {to:>14} {}", setpoint.name, setpoint.unit));
+        lines.push(format!("  {:<28} {} -> {}", setpoint.name, setpoint.shown(*from), setpoint.shown(*to)));
     }
     if run.changes.len() > SHOWN {
         lines.push(format!("  … and {} more", run.changes.len() - SHOWN));
     }
     lines.join("\n")
-}
-
-/// Six digits of a number, small or large.
-fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_string(),
-        size if (1e-3..1e6).contains(&size) => format!("{value:.6}"),
-        _ => format!("{value:.5e}"),
-    }
 }
 
 fn undo(context: &Context) -> Outcome<String> {

@@ -95,6 +95,7 @@ impl Entry {
             tolerance: self.tolerance,
             arrival: Duration::from_secs_f64(self.arrival),
             rate: self.rate,
+            physics: None,
         }
     }
 }

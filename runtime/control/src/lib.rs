@@ -14,9 +14,11 @@ mod journal;
 mod plant;
 mod reading;
 mod recover;
+mod restore;
 mod session;
 mod setpoint;
 mod transaction;
+mod write;
 
 pub use backend::{Backend, Fresh, Metadata, Permit, Write};
 pub use cancel::{Cancel, Stopped};
@@ -27,5 +29,5 @@ pub use plant::{ChannelInfo, Plant, Shape};
 pub use reading::{Channel, Fault, Reading, Time, Validity, Value};
 pub use recover::{Interrupted, Outcome, Recovery};
 pub use session::{RunInfo, Session, SessionOptions, WriteMode};
-pub use setpoint::{Change, Guard, Setpoint};
+pub use setpoint::{Change, Guard, Physics, Setpoint};
 pub use transaction::{Putback, Savepoint};

@@ -2,6 +2,7 @@
 
 use crate::Channel;
 use fodo_report::Result;
+use fodo_units::{Calibration, Quantity, Unit};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,39 @@ pub struct Setpoint {
     pub arrival: Duration,
     /// Fastest change, in hardware units per second; larger changes go in steps.
     pub rate: Option<f64>,
+    /// How the value is shown to people: the physics unit, where it is known.
+    pub physics: Option<Physics>,
+}
+
+/// From the number on a channel to the physics unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Physics {
+    /// Hardware unit of the channel.
+    pub hardware: Unit,
+    /// Physics unit.
+    pub unit: Unit,
+    /// Between them.
+    pub calibration: Calibration,
+}
+
+impl Setpoint {
+    /// A value for people: `1.31 mrad (5.24 A)`, or in the hardware unit where nothing else is known.
+    pub fn shown(&self, value: f64) -> String {
+        let Some(physics) = &self.physics else { return format!("{} {}", Quantity::plain(value), self.unit) };
+        let si = value * physics.hardware.scale();
+        let felt = Quantity::from_si(physics.calibration.to_physics(si), physics.unit.clone());
+        if physics.hardware.dimension() == physics.unit.dimension() {
+            return felt.to_string();
+        }
+        format!("{felt} ({})", Quantity::from_si(si, physics.hardware.clone()))
+    }
+
+    /// How far two values are apart, for people.
+    pub fn apart(&self, a: f64, b: f64) -> String {
+        let Some(physics) = &self.physics else { return format!("{} {}", Quantity::plain((a - b).abs()), self.unit) };
+        let felt = |value: f64| physics.calibration.to_physics(value * physics.hardware.scale());
+        Quantity::from_si((felt(a) - felt(b)).abs(), physics.unit.clone()).to_string()
+    }
 }
 
 /// A setpoint and the absolute value it shall take, in its hardware unit.

@@ -81,6 +81,12 @@ impl Transaction {
             .collect()
     }
 
+    /// What a channel should hold: what was written last, or what the run found when it began.
+    pub fn expected(&self, channel: &Channel) -> Option<f64> {
+        let found = || self.before.iter().find(|(s, _)| s.channel == *channel).map(|(_, value)| *value);
+        self.written.get(channel).map(|written| written[0]).or_else(found)
+    }
+
     /// Setpoints that stand changed, with their values before the run and now.
     pub fn standing(&self) -> Vec<(Arc<Setpoint>, f64, f64)> {
         self.back_to(Savepoint(0))

@@ -101,6 +101,7 @@ fn setpoint(channel: &str, rate: Option<f64>) -> Arc<Setpoint> {
         tolerance: 1e-6,
         arrival: Duration::from_millis(200),
         rate,
+        physics: None,
     })
 }
 
@@ -150,9 +151,8 @@ fn a_set_with_one_value_beyond_its_limit_is_refused_whole() {
     session.begin(info("1"), &[]).unwrap();
     let error = session.write(&[change("a", 5.0), change("b", 10.5)]).unwrap_err();
     assert_eq!(error.kind, Kind::Limits);
-    assert!(error.details[0].contains("HCOR[\"b\"].kick would go to 10.5"), "{error}");
-    assert!(error.details[0].contains("0.500000 A beyond"), "{error}");
-    assert!(session.write(&[change("a", f64::NAN)]).unwrap_err().to_string().contains("not a finite number"));
+    assert_eq!(error.details, ["HCOR[\"b\"].kick would go to 10.5 A, 0.5 A beyond its limit 10 A"]);
+    assert!(session.write(&[change("a", f64::NAN)]).unwrap_err().to_string().contains("not finite numbers"));
     assert!(table.log.lock().unwrap().is_empty());
 }
 
@@ -346,4 +346,17 @@ fn a_rate_makes_steps_that_recover_knows() {
     let run = Recovery::scan(&JournalFolder(scratch.0.clone())).unwrap().runs.pop().unwrap();
     assert!(run.put_back(&session).unwrap().complete());
     assert_eq!(table.get("a"), 0.0);
+}
+
+#[test]
+fn a_setpoint_moved_during_the_run_ends_it() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let session = open(&table, WriteMode::Write);
+    session.begin(info("1"), &[setpoint("a", None), setpoint("b", None)]).unwrap();
+    session.write(&[change("a", 5.0)]).unwrap();
+    table.move_to("b", 3.0);
+    let error = session.write(&[change("a", 6.0), change("b", 6.0)]).unwrap_err();
+    assert!(error.to_string().contains("HCOR[\"b\"].kick holds 3 A, but should hold 2 A"), "{error}");
+    assert!(session.abort().complete());
+    assert_eq!((table.get("a"), table.get("b")), (1.0, 3.0));
 }

@@ -2,7 +2,7 @@
 
 use crate::pattern::{Words, expand};
 use crate::table::Table;
-use fodo_control::{Channel, Setpoint};
+use fodo_control::{Channel, Physics, Setpoint};
 use fodo_report::Result;
 use fodo_units::{Calibration, Quantity, Unit};
 use std::sync::Arc;
@@ -168,6 +168,11 @@ impl FieldTable {
                 tolerance: self.tolerance,
                 arrival: self.arrival,
                 rate: self.rate,
+                physics: Some(Physics {
+                    hardware: self.hardware.clone(),
+                    unit: self.physics.clone(),
+                    calibration: self.calibration.clone(),
+                }),
             })
         });
         Ok(Field {

@@ -168,6 +168,7 @@ fn a_transaction_writes_and_puts_back() {
             tolerance: 1e-6,
             arrival: 2 * SECOND,
             rate: None,
+            physics: None,
         })
     };
     let change = |channel: &str, value| Change { setpoint: setpoint(channel), value };

@@ -206,6 +206,7 @@ pub fn with_permit<T: Send + 'static>(task: impl FnOnce(&Permit) -> T + Send + '
         tolerance: 1.0,
         arrival: SECOND,
         rate: None,
+        physics: None,
     };
     session.begin(RunInfo::default(), &[]).unwrap();
     session.write(&[Change { setpoint: Arc::new(setpoint), value: 1.0 }]).unwrap();

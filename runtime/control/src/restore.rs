@@ -1,0 +1,236 @@
+//! Putting back: after a run, to a savepoint, by undo and redo, after a kill.
+
+use crate::history::Committed;
+use crate::journal::{Held, Journal};
+use crate::session::{Asked, NOW, Session, WriteMode, stopped};
+use crate::transaction::{Putback, Savepoint, Transaction, Verdict, judge};
+use crate::{Cancel, Change, Channel, RunInfo, Setpoint};
+use fodo_report::{Diagnostic, Kind, Result};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Session {
+    /// Goes back to a savepoint of the present run.
+    pub fn restore_to(&self, savepoint: Savepoint) -> Putback {
+        let state = self.state();
+        let Some(transaction) = &state.transaction else { return Putback::default() };
+        let back = transaction.back_to(savepoint);
+        let written = transaction.written.clone();
+        let rehearsal = state.mode == WriteMode::Rehearse;
+        drop(state);
+        if back.is_empty() {
+            return Putback::default();
+        }
+        if rehearsal {
+            return self.forget_rehearsed(&back);
+        }
+        let putback = self.put_back(&back, &written, "restore");
+        // a record that cannot be kept says so when it is finished
+        _ = self.mark("restored", putback.to_string());
+        putback
+    }
+
+    fn forget_rehearsed(&self, back: &[Change]) -> Putback {
+        let mut state = self.state();
+        for change in back {
+            state.rehearsed.insert(change.setpoint.channel.clone(), change.value);
+            if let Some(transaction) = &mut state.transaction {
+                transaction.written.insert(change.setpoint.channel.clone(), [change.value; 2]);
+            }
+        }
+        Putback { restored: back.len(), ..Putback::default() }
+    }
+
+    /// Puts channels back that still hold what Fodo wrote; lists the others.
+    pub(crate) fn put_back(&self, back: &[Change], written: &HashMap<Channel, [f64; 2]>, why: &'static str) -> Putback {
+        let cancel = self.cancel.shielded();
+        let channels: Vec<Channel> = back.iter().map(|c| c.setpoint.channel.clone()).collect();
+        let mut putback = Putback::default();
+        let present = match self.await_channels(&channels, &cancel) {
+            Ok(present) => present,
+            Err(error) => {
+                putback.failed = back.iter().map(|c| format!("{} ({error})", c.setpoint.name)).collect();
+                return putback;
+            }
+        };
+        let mut todo = Vec::new();
+        let mut olds = Vec::new();
+        for (change, answer) in back.iter().zip(present) {
+            let name = &change.setpoint.name;
+            match answer {
+                Err(fault) => putback.failed.push(format!("{name} ({})", fault.reason)),
+                Ok((value, _)) => {
+                    let ours = written.get(&change.setpoint.channel).copied().unwrap_or([f64::NAN; 2]);
+                    match judge(value, change.value, ours) {
+                        Verdict::Already => putback.restored += 1,
+                        Verdict::Leave => putback.left.push(moved(change, value)),
+                        Verdict::PutBack => {
+                            todo.push(change.clone());
+                            olds.push(value);
+                        }
+                    }
+                }
+            }
+        }
+        if !todo.is_empty() {
+            match self.put(&todo, &olds, why, &cancel) {
+                Ok(()) => putback.restored += todo.len(),
+                Err(error) => self.count_failed(&todo, &error, &cancel, &mut putback),
+            }
+        }
+        putback
+    }
+
+    /// After a putting back that failed in part: which channels hold their old value all the same?
+    fn count_failed(&self, todo: &[Change], error: &Diagnostic, cancel: &Cancel, putback: &mut Putback) {
+        let channels: Vec<Channel> = todo.iter().map(|c| c.setpoint.channel.clone()).collect();
+        let answers = self.ask(&channels, NOW, cancel).unwrap_or_default();
+        for (place, change) in todo.iter().enumerate() {
+            match answers.get(place) {
+                Some(Ok((value, _))) if crate::setpoint::same(*value, change.value) => putback.restored += 1,
+                _ => putback.failed.push(format!("{} ({error})", change.setpoint.name)),
+            }
+        }
+    }
+
+    /// Asks channels, waiting for lost ones to come back.
+    fn await_channels(&self, channels: &[Channel], cancel: &Cancel) -> Result<Vec<Asked>> {
+        let limit = self.options.reconnect.unwrap_or(Duration::from_secs(10));
+        let start = Instant::now();
+        loop {
+            let answers = self.ask(channels, NOW, cancel)?;
+            let absent = answers.iter().any(|a| a.as_ref().is_err_and(|fault| fault.absent));
+            let left = limit.saturating_sub(start.elapsed());
+            if !absent || left.is_zero() {
+                return Ok(answers);
+            }
+            self.backend.connect(channels, left.min(Duration::from_secs(2)), cancel).map_err(stopped)?;
+            cancel.wait(Duration::from_millis(100)).map_err(stopped)?;
+        }
+    }
+
+    /// Ends the run and puts everything back.
+    pub fn abort(&self) -> Putback {
+        let mut putback = self.restore_to(Savepoint(0));
+        putback.others = self.changed_by_others();
+        let transaction = {
+            let mut state = self.state();
+            state.rights.clear();
+            state.transaction.take()
+        };
+        if let Some(journal) = transaction.and_then(|t| t.journal) {
+            if putback.complete() {
+                // the machine is as before; a journal that cannot be removed only makes `recover` say so
+                _ = journal.close("restored");
+            } else {
+                putback.journal = Some(journal.path().display().to_string());
+            }
+        }
+        putback
+    }
+
+    fn changed_by_others(&self) -> Vec<String> {
+        let (watched, touched): (Vec<(Arc<Setpoint>, f64)>, HashSet<Channel>) = {
+            let state = self.state();
+            let Some(transaction) = &state.transaction else { return Vec::new() };
+            (transaction.before.clone(), transaction.written.keys().cloned().collect())
+        };
+        let watched: Vec<_> = watched.into_iter().filter(|(s, _)| !touched.contains(&s.channel)).collect();
+        let channels: Vec<Channel> = watched.iter().map(|(s, _)| s.channel.clone()).collect();
+        let answers = self.ask(&channels, NOW, &self.cancel.shielded()).unwrap_or_default();
+        let report = |((setpoint, before), answer): (&(Arc<Setpoint>, f64), Asked)| {
+            Held::new(setpoint, *before).changed(answer.ok()?.0)
+        };
+        watched.iter().zip(answers).filter_map(report).collect()
+    }
+
+    /// What undo would put back.
+    pub fn undoable(&self) -> Option<Committed> {
+        self.state().history.done.last().cloned()
+    }
+
+    /// What redo would set again.
+    pub fn redoable(&self) -> Option<Committed> {
+        self.state().history.undone.last().cloned()
+    }
+
+    /// What the session has changed, oldest first.
+    pub fn history(&self) -> Vec<Committed> {
+        self.state().history.done.clone()
+    }
+
+    /// Puts back the last committed run where its setpoints still stand as it left them.
+    pub fn undo(&self) -> Result<Putback> {
+        let last = self.state().history.done.pop().ok_or_else(|| nothing_to("undo"))?;
+        let putback = self.replay(&last, "undo")?;
+        self.state().history.undone.push(last);
+        Ok(putback)
+    }
+
+    /// Sets again what undo put back.
+    pub fn redo(&self) -> Result<Putback> {
+        let last = self.state().history.undone.pop().ok_or_else(|| nothing_to("redo"))?;
+        let putback = self.replay(&last.reversed(), "redo")?;
+        self.state().history.done.push(last);
+        Ok(putback)
+    }
+
+    /// Puts the setpoints of a committed run to their `before`, where they still hold its `after`.
+    fn replay(&self, run: &Committed, why: &'static str) -> Result<Putback> {
+        if !self.standing().is_empty() {
+            let message = format!("{why} cannot stand in a run that has changed something itself");
+            return Err(Diagnostic::new(Kind::Script, message).hint("type it on a line of its own").into());
+        }
+        let back: Vec<Change> = run
+            .changes
+            .iter()
+            .rev()
+            .map(|(setpoint, before, _)| Change { setpoint: setpoint.clone(), value: *before })
+            .collect();
+        self.check(&back)?;
+        let written = run.changes.iter().map(|(setpoint, _, after)| (setpoint.channel.clone(), [*after; 2])).collect();
+        let putback = self.put_back(&back, &written, why);
+        // undoing is not a change of its own: it would be undone by the next undo
+        if let Some(transaction) = &mut self.state().transaction {
+            transaction.steps.clear();
+            transaction.written.clear();
+        }
+        Ok(putback)
+    }
+
+    /// For recovery: puts back what an interrupted run left, inside a run of its own journal.
+    pub(crate) fn recover(
+        &self,
+        info: RunInfo,
+        journal: Journal,
+        back: &[Change],
+        written: &HashMap<Channel, [f64; 2]>,
+    ) -> Result<Putback> {
+        if self.mode() != WriteMode::Write {
+            return Err(Diagnostic::new(Kind::Rights, "this session is read-only; nothing was written").into());
+        }
+        let mut transaction = Transaction::new(info);
+        transaction.journal = Some(journal);
+        self.state().transaction = Some(transaction);
+        let mut putback = self.put_back(back, written, "recover");
+        let journal = self.state().transaction.take().and_then(|t| t.journal);
+        if let Some(journal) = journal {
+            if putback.failed.is_empty() {
+                journal.close("recovered")?;
+            } else {
+                putback.journal = Some(journal.path().display().to_string());
+            }
+        }
+        Ok(putback)
+    }
+}
+
+fn moved(change: &Change, value: f64) -> String {
+    let setpoint = &change.setpoint;
+    format!("{} (holds {}, was {} before the run)", setpoint.name, setpoint.shown(value), setpoint.shown(change.value))
+}
+
+fn nothing_to(what: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Kind::Script, format!("there is nothing to {what} in this session")).into()
+}

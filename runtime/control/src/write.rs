@@ -1,0 +1,278 @@
+//! Writing: checked as a whole, journalled, sent, arrived.
+
+use crate::journal::{Held, Journal};
+use crate::session::{NOW, Session, WriteMode, stopped};
+use crate::{Cancel, Change, Channel, Event, Fault, Fresh, Permit, Setpoint, Time, Write};
+use fodo_report::{Diagnostic, Kind, Result};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Session {
+    /// Checks a set of changes as a whole, writes them and waits until they have arrived.
+    ///
+    /// # Errors
+    /// No right, beyond limits, unknown present value: nothing is written. A channel that refuses
+    /// or does not arrive: the run has to be ended with [`Session::abort`].
+    pub fn write(&self, changes: &[Change]) -> Result<()> {
+        self.cancel.check().map_err(stopped)?;
+        self.check(changes)?;
+        let setpoints: Vec<Arc<Setpoint>> = changes.iter().map(|c| c.setpoint.clone()).collect();
+        let olds = self.setpoints(&setpoints)?;
+        let guard = self.state().guard.clone();
+        guard.map_or(Ok(()), |guard| guard.check(changes, &olds))?;
+        if self.mode() == WriteMode::Rehearse {
+            return self.rehearse(changes, &olds);
+        }
+        self.undisturbed(changes, &olds)?;
+        self.put(changes, &olds, "set", &self.cancel)
+    }
+
+    /// Whether the setpoints hold what the run left or found there: a restarted server, a feedback or a colleague
+    /// ends the run before it writes on.
+    fn undisturbed(&self, changes: &[Change], present: &[f64]) -> Result<()> {
+        let state = self.state();
+        let Some(transaction) = &state.transaction else { return Ok(()) };
+        let disturbed = |(change, &value): (&Change, &f64)| {
+            let expected = transaction.expected(&change.setpoint.channel)?;
+            let Setpoint { name, .. } = change.setpoint.as_ref();
+            let shown = |value| change.setpoint.shown(value);
+            (!crate::setpoint::same(value, expected))
+                .then(|| format!("{name} holds {}, but should hold {}", shown(value), shown(expected)))
+        };
+        let disturbed: Vec<String> = changes.iter().zip(present).filter_map(disturbed).collect();
+        if disturbed.is_empty() {
+            return Ok(());
+        }
+        let message =
+            format!("{} of {} setpoints were changed by somebody else during the run", disturbed.len(), changes.len());
+        Err(Diagnostic::new(Kind::Machine, message)
+            .details(disturbed)
+            .hint("a feedback, a colleague or a restarted server moved them; see that it is over, then run again")
+            .into())
+    }
+
+    /// Whether changes are within their limits, to be asked before a long measurement begins.
+    pub fn check_limits(&self, changes: &[Change]) -> Result<()> {
+        beyond(changes)
+    }
+
+    pub(crate) fn check(&self, changes: &[Change]) -> Result<()> {
+        let state = self.state();
+        if state.mode == WriteMode::ReadOnly {
+            return Err(Diagnostic::new(Kind::Rights, "this session is read-only; nothing was written")
+                .hint("start it with --write, or see what it would do with --rehearse")
+                .into());
+        }
+        if state.transaction.is_none() {
+            return Err(Diagnostic::new(Kind::Internal, "a write outside a run").into());
+        }
+        let allowed = |family: &Arc<str>| state.rights.iter().all(|set| set.contains(family));
+        let mut forbidden: Vec<&str> =
+            changes.iter().map(|c| &c.setpoint.family).filter(|f| !allowed(f)).map(|f| f.as_ref()).collect();
+        forbidden.sort_unstable();
+        forbidden.dedup();
+        if !forbidden.is_empty() {
+            let families = forbidden.join(", ");
+            return Err(Diagnostic::new(
+                Kind::Rights,
+                format!("the procedure's header does not let it change {families}"),
+            )
+            .hint(format!("name the family under `changes` in the header, if it is meant to change {families}"))
+            .into());
+        }
+        drop(state);
+        beyond(changes)
+    }
+
+    fn rehearse(&self, changes: &[Change], olds: &[f64]) -> Result<()> {
+        let mut state = self.state();
+        for change in changes {
+            state.rehearsed.insert(change.setpoint.channel.clone(), change.value);
+        }
+        if let Some(transaction) = &mut state.transaction {
+            transaction.record(changes, olds)?;
+        }
+        drop(state);
+        self.tell_writes(changes, olds, "rehearse")
+    }
+
+    pub(crate) fn journal(&self, changes: &[Change], olds: &[f64]) -> Result<()> {
+        let mut state = self.state();
+        let Some(transaction) = &mut state.transaction else {
+            return Err(Diagnostic::new(Kind::Internal, "a write outside a run").into());
+        };
+        if let (None, Some(folder)) = (&transaction.journal, &self.options.journals) {
+            let before = transaction.before.iter().map(|(setpoint, value)| Held::new(setpoint, *value)).collect();
+            transaction.journal = Some(Journal::create(folder, &transaction.info, before)?);
+        }
+        transaction.record(changes, olds)
+    }
+
+    fn tell_writes(&self, changes: &[Change], olds: &[f64], why: &'static str) -> Result<()> {
+        let time = self.backend.now();
+        for (change, &old) in changes.iter().zip(olds) {
+            let Setpoint { name, channel, unit, .. } = change.setpoint.as_ref();
+            self.observe(|| Event::Write {
+                name: name.clone(),
+                channel: channel.clone(),
+                old,
+                new: change.value,
+                unit: unit.clone(),
+                time,
+                why,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends changes out, at their rates, and waits until they have arrived.
+    pub(crate) fn put(&self, changes: &[Change], olds: &[f64], why: &'static str, cancel: &Cancel) -> Result<()> {
+        const STEP: Duration = Duration::from_millis(100);
+        // a full disk must not keep the machine from being put back: the old values are in the journal already
+        let back = matches!(why, "restore" | "recover");
+        let needed = |told: Result<()>| if back { Ok(()) } else { told };
+        let steps = changes
+            .iter()
+            .zip(olds)
+            .filter_map(|(c, old)| Some((c.value - old).abs() / c.setpoint.rate? / STEP.as_secs_f64()))
+            .fold(1.0, f64::max)
+            .ceil();
+        for step in 1..steps as u64 {
+            let on_the_way = |(change, old): (&Change, &f64)| Change {
+                setpoint: change.setpoint.clone(),
+                value: old + (change.value - old) * step as f64 / steps,
+            };
+            let part: Vec<Change> = changes.iter().zip(olds).map(on_the_way).collect();
+            needed(self.journal(&part, olds))?;
+            self.send(&part, cancel)?;
+            self.backend.wait(STEP, cancel).map_err(stopped)?;
+        }
+        needed(self.journal(changes, olds))?;
+        needed(self.tell_writes(changes, olds, why))?;
+        let guard = self.state().guard.clone();
+        guard.inspect(|guard| guard.moved(changes, olds));
+        self.send(changes, cancel)?;
+        let arrived = self.arrive(changes, cancel)?;
+        needed(arrived.into_iter().try_for_each(|event| self.observe(|| event)))
+    }
+
+    fn send(&self, changes: &[Change], cancel: &Cancel) -> Result<()> {
+        let writes: Vec<Write> =
+            changes.iter().map(|c| Write { channel: c.setpoint.channel.clone(), value: c.value }).collect();
+        let wait = changes.iter().map(|c| c.setpoint.arrival).max().unwrap_or_default().max(self.patience());
+        let answers = self.backend.write(&Permit::new(), &writes, wait, cancel).map_err(stopped)?;
+        let faults: Vec<Fault> = answers.into_iter().filter_map(Result::err).collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(self.faulty("setpoints could not be written", writes.len(), &faults))
+        }
+    }
+
+    /// Waits until each readback is within tolerance; then samples taken later are fresh.
+    fn arrive(&self, changes: &[Change], cancel: &Cancel) -> Result<Vec<Event>> {
+        let start = Instant::now();
+        let machine_start = self.backend.now();
+        let mut missing: Vec<&Change> = changes.iter().collect();
+        let mut events = Vec::with_capacity(changes.len());
+        // a readback that was near enough before does not say when the new value was taken; the setpoint does
+        let mut newest = self.taken(changes, cancel)?;
+        let mut fresh = NOW;
+        loop {
+            let channels: Vec<Channel> = missing.iter().map(|c| where_seen(&c.setpoint)).collect();
+            let answers = self.ask(&channels, fresh, cancel)?;
+            let faults: Vec<Fault> = answers.iter().filter_map(|a| a.as_ref().err().cloned()).collect();
+            if !faults.is_empty() {
+                return Err(self.faulty("readbacks could not be read", channels.len(), &faults));
+            }
+            let mut late = Vec::new();
+            let mut seen = Time::default();
+            for (change, answer) in missing.iter().zip(&answers) {
+                let Ok((value, time)) = answer else { continue };
+                if there(change, *value) {
+                    newest = newest.max(*time);
+                    let (channel, readback, time) = (where_seen(&change.setpoint), *value, *time);
+                    events.push(Event::Arrived { channel, readback, time });
+                } else {
+                    late.push((*change, *value));
+                    seen = seen.max(*time);
+                }
+            }
+            if late.is_empty() {
+                let mut state = self.state();
+                state.arrived = state.arrived.max(newest);
+                return Ok(events);
+            }
+            let allowed = late.iter().map(|(c, _)| c.setpoint.arrival).max().unwrap_or_default();
+            let virtual_time = Duration::from_nanos((self.backend.now().0 - machine_start.0).max(0) as u64);
+            if start.elapsed().max(virtual_time) > allowed {
+                return Err(never_arrived(&late, allowed));
+            }
+            missing = late.into_iter().map(|(change, _)| change).collect();
+            fresh = Fresh::After(seen, Duration::from_millis(100));
+        }
+    }
+
+    /// When the control system took the values, on its own clock.
+    fn taken(&self, changes: &[Change], cancel: &Cancel) -> Result<Time> {
+        let channels: Vec<Channel> = changes.iter().map(|c| c.setpoint.channel.clone()).collect();
+        let answers = self.ask(&channels, NOW, cancel)?;
+        Ok(answers.into_iter().flatten().map(|(_, time)| time).max().unwrap_or_default())
+    }
+}
+
+fn where_seen(setpoint: &Setpoint) -> Channel {
+    setpoint.readback.as_ref().unwrap_or(&setpoint.channel).clone()
+}
+
+/// Without a readback of its own the setpoint itself has to hold the value.
+fn there(change: &Change, value: f64) -> bool {
+    match change.setpoint.readback {
+        Some(_) => (value - change.value).abs() <= change.setpoint.tolerance,
+        None => crate::setpoint::same(value, change.value) || (value - change.value).abs() <= change.setpoint.tolerance,
+    }
+}
+
+/// Everything in the set that is not a number or beyond its limits, in one error.
+fn beyond(changes: &[Change]) -> Result<()> {
+    let unknown: Vec<&Change> = changes.iter().filter(|change| !change.value.is_finite()).collect();
+    if !unknown.is_empty() {
+        let message =
+            format!("{} of {} new setpoints are not finite numbers; none was written", unknown.len(), changes.len());
+        let detail = |change: &&Change| format!("{} would go to {}", change.setpoint.name, change.value);
+        return Err(Diagnostic::new(Kind::Limits, message).details(unknown.iter().map(detail)).into());
+    }
+    let problem = |change: &Change| {
+        let Change { setpoint, value } = change;
+        let (low, high) = setpoint.limits;
+        let limit = if *value < low { low } else { high };
+        (*value < low || *value > high).then(|| {
+            let (name, over) = (&setpoint.name, setpoint.apart(*value, limit));
+            format!("{name} would go to {}, {over} beyond its limit {}", setpoint.shown(*value), setpoint.shown(limit))
+        })
+    };
+    let problems: Vec<String> = changes.iter().filter_map(problem).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("{} of {} setpoints would leave their limits; none was written", problems.len(), changes.len());
+    Err(Diagnostic::new(Kind::Limits, message)
+        .details(problems)
+        .hint("make a smaller step (a lower `gain`), or leave these devices out with `.without(…)`")
+        .into())
+}
+
+fn never_arrived(late: &[(&Change, f64)], allowed: Duration) -> Box<Diagnostic> {
+    let detail = |(change, value): &(&Change, f64)| {
+        let Setpoint { name, unit, tolerance, .. } = change.setpoint.as_ref();
+        let shown = |value| change.setpoint.shown(value);
+        format!("{name} stands at {}, should be {} within {tolerance} {unit}", shown(*value), shown(change.value))
+    };
+    Diagnostic::new(
+        Kind::Machine,
+        format!("{} setpoints did not arrive within {:.1} s", late.len(), allowed.as_secs_f64()),
+    )
+    .details(late.iter().map(detail))
+    .into()
+}
