@@ -4,7 +4,7 @@ use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::{backends, show};
 use fodo_builtins::Context;
-use fodo_control::{Backend, Cancel, JournalFolder, RunInfo, Session, SessionOptions, Time, WriteMode};
+use fodo_control::{Backend, Cancel, JournalFolder, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode};
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
@@ -45,6 +45,9 @@ impl App {
         };
         let mode = mode(common);
         let data = data_folder(common)?;
+        if common.on == Machine::Live {
+            interrupted(&data, mode)?;
+        }
         let session = session(common, backend, mode, &data);
         let sources = Sources::new();
         let output: Arc<dyn Output> = Arc::new(show::Printer { json: common.json });
@@ -108,6 +111,27 @@ pub fn fingerprint<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> String {
     let mut hash = Sha256::new();
     texts.into_iter().for_each(|text| hash.update(text));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says loudly that earlier runs were interrupted; nothing is written on top of what they left.
+fn interrupted(data: &std::path::Path, mode: WriteMode) -> Result<()> {
+    let runs = Recovery::scan(&JournalFolder(data.join("journal")))?.runs;
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let run = |run: &fodo_control::Interrupted| {
+        format!("{} of {} on {}: {} setpoints", run.info.title, run.info.run, run.info.facility, run.channels().len())
+    };
+    let warning = Diagnostic::new(Kind::Machine, "an earlier run was interrupted, and what it changed may still stand")
+        .details(runs.iter().map(run))
+        .hint("`fodo recover` shows what it left, `fodo recover --write` puts it back; then run again");
+    match mode {
+        WriteMode::Write => Err(warning.machine("nothing was written").into()),
+        _ => {
+            show::error(&warning);
+            Ok(())
+        }
+    }
 }
 
 fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {

@@ -12,9 +12,11 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
     let app = App::open(&Common { on: crate::command::Machine::Twin, ..common.clone() })?;
     let functions = fodo_language::functions(&app.engine);
     let families: Vec<String> = app.facility.families.iter().map(|f| f.name.to_string()).collect();
+    let roles = app.facility.families.iter().map(|f| f.role.to_string());
+    let named: Vec<String> = families.iter().cloned().chain(roles).collect();
     let mut variables = families.clone();
     variables.extend(fodo_builtins::constants());
-    let known = Known { functions: &functions, variables: &variables, families: &families };
+    let known = Known { functions: &functions, variables: &variables, families: &named };
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut count = 0;
     for path in &arguments.paths {

@@ -34,7 +34,7 @@ pub struct Common {
     /// Folder for records and journals [default: ~/.local/share/fodo]
     #[arg(long, global = true, env = "FODO_DATA")]
     pub data: Option<PathBuf>,
-    /// Folder with procedures that override the shipped ones [default: procedures]
+    /// Folder with procedures that override the shipped ones
     #[arg(long, global = true, default_value = "procedures")]
     pub procedures: PathBuf,
     /// Seconds to wait for channels to answer

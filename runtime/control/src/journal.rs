@@ -167,6 +167,13 @@ impl Journal {
         std::fs::remove_file(&self.path).map_err(|e| storage(&self.path, "removed", &e))
     }
 
+    /// The run is dealt with, but something of it still stands: the file stays under another name.
+    pub fn keep(mut self, how: &str) -> Result<()> {
+        _ = self.append(&[Line::End(how.to_string())]);
+        let kept = self.path.with_extension("recovered");
+        std::fs::rename(&self.path, kept).map_err(|e| storage(&self.path, "renamed", &e))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Finds the runs of a data folder that ended without saying so.
 #[derive(Debug)]
 pub struct Recovery {
-    /// The interrupted runs, oldest first.
+    /// The interrupted runs, newest first: that is the order in which they are put back.
     pub runs: Vec<Interrupted>,
 }
 
@@ -56,6 +56,8 @@ impl Recovery {
                 runs.push(run);
             }
         }
+        // newest first: what an earlier run wrote is what a later one found
+        runs.sort_by(|a, b| b.info.start.total_cmp(&a.info.start));
         Ok(Recovery { runs })
     }
 }

@@ -54,23 +54,24 @@ impl Session {
                 return putback;
             }
         };
+        let arrived = self.state().transaction.as_ref().map(|t| t.arrived.clone()).unwrap_or_default();
         let mut todo = Vec::new();
         let mut olds = Vec::new();
         for (change, answer) in back.iter().zip(present) {
             let name = &change.setpoint.name;
+            let ours = written.get(&change.setpoint.channel).copied().unwrap_or([f64::NAN; 2]);
             match answer {
+                // out of reach, but it was put back earlier in the run, and arrived
+                Err(_) if ours[0] == change.value && arrived.contains(&change.setpoint.channel) => putback.restored += 1,
                 Err(fault) => putback.failed.push(format!("{name} ({})", fault.reason)),
-                Ok((value, _)) => {
-                    let ours = written.get(&change.setpoint.channel).copied().unwrap_or([f64::NAN; 2]);
-                    match judge(value, change.value, ours) {
-                        Verdict::Already => putback.restored += 1,
-                        Verdict::Leave => putback.left.push(moved(change, value)),
-                        Verdict::PutBack => {
-                            todo.push(change.clone());
-                            olds.push(value);
-                        }
+                Ok((value, _)) => match judge(value, change.value, ours) {
+                    Verdict::Already => putback.restored += 1,
+                    Verdict::Leave => putback.left.push(moved(change, value)),
+                    Verdict::PutBack => {
+                        todo.push(change.clone());
+                        olds.push(value);
                     }
-                }
+                },
             }
         }
         if !todo.is_empty() {
@@ -216,10 +217,11 @@ impl Session {
         let mut putback = self.put_back(back, written, "recover");
         let journal = self.state().transaction.take().and_then(|t| t.journal);
         if let Some(journal) = journal {
-            if putback.failed.is_empty() {
-                journal.close("recovered")?;
-            } else {
-                putback.journal = Some(journal.path().display().to_string());
+            match (putback.failed.is_empty(), putback.left.is_empty()) {
+                (true, true) => journal.close("recovered")?,
+                // what was left is the operator's to decide; the file says what it was
+                (true, false) => journal.keep("recovered, with setpoints left alone")?,
+                (false, _) => putback.journal = Some(journal.path().display().to_string()),
             }
         }
         Ok(putback)

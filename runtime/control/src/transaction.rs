@@ -4,7 +4,7 @@ use crate::journal::{Entry, Journal, Line};
 use crate::setpoint::same;
 use crate::{Change, Channel, RunInfo, Setpoint};
 use fodo_report::Result;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a run to which it can return.
@@ -27,6 +27,8 @@ pub(crate) struct Transaction {
     pub steps: Vec<Step>,
     /// The values Fodo wrote last and before that, by channel: the last may have been cut short.
     pub written: HashMap<Channel, [f64; 2]>,
+    /// Channels whose last write has arrived.
+    pub arrived: HashSet<Channel>,
     /// Whether old values are on disk since the last savepoint.
     pub synced: bool,
     /// Setpoints of the families the run may change, with what they held when it began.
@@ -40,6 +42,7 @@ impl Transaction {
             journal: None,
             steps: Vec::new(),
             written: HashMap::new(),
+            arrived: HashSet::new(),
             synced: false,
             before: Vec::new(),
         }
@@ -62,6 +65,7 @@ impl Transaction {
         for (change, &old) in changes.iter().zip(olds) {
             let previous = self.written.get(&change.setpoint.channel).map_or(old, |w| w[0]);
             self.written.insert(change.setpoint.channel.clone(), [change.value, previous]);
+            self.arrived.remove(&change.setpoint.channel);
             self.steps.push(Step { setpoint: change.setpoint.clone(), old });
         }
         Ok(())

@@ -153,6 +153,9 @@ impl Session {
         guard.inspect(|guard| guard.moved(changes, olds));
         self.send(changes, cancel)?;
         let arrived = self.arrive(changes, cancel)?;
+        if let Some(transaction) = &mut self.state().transaction {
+            transaction.arrived.extend(changes.iter().map(|change| change.setpoint.channel.clone()));
+        }
         needed(arrived.into_iter().try_for_each(|event| self.observe(|| event)))
     }
 

@@ -1,5 +1,7 @@
 //! What the transaction promises, on a control system made of a table.
 
+#![allow(clippy::unwrap_used)] // a test says what failed by where
+
 use fodo_control::*;
 use fodo_report::Kind;
 use std::collections::{BTreeMap, HashSet};
@@ -12,6 +14,8 @@ struct Table {
     values: Mutex<BTreeMap<Channel, f64>>,
     refuses: Mutex<HashSet<Channel>>,
     absent: Mutex<HashSet<Channel>>,
+    /// The next write is lost, and with it the server.
+    dies: Mutex<bool>,
     log: Mutex<Vec<(Channel, f64)>>,
 }
 
@@ -65,6 +69,11 @@ impl Backend for Table {
         cancel: &Cancel,
     ) -> Result<Vec<Result<(), Fault>>, Stopped> {
         cancel.check()?;
+        if *self.dies.lock().unwrap() {
+            let channels = writes.iter().map(|write| write.channel.clone());
+            self.absent.lock().unwrap().extend(channels.clone());
+            return Ok(channels.map(|channel| Err(Fault::absent(&channel, "disconnected"))).collect());
+        }
         let refuses = self.refuses.lock().unwrap();
         let write = |write: &Write| {
             if refuses.contains(&write.channel) {
@@ -287,6 +296,30 @@ fn a_lost_channel_keeps_the_journal() {
 }
 
 #[test]
+fn a_restore_that_was_cut_short_is_not_taken_for_done() {
+    let scratch = Scratch::new("cut-short");
+    let table = Table::new(&[("a", 1.0)]);
+    let session = journalled(&table, &scratch);
+    session.begin(info("r"), &[]).unwrap();
+    let savepoint = session.savepoint();
+    session.write(&[change("a", 2.0)]).unwrap();
+    *table.dies.lock().unwrap() = true;
+    assert!(!session.restore_to(savepoint).complete());
+    let putback = session.abort();
+    assert!(putback.failed.len() == 1 && putback.journal.is_some(), "{putback}");
+
+    *table.dies.lock().unwrap() = false;
+    table.absent.lock().unwrap().clear();
+    drop(session);
+    let recovery = Recovery::scan(&JournalFolder(scratch.0.clone())).unwrap();
+    let session = open(&table, WriteMode::Write);
+    for run in recovery.runs {
+        assert!(run.put_back(&session).unwrap().complete());
+    }
+    assert_eq!(table.get("a"), 1.0);
+}
+
+#[test]
 fn undo_and_redo_go_back_and_forth() {
     let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
     let session = open(&table, WriteMode::Write);
@@ -359,4 +392,20 @@ fn a_setpoint_moved_during_the_run_ends_it() {
     assert!(error.to_string().contains("HCOR[\"b\"].kick holds 3 A, but should hold 2 A"), "{error}");
     assert!(session.abort().complete());
     assert_eq!((table.get("a"), table.get("b")), (1.0, 3.0));
+}
+
+#[test]
+fn several_interrupted_runs_are_put_back_newest_first() {
+    let scratch = Scratch::new("several");
+    let table = Table::new(&[("a", 0.0)]);
+    for (run, start) in [("z", 1.0), ("m", 2.0), ("a", 3.0)] {
+        let killed = journalled(&table, &scratch);
+        killed.begin(RunInfo { start, ..info(run) }, &[]).unwrap();
+        killed.write(&[change("a", start)]).unwrap();
+    }
+    let session = journalled(&table, &scratch);
+    for run in Recovery::scan(&JournalFolder(scratch.0.clone())).unwrap().runs {
+        assert!(run.put_back(&session).unwrap().complete());
+    }
+    assert_eq!(table.get("a"), 0.0);
 }

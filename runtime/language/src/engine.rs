@@ -58,7 +58,8 @@ pub fn engine(setup: Setup) -> Engine {
         .set_max_variables(10_000)
         .set_max_modules(1_000)
         .set_fail_on_invalid_map_property(true)
-        .disable_symbol("eval");
+        .disable_symbol("eval")
+        .disable_symbol("sleep");
     let stopped = setup.stopped;
     engine.on_progress(move |_| stopped().then(|| Dynamic::from("stopped")));
     let output = setup.output.clone();

@@ -122,12 +122,14 @@ pub struct Parameter {
     pub max: Option<f64>,
     /// One line of help.
     pub help: String,
+    /// A family that a facility need not have; the script then sees `()`.
+    pub optional: bool,
 }
 
 impl Parameter {
     /// A parameter without default, range and help.
     pub fn new(name: impl Into<String>, kind: ParameterKind) -> Parameter {
-        Parameter { name: name.into(), kind, default: None, min: None, max: None, help: String::new() }
+        Parameter { name: name.into(), kind, default: None, min: None, max: None, help: String::new(), optional: false }
     }
 
     /// The number `si` as the user would write it for this parameter.

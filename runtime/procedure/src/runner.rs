@@ -142,7 +142,7 @@ impl Procedure {
         for name in names {
             match family(context, name) {
                 Ok(members) => found.push(members.family.name.clone()),
-                Err(_) if self.is_default(name, values) => {}
+                Err(_) if self.is_optional(name, values) => {}
                 Err(error) => return Err(self.not_there(*error, name, values)),
             }
         }
@@ -161,10 +161,10 @@ impl Procedure {
         }
     }
 
-    /// Whether a name is the default of a family parameter that was not given.
-    fn is_default(&self, name: &str, values: &Values) -> bool {
-        let default = |p: &&fodo_language::Parameter| matches!(values.get(&p.name), Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
-        self.header.parameters.iter().filter(default).any(|p| !values.is_given(&p.name))
+    /// Whether a name is the default of an optional family parameter that was not given.
+    fn is_optional(&self, name: &str, values: &Values) -> bool {
+        let named = |p: &&fodo_language::Parameter| matches!(values.get(&p.name), Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
+        self.header.parameters.iter().filter(named).any(|p| p.optional && !values.is_given(&p.name))
     }
 
     fn check(&self, context: &Context, values: &Values) -> Result<()> {
@@ -186,7 +186,7 @@ impl Procedure {
             };
             let find = |n: &String| match family(context, n) {
                 Ok(members) => Ok(Dynamic::from(members)),
-                Err(_) if self.is_default(n, values) => Ok(Dynamic::UNIT),
+                Err(_) if self.is_optional(n, values) => Ok(Dynamic::UNIT),
                 Err(error) => Err(Diagnostic { kind: Kind::Script, ..*self.not_there(*error, n, values) }.into()),
             };
             let found = families.iter().map(find).collect::<Result<Vec<_>>>()?;

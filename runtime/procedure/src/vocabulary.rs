@@ -108,8 +108,14 @@ fn named(default: Dynamic, mut options: Map, many: bool) -> Outcome<Parameter> {
         Some(roles) => texts(&roles).ok_or_else(|| fail(Box::new(error("`roles` is an array of texts"))))?,
         None => Vec::new(),
     };
+    let optional = match options.remove("optional").map(|value| value.as_bool()) {
+        None => false,
+        Some(Ok(optional)) => optional,
+        Some(Err(_)) => return Err(fail(Box::new(error("`optional` is true or false")))),
+    };
     let mut parameter = Parameter::new("", ParameterKind::Named { what: "family".into(), permitted, many });
-    read_options(&mut parameter, &options, word, &["roles", "help"], &Unit::none())?;
+    parameter.optional = optional;
+    read_options(&mut parameter, &options, word, &["roles", "optional", "help"], &Unit::none())?;
     if !default.is_unit() {
         let names = texts(&default).filter(|names| many || names.len() == 1);
         let names = names.ok_or_else(|| wrong_default(word, &default))?;

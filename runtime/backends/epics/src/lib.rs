@@ -12,6 +12,7 @@ mod link;
 mod plant_loop;
 mod publish;
 mod server;
+mod subscribers;
 mod values;
 
 pub use client::ChannelAccess;

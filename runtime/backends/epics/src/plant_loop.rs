@@ -50,10 +50,16 @@ impl PlantLoop {
         }
     }
 
+    /// Moves the plant to the present, which is later than all that it showed before.
+    fn present(&self) -> Time {
+        let now = Time::wall().max(self.plant.now().after(Duration::from_nanos(1)));
+        self.plant.advance(now);
+        now
+    }
+
     /// Moves the plant to the present and posts what it shows.
     fn shot(&mut self) {
-        let now = Time::wall();
-        self.plant.advance(now);
+        let now = self.present();
         let readings = self.plant.sample(&self.channels);
         for (published, reading) in self.published.iter_mut().zip(readings) {
             published.update(reading, now);
@@ -61,19 +67,22 @@ impl PlantLoop {
     }
 
     /// Applies a batch; what the plant refuses is refused alone, the rest is applied without it.
+    ///
+    /// The plant's clock moves first, so that setpoints, their readbacks and the next shot follow
+    /// each other in time.
     fn apply(&mut self, mut batch: Vec<Put>) {
+        let now = self.present();
         while !batch.is_empty() {
             let writes: Vec<Write> = batch.iter().map(|put| put.write.clone()).collect();
             match self.plant.apply(&writes) {
-                Ok(()) => return self.done(batch),
+                Ok(()) => return self.done(batch, now),
                 Err(faults) => batch = refuse(batch, &faults),
             }
         }
     }
 
-    fn done(&mut self, batch: Vec<Put>) {
+    fn done(&mut self, batch: Vec<Put>, now: Time) {
         let channels: Vec<Channel> = batch.iter().map(|put| put.write.channel.clone()).collect();
-        let now = Time::wall();
         for (channel, reading) in channels.iter().zip(self.plant.sample(&channels)) {
             if let Some(place) = self.places.get(channel) {
                 self.published[*place].written(reading, now);

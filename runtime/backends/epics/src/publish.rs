@@ -47,6 +47,11 @@ impl Published {
         Ok(published)
     }
 
+    /// The variable and its name.
+    pub fn named(&self) -> (String, Arc<ProcessVariable>) {
+        (self.info.channel.to_string(), self.variable.clone())
+    }
+
     /// Posts a reading if it says something new: another value or validity, or, for what clients
     /// cannot write, a later time.
     pub fn update(&mut self, reading: Result<Reading, Fault>, now: Time) {
@@ -58,7 +63,7 @@ impl Published {
         }
     }
 
-    /// Posts what a client has just written, with the time `now`.
+    /// Posts what a client has written at `now`.
     pub fn written(&mut self, reading: Result<Reading, Fault>, now: Time) {
         self.last = reading.unwrap_or_else(|fault| unread(&self.info, fault, now));
         self.post(now);

@@ -2,15 +2,16 @@
 
 use crate::plant_loop::PlantLoop;
 use crate::publish::{Published, Put};
+use crate::subscribers::keep_apart;
 use epics_base_rs::error::CaResult;
 use epics_base_rs::runtime::net::cas_beacon_port;
 use epics_base_rs::runtime::task::Reactor;
 use epics_base_rs::server::access_security::new_acf_cell;
 use epics_base_rs::server::database::PvDatabase;
-use epics_ca_rs::server::addr_list;
 use epics_ca_rs::server::beacon::run_beacon_emitter;
 use epics_ca_rs::server::tcp::{BoundTcp, bind_tcp_listeners, run_tcp_listener};
 use epics_ca_rs::server::udp::{BoundUdp, bind_udp_responders, run_udp_search_responder};
+use epics_ca_rs::server::{ServerConnectionEvent, addr_list};
 use fodo_control::{Cancel, Plant};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -84,14 +85,16 @@ pub fn serve(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Re
 pub fn start(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<Served> {
     choose_interface(options.interface)?;
     let port = free(options)?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("channel-access").enable_all().build();
+    // one thread: see `keep_apart`
+    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("channel-access").enable_all().build();
     let runtime = runtime.map_err(|error| problem(format!("no threads for the Channel Access server: {error}")))?;
     let (sender, puts) = mpsc::channel::<Put>();
     let database = Arc::new(PvDatabase::new());
     let published = runtime.block_on(publish(&database, &plant, &sender))?;
     let sockets = runtime.block_on(bind(port, options.interface))?;
     let closed = Arc::new(AtomicBool::new(false));
-    runtime.spawn(network(database, sockets, options.interface, closed.clone()));
+    let clients = keep_apart(published.iter().map(Published::named).collect());
+    runtime.spawn(network(database, sockets, options.interface, clients, closed.clone()));
     let ended = closed.clone();
     let plant_loop = PlantLoop::new(plant, published);
     let work = move || own(runtime, plant_loop, &puts, || cancel.is_stopped() || ended.load(Ordering::Relaxed));
@@ -168,20 +171,27 @@ async fn network(
     database: Arc<PvDatabase>,
     sockets: (BoundTcp, BoundUdp),
     interface: Ipv4Addr,
+    clients: broadcast::Sender<ServerConnectionEvent>,
     closed: Arc<AtomicBool>,
 ) {
-    let _ended = answer(database, sockets, interface).await;
+    let _ended = answer(database, sockets, interface, clients).await;
     closed.store(true, Ordering::Relaxed);
 }
 
 /// The parts of the library's `CaServer::run`, without its signal handlers and its 30 s of drain.
-async fn answer(database: Arc<PvDatabase>, (tcp, udp): (BoundTcp, BoundUdp), interface: Ipv4Addr) -> CaResult<()> {
+async fn answer(
+    database: Arc<PvDatabase>,
+    (tcp, udp): (BoundTcp, BoundUdp),
+    interface: Ipv4Addr,
+    clients: broadcast::Sender<ServerConnectionEvent>,
+) -> CaResult<()> {
     let port = tcp.port();
     let network = addr_list::from_env()?;
     let Some(reactor) = Reactor::current() else { return Ok(()) };
     let (rights, _) = broadcast::channel(16);
     let never = Arc::new(AtomicBool::new(false));
-    let connections = run_tcp_listener(database.clone(), tcp, new_acf_cell(None), rights, None, None, never, None);
+    let everybody = new_acf_cell(None);
+    let connections = run_tcp_listener(database.clone(), tcp, everybody, rights, Some(clients), None, never, None);
     let searches = run_udp_search_responder(&reactor, database, udp, port, network.ignore_addrs);
     let targets = beacon_targets(interface, network.beacon_addrs);
     let beacons = run_beacon_emitter(port, targets, network.beacon_period, Arc::new(Notify::new()));

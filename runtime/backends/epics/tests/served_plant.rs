@@ -8,9 +8,11 @@ use common::*;
 use fake_plant::FakePlant;
 use fodo_control::{Backend, Cancel, Channel, Fresh, Time, Validity, Write};
 use fodo_epics::{ChannelAccess, ServeOptions, Served, serve, start};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 fn served(plant: &Arc<FakePlant>) -> Served {
@@ -82,6 +84,148 @@ fn camonitor_sees_a_shot_every_period() {
     assert!(lines("ORBIT:X") >= 15, "{text}");
     assert_eq!((lines("RB:2"), lines("SP:2")), (2, 2), "{text}");
     assert_eq!(plant.setpoint(2), 3.0);
+}
+
+/// A running camonitor and its lines as they come; dropping it is a `kill -9`.
+struct Monitor {
+    program: Child,
+    lines: Receiver<String>,
+}
+
+impl Monitor {
+    /// One that has shown the first value of each of `names`.
+    fn new(port: u16, names: &[&str]) -> Monitor {
+        let mut command = tool("camonitor", port);
+        command.args(["-t", "sI"]).args(names).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut program = command.spawn().unwrap();
+        let output = BufReader::new(program.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let monitor = Monitor { program, lines };
+        names.iter().for_each(|_| drop(monitor.lines.recv_timeout(5 * SECOND).unwrap()));
+        monitor
+    }
+
+    /// Ends it as Ctrl-C does, so that it says goodbye.
+    fn interrupt(&mut self) {
+        run(std::process::Command::new("kill").args(["-INT", &self.program.id().to_string()]));
+        self.program.wait().unwrap();
+    }
+
+    /// Whether `name` comes with `value` soon.
+    fn shows(&self, name: &str, value: f64) -> bool {
+        let end = Instant::now() + 2 * SECOND;
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words[0] == name && words.iter().any(|word| word.parse() == Ok(value)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ended_already = self.program.kill();
+        let _ended = self.program.wait();
+    }
+}
+
+#[test]
+fn a_client_that_leaves_takes_only_its_own_monitors() {
+    let Some((plant, server)) = both() else { return };
+    let port = server.port();
+    let names = ["SP:1", "RB:1"];
+    let stays = Monitor::new(port, &names);
+    let ours = ChannelAccess::at(&[address(port)]).unwrap();
+    assert!(ours.connect(&channels(&names), 3 * SECOND, &Cancel::new()).unwrap().is_empty());
+    let mut value = 0.0;
+    let mut all_hear = |who: &str, others: &[&Monitor]| {
+        for _ in 0..3 {
+            value += 0.25;
+            let writer = Arc::new(ChannelAccess::at(&[address(port)]).unwrap());
+            assert!(put(&writer, &[("SP:1", value)], 3 * SECOND)[0].is_ok());
+            drop(writer);
+            for monitor in others.iter().chain([&&stays]) {
+                assert!(monitor.shows("SP:1", value) && monitor.shows("RB:1", value), "{value} after {who}");
+            }
+            let latest = || ours.read(&channels(&names), Fresh::Latest, SECOND, &Cancel::new()).unwrap();
+            let heard = || latest().iter().all(|reading| number(reading) == value);
+            let end = Instant::now() + 2 * SECOND;
+            while !heard() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(heard(), "{:?} after {who}", latest());
+        }
+    };
+    all_hear("nobody left", &[]);
+    let mut polite = Monitor::new(port, &names);
+    let killed = Monitor::new(port, &names);
+    all_hear("two came", &[&polite, &killed]);
+    polite.interrupt();
+    all_hear("one ended", &[&killed]);
+    drop(killed);
+    all_hear("one was killed", &[]);
+    for _ in 0..3 {
+        drop(Monitor::new(port, &["RB:1", "SP:1"]));
+    }
+    all_hear("three came and went", &[]);
+    assert_eq!(plant.setpoint(1), value);
+}
+
+#[test]
+fn many_clients_that_come_and_go_leave_the_others_alone() {
+    let plant = Arc::new(FakePlant::new(50, 8));
+    let server = served(&plant);
+    let at = [address(server.port())];
+    let names: Vec<Channel> = (0..50).map(|n| format!("SP:{n}").into()).collect();
+    let watch = || {
+        let client = ChannelAccess::at(&at).unwrap();
+        assert!(client.connect(&names, 5 * SECOND, &Cancel::new()).unwrap().is_empty());
+        client
+    };
+    // who stays comes while others go
+    let (stay, writer) = std::thread::scope(|scope| {
+        let guests: Vec<_> = (0..3).map(|_| scope.spawn(|| (0..8).for_each(|_| drop(watch())))).collect();
+        let stay: Vec<ChannelAccess> = (0..4).map(|_| watch()).collect();
+        guests.into_iter().for_each(|guest| guest.join().unwrap());
+        (stay, Arc::new(watch()))
+    });
+    let writes: Vec<(String, f64)> = (0..50).map(|n| (format!("SP:{n}"), 0.125 + f64::from(n) / 8.0)).collect();
+    let written: Vec<(&str, f64)> = writes.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert!(put(&writer, &written, 3 * SECOND).iter().all(Result::is_ok));
+    std::thread::sleep(SECOND / 2);
+    for client in &stay {
+        let seen = client.read(&names, Fresh::Latest, SECOND, &Cancel::new()).unwrap();
+        let deaf = seen.iter().zip(&written).filter(|(seen, (_, value))| number(seen) != *value).count();
+        assert_eq!(deaf, 0, "monitors of 50 heard nothing");
+    }
+}
+
+#[test]
+fn setpoint_readback_and_shot_follow_each_other_in_time() {
+    let plant = Arc::new(FakePlant::new(2, 4));
+    let server = served(&plant);
+    let access = Arc::new(ChannelAccess::at(&[address(server.port())]).unwrap());
+    let names = channels(&["SP:1", "RB:1", "ORBIT:X"]);
+    assert!(access.connect(&names, 3 * SECOND, &Cancel::new()).unwrap().is_empty());
+    let before = plant.computations.load(Ordering::Relaxed);
+    for step in 1..=10 {
+        let value = f64::from(step) / 4.0;
+        std::thread::sleep(Duration::from_millis(37));
+        let asked = Time::wall();
+        assert!(put(&access, &[("SP:1", value)], SECOND)[0].is_ok());
+        let done = Time::wall();
+        let shot = access.read(&names[2..], Fresh::After(done, 2 * SECOND), 3 * SECOND, &Cancel::new()).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let pair = access.read(&names[..2], Fresh::Latest, SECOND, &Cancel::new()).unwrap();
+        assert_eq!((number(&pair[0]), number(&pair[1])), (value, value));
+        let times = [&pair[0], &pair[1], &shot[0]].map(|reading| reading.as_ref().unwrap().time);
+        assert!(asked < times[0] && times[0] <= times[1] && times[1] < times[2], "{asked:?} {times:?}");
+    }
+    let computed = plant.computations.load(Ordering::Relaxed) - before;
+    assert!(computed <= 11, "{computed} orbits for 10 puts");
 }
 
 #[test]

@@ -103,8 +103,9 @@ impl Plant for FakePlant {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let now = state.now;
         for write in batch {
-            state.setpoints[place(write)] = (write.value, Time::wall());
+            state.setpoints[place(write)] = (write.value, now);
         }
         state.orbit = None;
         Ok(())
