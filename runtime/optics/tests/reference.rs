@@ -57,7 +57,7 @@ impl Reference {
     fn hold(&mut self, what: &str, measured: f64, limit: f64) {
         let mark = if measured <= limit { "" } else { "   <-- ABOVE" };
         eprintln!("{:24} {what:44} {measured:9.1e}  limit {limit:.0e}{mark}", self.name);
-        if !(measured <= limit) {
+        if measured.is_nan() || measured > limit {
             self.failures.push(format!("{what}: {measured:.2e} > {limit:.0e}"));
         }
     }
