@@ -62,7 +62,9 @@ impl Session {
             let ours = written.get(&change.setpoint.channel).copied().unwrap_or([f64::NAN; 2]);
             match answer {
                 // out of reach, but it was put back earlier in the run, and arrived
-                Err(_) if ours[0] == change.value && arrived.contains(&change.setpoint.channel) => putback.restored += 1,
+                Err(_) if ours[0] == change.value && arrived.contains(&change.setpoint.channel) => {
+                    putback.restored += 1
+                }
                 Err(fault) => putback.failed.push(format!("{name} ({})", fault.reason)),
                 Ok((value, _)) => match judge(value, change.value, ours) {
                     Verdict::Already => putback.restored += 1,
