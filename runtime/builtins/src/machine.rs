@@ -4,6 +4,7 @@ use crate::context::{Context, here};
 use crate::families::document;
 use fodo_control::Committed;
 use fodo_language::{Callback, OrFail, Outcome, script_error};
+use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use std::time::Duration;
@@ -11,8 +12,7 @@ use std::time::Duration;
 /// The table of a committed run, as undo shows it.
 fn table(run: &Committed, backwards: bool) -> String {
     const SHOWN: usize = 12;
-    let setpoints = if run.changes.len() == 1 { "setpoint" } else { "setpoints" };
-    let mut lines = vec![format!("{}: {} {setpoints}", run.title, run.changes.len())];
+    let mut lines = vec![format!("{}: {}", run.title, count(run.changes.len()))];
     for (setpoint, before, after) in run.changes.iter().take(SHOWN) {
         let (from, to) = if backwards { (after, before) } else { (before, after) };
         lines.push(format!("  {:<28} {} -> {}", setpoint.name, setpoint.shown(*from), setpoint.shown(*to)));
@@ -24,10 +24,19 @@ fn table(run: &Committed, backwards: bool) -> String {
 }
 
 fn undo(context: &Context) -> Outcome<String> {
-    if let Some(last) = context.session.undoable() {
-        context.output.print(&format!("undo {}", table(&last, true)));
+    let last = context.session.undoable();
+    if let Some(last) = &last {
+        context.output.print(&format!("undo {}", table(last, true)));
     }
-    context.session.undo().or_fail().map(|putback| putback.to_string().replace("before the run", "before"))
+    let putback = context.session.undo().or_fail()?;
+    Ok(match (putback.complete(), last) {
+        (true, Some(last)) => format!("back to before {}: {}", last.title, count(putback.restored)),
+        _ => putback.to_string(),
+    })
+}
+
+fn count(setpoints: usize) -> String {
+    if setpoints == 1 { "1 setpoint".to_string() } else { format!("{setpoints} setpoints") }
 }
 
 fn redo(context: &Context) -> Outcome<String> {
@@ -36,8 +45,7 @@ fn redo(context: &Context) -> Outcome<String> {
     }
     let putback = context.session.redo().or_fail()?;
     Ok(match putback.complete() {
-        true if putback.restored == 1 => "1 setpoint was set again".to_string(),
-        true => format!("{} setpoints were set again", putback.restored),
+        true => format!("set again: {}", count(putback.restored)),
         false => putback.to_string(),
     })
 }
@@ -60,7 +68,10 @@ fn with_restore(context: &NativeCallContext, work: Dynamic) -> Outcome<Dynamic> 
     let putback = here.session.restore_to(savepoint);
     match (result, putback.complete()) {
         (Ok(value), true) => Ok(value),
-        (Ok(_), false) => Err(script_error(format!("not everything could be put back: {putback}"))),
+        (Ok(_), false) => {
+            let report = Diagnostic::new(Kind::Machine, "not everything could be put back").detail(putback.to_string());
+            Err(fodo_language::fail(report.into()))
+        }
         (Err(error), _) => Err(error),
     }
 }
@@ -70,9 +81,7 @@ fn wait(context: &Context, time: &Quantity) -> Outcome<()> {
     if !(0.0..=1e6).contains(&seconds) {
         return Err(script_error(format!("{time} cannot be waited for")));
     }
-    let stopped = |_| {
-        fodo_language::fail(fodo_report::Diagnostic::new(fodo_report::Kind::Stopped, "stopped by the operator").into())
-    };
+    let stopped = |_| fodo_language::fail(Diagnostic::new(Kind::Stopped, "stopped by the operator").into());
     context.session.backend().wait(Duration::from_secs_f64(seconds), context.cancel()).map_err(stopped)
 }
 
@@ -119,7 +128,7 @@ pub fn register(engine: &mut Engine) {
          /// # Parameters\n/// - `work`: a function without arguments.\n///\n\
          /// # Returns\n/// What the work returns.\n///\n\
          /// # On the machine\n/// Puts back on success and on error.\n///\n\
-         /// # Errors\n/// Those of the work; `script` if something could not be put back.\n///\n\
+         /// # Errors\n/// Those of the work; `machine` if something could not be put back.\n///\n\
          /// # Example\n/// ```rhai\n/// let orbit = with_restore(|| { HCOR[0].step(5.0 * urad); get_orbit() });\n/// ```",
         |c: NativeCallContext, work: Dynamic| with_restore(&c, work)
     );

@@ -153,6 +153,11 @@ impl Session {
     pub fn read_or(&self, channels: &[Channel], fresh: Fresh, hint: Option<&str>) -> Result<Vec<Reading>> {
         let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
         let answers = self.backend.read(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+        // invalid ones are kept too: the record shows what the machine said
+        let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
+            Some((channel.clone(), answer.as_ref().ok()?.clone()))
+        };
+        self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
         let mut readings = Vec::with_capacity(channels.len());
         let mut faults = Vec::new();
         for (channel, answer) in channels.iter().zip(answers) {
@@ -171,7 +176,6 @@ impl Session {
             }
             return Err(diagnostic);
         }
-        self.observe(|| Event::Read { readings: channels.iter().cloned().zip(readings.iter().cloned()).collect() })?;
         Ok(readings)
     }
 
@@ -254,6 +258,7 @@ impl Session {
 
     /// Ends the run and keeps what it changed.
     pub fn commit(&self) -> Result<Committed> {
+        self.still_there()?;
         self.mark("committed", String::new())?;
         let mut state = self.state();
         state.rights.clear();

@@ -51,6 +51,19 @@ impl Session {
             .into())
     }
 
+    /// Whether everything that the run has written still stands; asked once, before it is kept.
+    pub(crate) fn still_there(&self) -> Result<()> {
+        let standing = self.standing();
+        if standing.is_empty() || self.mode() != WriteMode::Write {
+            return Ok(());
+        }
+        let setpoints: Vec<Arc<Setpoint>> = standing.iter().map(|(setpoint, ..)| setpoint.clone()).collect();
+        let present = self.present(&setpoints, &self.cancel)?;
+        let change = |(setpoint, _, value): (Arc<Setpoint>, f64, f64)| Change { setpoint, value };
+        let written: Vec<Change> = standing.into_iter().map(change).collect();
+        self.undisturbed(&written, &present)
+    }
+
     /// Whether changes are within their limits, to be asked before a long measurement begins.
     pub fn check_limits(&self, changes: &[Change]) -> Result<()> {
         beyond(changes)

@@ -409,3 +409,15 @@ fn several_interrupted_runs_are_put_back_newest_first() {
     }
     assert_eq!(table.get("a"), 0.0);
 }
+
+#[test]
+fn a_run_is_not_kept_when_its_setpoints_were_moved_after_the_last_write() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let session = open(&table, WriteMode::Write);
+    session.begin(info("1"), &[]).unwrap();
+    session.write(&[change("a", 5.0), change("b", 6.0)]).unwrap();
+    table.move_to("a", 1.5);
+    assert!(session.commit().unwrap_err().to_string().contains("HCOR[\"a\"].kick holds 1.5 A"));
+    assert_eq!(session.abort().left.len(), 1);
+    assert_eq!((table.get("a"), table.get("b")), (1.5, 2.0));
+}
