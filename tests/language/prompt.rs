@@ -80,7 +80,7 @@ fn a_step_an_error_and_undo() {
         line("undo()", "1 setpoint was changed and is back"),
         line("HCOR[0].setpoint()", "0 "),
         line("correct_orbit(#{ iterations: 1 }).after.rms_x", "m\n"),
-        line("undo()", "32 setpoints were changed and are back"),
+        line("undo()", "back to before correct_orbit(): 32 setpoints"),
         line("HCOR.setpoint().max_abs()", "0 "),
     ];
     typed("undo", DEMO, &steps, None);
