@@ -80,7 +80,7 @@ fn a_step_an_error_and_undo() {
         line("undo()", ": 1 setpoint"),
         line("HCOR[0].setpoint()", "0 "),
         line("correct_orbit(#{ iterations: 1 }).after.rms_x", "m\n"),
-        line("undo()", "back to before correct_orbit(): 32 setpoints"),
+        line("undo()", ": 32 setpoints"),
         line("HCOR.setpoint().max_abs()", "0 "),
     ];
     typed("undo", DEMO, &steps, None);
