@@ -77,10 +77,10 @@ fn a_step_an_error_and_undo() {
         silent("HCOR[\"HCOR_001\"].step(5.0 * urad)"),
         line("HCOR[0].setpoint()", "5 µrad"),
         line("HCOR[0].step(5.0 * A)", "no setpoint was changed"),
-        line("undo()", ": 1 setpoint"),
+        line("undo()", "back to before HCOR"),
         line("HCOR[0].setpoint()", "0 "),
         line("correct_orbit(#{ iterations: 1 }).after.rms_x", "m\n"),
-        line("undo()", ": 32 setpoints"),
+        line("undo()", "back to before correct_orbit"),
         line("HCOR.setpoint().max_abs()", "0 "),
     ];
     typed("undo", DEMO, &steps, None);
@@ -174,7 +174,7 @@ fn the_prompt_names_machine_and_write_state() {
     let steps = [
         keys("", "demo_ring LIVE WRITE> "),
         line("HCOR[0].step(1.0 * urad); HCOR[0].setpoint()", "1 µrad"),
-        line("undo()", ": 1 setpoint"),
+        line("undo()", "back to before HCOR"),
     ];
     typed("live-write", &write, &steps, Some(&served));
     let rehearse = ["repl", "--facility", "demo_ring", "--rehearse"];

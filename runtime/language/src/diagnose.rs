@@ -90,7 +90,7 @@ fn describe(engine: &Engine, error: EvalAltResult, file: &str, in_function: bool
     match error {
         E::ErrorRuntime(value, _) => report_of(&value),
         E::ErrorTerminated(value, _) if value.is_map() => report_of(&value),
-        E::ErrorTerminated(..) => Diagnostic::new(Kind::Stopped, "stopped"),
+        E::ErrorTerminated(..) => Diagnostic::new(Kind::Stopped, "stopped by the operator"),
         E::ErrorParsing(what, _) => parse_report(engine, &what, file, sources),
         E::ErrorVariableNotFound(name, _) => unknown_variable(engine, &name, file, in_function, sources),
         E::ErrorFunctionNotFound(signature, _) => unknown_function(engine, &signature, file, sources),
