@@ -23,6 +23,29 @@ def plain(raw):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
+def read(terminal, raw, seconds):
+    """What has come within some seconds, behind `raw`; None at the end of the program."""
+    ready, _, _ = select.select([terminal], [], [], seconds)
+    if not ready:
+        return raw
+    try:
+        piece = os.read(terminal, 65536)
+    except OSError:
+        piece = b""
+    return raw + piece if piece else None
+
+
+def settled(terminal, raw):
+    """Reads on until a prompt stands there or nothing more comes: what is typed sooner may be lost."""
+    limit = time.monotonic() + 3.0
+    while not plain(raw).endswith("> ") and time.monotonic() < limit:
+        more = read(terminal, raw, 0.5)
+        if more is None or more == raw:
+            break
+        raw = more
+    return raw
+
+
 def main():
     steps = json.load(sys.stdin)
     start = time.monotonic()
@@ -33,18 +56,16 @@ def main():
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
     shown, raw, used = [], b"", 0
     for step in steps:
-        os.write(terminal, step.get("send", "").encode())
+        send = step.get("send", "")
+        if send.endswith("\r"):
+            raw = settled(terminal, raw)
+        os.write(terminal, send.encode())
         until, limit = step.get("until", ""), time.monotonic() + step.get("within", 10.0)
         while until not in plain(raw)[used:] and time.monotonic() < limit:
-            ready, _, _ = select.select([terminal], [], [], 0.05)
-            if ready:
-                try:
-                    piece = os.read(terminal, 65536)
-                except OSError:
-                    piece = b""
-                if not piece:
-                    break
-                raw += piece
+            more = read(terminal, raw, 0.05)
+            if more is None:
+                break
+            raw = more
         text = plain(raw)
         found = text.find(until, used)
         end = len(text) if found < 0 else found + len(until)
