@@ -13,7 +13,7 @@ fn shared() -> Option<PathBuf> {
     if folder.join("reference").is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: ../shared missing");
+    _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED: ../shared missing\n"));
     None
 }
 

@@ -142,7 +142,10 @@ fn h5py_reads_the_record() {
         Command::new(python).args(["-c", "import h5py"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
     };
     let Some(python) = pythons.iter().find(has_h5py) else {
-        eprintln!("SKIPPED: no h5py in {pythons:?}; ./test.sh installs it");
+        _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: no h5py in {pythons:?}; ./test.sh installs it\n"),
+        );
         return;
     };
     let folder = Folder::new("h5py");
@@ -217,7 +220,10 @@ fn a_folder_that_cannot_be_written_is_named() {
     if std::fs::write(locked.join("probe"), b"").is_err() {
         cases.push((locked, "Permission denied"));
     } else {
-        eprintln!("SKIPPED in part: this user (root) writes to read-only folders");
+        _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED in part: this user (root) writes to read-only folders\n"),
+        );
     }
     for (path, why) in cases {
         let error = Record::create(&path, &card()).err().unwrap();

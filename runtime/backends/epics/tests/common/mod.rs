@@ -22,7 +22,10 @@ pub fn root() -> PathBuf {
 pub fn epics() -> bool {
     let there = root().join(".venv/bin/softIoc").exists();
     if !there {
-        eprintln!("SKIPPED: no .venv with EPICS in {}; run tests/setup/epics.sh", root().display());
+        _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: no .venv with EPICS in {}; run tests/setup/epics.sh\n", root().display()),
+        );
     }
     there
 }
