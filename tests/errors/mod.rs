@@ -171,7 +171,7 @@ fn hold(cases: &[Case]) {
 #[test]
 fn every_golden_text_has_its_case() {
     let mut names: Vec<String> = cases().map(|case| case.name.to_string()).collect();
-    names.extend(stop::NAMES.iter().map(|name| (*name).to_string()));
+    names.extend(stop::NAMES.iter().chain(ELSEWHERE).map(|name| (*name).to_string()));
     let count = names.len();
     names.sort();
     names.dedup();
@@ -220,6 +220,16 @@ fn blanked(text: &str, scratch: &Scratch) -> String {
     let text = text.replace(&project().display().to_string(), "/project");
     let lines = text.lines().map(|line| if line.starts_with("record: ") { "record: …" } else { line.trim_end() });
     lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Golden texts of mistakes that need a server or a disk of their own and are tested with these (`sessions`, `procedures`).
+const ELSEWHERE: &[&str] = &["disk_full", "disk_read_only", "ioc_absent", "no_closed_orbit", "reading_not_a_number"];
+
+/// Compares what a command told, tested elsewhere, with its golden text.
+pub fn tells(name: &str, output: &Output, scratch: &Scratch) {
+    assert!(ELSEWHERE.contains(&name), "{name} is not in the list");
+    let text = blanked(&format!("{}exit {}\n", told(output), code(output)), scratch);
+    golden(name, &text).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Compares with the golden text; `FODO_BLESS=1` writes it.

@@ -3,7 +3,7 @@
 use super::{facility, open, with_twin};
 use fodo_devices::{Facility, Quantities};
 use fodo_optics::{Effects, Plane, Ring};
-use fodo_tests::{Scratch, json, project, python, shared, skipped};
+use fodo_tests::{Scratch, json, project, python, run, shared, skipped};
 use fodo_twin::{Twin, TwinOptions};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -245,6 +245,7 @@ fn without_a_closed_orbit_nothing_is_written() {
         assert!(detail.starts_with(&format!("{all}no closed orbit: ")), "seed {seed}: {detail}");
         assert!(error["hint"].to_string().contains("first-turn threading"), "seed {seed}: {error}");
     });
+    crate::errors::tells("no_closed_orbit", &run(&scratch, &["run", "correct_orbit", "--facility", folder]), &scratch);
     // a tune needs the closed orbit too; setpoints do not
     let eval = |what: &str| json(&scratch, &["eval", what, "--facility", folder, "--seed", "1"]);
     let tune = eval("TUNE.get(\"x\")");

@@ -2,6 +2,7 @@
 
 use super::machine::{Client, Ioc, Running, epics, object, point, port};
 use super::ring::{Machine, Orbit, facility, setpoints, still_database};
+use crate::errors::tells;
 use fodo_tests::{self as support, Scratch};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ fn an_absent_ioc_is_one_message() {
     // 32 correctors with readbacks, the RF, two orbit vectors
     assert!(error.contains("67 of 67 channels could not be connected"), "{error}");
     assert_eq!(error.matches("no answer within 1 s").count(), 1, "{error}");
+    tells("ioc_absent", &output, &scratch);
     let answer = object(&Running::start(command(&["--json"])).output());
     assert_eq!((&answer["ok"], &answer["error"]["kind"]), (&false.into(), &"machine".into()));
 }
@@ -44,10 +46,14 @@ fn a_reading_that_is_no_number_is_named() {
     client.put_array("beam:orbit:y", &orbit);
     orbit[3 + 12] = f64::NAN; // BPM_002 is twelve places behind BPM_001
     client.put_array("beam:orbit:x", &orbit);
-    let mut command = support::fodo(&scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
-    command.arg("--facility").arg(&facility);
-    point(&mut command, ioc.port);
-    let output = Running::start(command).output();
+    let run = |more: &[&str]| {
+        let mut command = support::fodo(&scratch, &["run", "correct_orbit", "--on", "live", "--write"]);
+        command.arg("--facility").arg(&facility).args(more);
+        point(&mut command, ioc.port);
+        Running::start(command).output()
+    };
+    tells("reading_not_a_number", &run(&[]), &scratch);
+    let output = run(&["--json"]);
     let answer = object(&output);
     let error = &answer["error"];
     assert_eq!((output.status.code(), &error["kind"]), (Some(3), &"machine".into()), "{answer}");

@@ -128,3 +128,31 @@ fn another_truth_of_the_ioc_changes_the_result() {
     assert!(difference(&first, &second) > 0.01);
     assert!(difference(&second, &by_numpy(&machine.linear)) < 1e-9);
 }
+
+#[test]
+fn the_served_twin_raises_alarms() {
+    if !epics("the_served_twin_raises_alarms") {
+        return;
+    }
+    let scratch = Scratch::new("alarms");
+    let (_serving, port) = serve(&scratch, Path::new("demo_ring"), &[]);
+    // a kick of 0.95 mrad lies between the warning at 0.9 mrad and the limit at 1 mrad
+    let code = "import epics, json
+readback = epics.PV('VCOR_003:Cm:rdbk', form='ctrl')
+def seen():
+    readback.get(use_monitor=False, with_ctrlvars=True)
+    return [readback.severity, readback.status, readback.lower_warning_limit, readback.upper_warning_limit]
+states = [seen()]
+for kick in (0.95e-3, -0.95e-3, 0.1e-3):
+    epics.caput('VCOR_003:Cm:set', kick, wait=True)
+    states.append(seen())
+print(json.dumps(states))";
+    let mut command = std::process::Command::new(support::python().unwrap());
+    point(&mut command, port);
+    let output = command.args(["-c", code]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let states: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {told}"));
+    // severity MINOR 1, status HIGH 4 and LOW 6 (alarm.h of EPICS base)
+    let state = |severity: i32, status: i32| json!([severity, status, -0.9e-3, 0.9e-3]);
+    assert_eq!(states, json!([state(0, 0), state(1, 4), state(1, 6), state(0, 0)]));
+}

@@ -4,6 +4,7 @@
 
 use super::machine::{Running, epics, object, point};
 use super::ring::Machine;
+use crate::errors::tells;
 use fodo_tests as support;
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -30,10 +31,14 @@ fn limited(machine: &Machine, options: &str, arguments: &[&str]) -> Output {
     Running::start(command).output()
 }
 
-fn run(machine: &Machine, options: &str, what: &str) -> (Output, Value) {
+fn run(machine: &Machine, options: &str, what: &str, more: &[&str]) -> Output {
     let facility = machine.facility.to_str().unwrap();
-    let arguments = ["run", what, "--on", "live", "--write", "--json", "--facility", facility];
-    let output = limited(machine, options, &arguments);
+    let arguments = ["run", what, "--on", "live", "--write", "--facility", facility];
+    limited(machine, options, &[&arguments, more].concat())
+}
+
+fn run_json(machine: &Machine, options: &str, what: &str) -> (Output, Value) {
+    let output = run(machine, options, what, &["--json"]);
     let answer = object(&output);
     (output, answer)
 }
@@ -49,8 +54,9 @@ fn without_a_place_for_records_nothing_is_written() {
     }
     let before = machine.setpoints();
     // read-only, and full from the beginning
-    for options in ["ro", "size=4k"] {
-        let (output, answer) = run(&machine, options, "correct_orbit");
+    for (options, name) in [("ro", "disk_read_only"), ("size=4k", "disk_full")] {
+        tells(name, &run(&machine, options, "correct_orbit", &[]), &machine.scratch);
+        let (output, answer) = run_json(&machine, options, "correct_orbit");
         assert_eq!((output.status.code(), &answer["error"]["kind"]), (Some(7), &"storage".into()), "{answer}");
         assert_eq!(answer["error"]["machine"], "no setpoint was changed", "{answer}");
     }
@@ -72,7 +78,7 @@ fn a_disk_that_becomes_full_does_not_keep_the_machine_changed() {
     let mut in_mid_run = 0;
     for size in [64, 128, 192, 256, 320, 512, 1024] {
         let puts = machine.ioc.puts().len();
-        let (output, answer) = run(&machine, &format!("size={size}k"), &stir);
+        let (output, answer) = run_json(&machine, &format!("size={size}k"), &stir);
         assert_eq!(
             (output.status.code(), &answer["error"]["kind"]),
             (Some(7), &"storage".into()),

@@ -25,7 +25,7 @@ pub use cancel::{Cancel, Stopped};
 pub use event::{Event, Observer};
 pub use history::Committed;
 pub use journal::JournalFolder;
-pub use plant::{ChannelInfo, Plant, Shape};
+pub use plant::{Alarms, ChannelInfo, Plant, Shape};
 pub use reading::{Channel, Fault, Reading, Time, Validity, Value};
 pub use recover::{Interrupted, Outcome, Recovery};
 pub use session::{RunInfo, Session, SessionOptions, WriteMode};

@@ -1,6 +1,6 @@
 //! What can be served as a control system: the twin, seen from its servers.
 
-use crate::{Channel, Fault, Reading, Time, Write};
+use crate::{Channel, Fault, Reading, Time, Validity, Write};
 use std::time::Duration;
 
 /// Whether a channel holds one number or a row of them.
@@ -27,6 +27,31 @@ pub struct ChannelInfo {
     pub limits: Option<(f64, f64)>,
     /// Whether clients may write it.
     pub writable: bool,
+    /// Values beyond which its readings warn.
+    pub alarms: Alarms,
+}
+
+/// Values beyond which a reading warns or alarms, as numbers on the channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Alarms {
+    /// Lowest and highest value that need no attention.
+    pub warning: Option<(f64, f64)>,
+    /// Lowest and highest value that can be worked with.
+    pub alarm: Option<(f64, f64)>,
+}
+
+impl Alarms {
+    /// Whether a value may be used, and what is to be said of it.
+    pub fn judge(&self, value: f64) -> Validity {
+        let beyond = |range: Option<(f64, f64)>, low: &str, high: &str| {
+            let (lowest, highest) = range?;
+            let words = if value < lowest { (low, lowest) } else { (high, highest) };
+            (value < lowest || value > highest).then(|| format!("{} {}", words.0, words.1))
+        };
+        let alarm = beyond(self.alarm, "below the alarm limit", "above the alarm limit").map(Validity::Alarm);
+        let warning = || beyond(self.warning, "below the warning limit", "above the warning limit");
+        alarm.or_else(|| warning().map(Validity::Warning)).unwrap_or(Validity::Good)
+    }
 }
 
 /// A machine that can be simulated: apply a batch, sample, clock.

@@ -66,7 +66,9 @@ impl Value {
 pub enum Validity {
     /// Nothing to say.
     Good,
-    /// Usable, beyond a warning or alarm limit.
+    /// Usable, beyond a warning limit.
+    Warning(String),
+    /// Usable, beyond an alarm limit.
     Alarm(String),
     /// Not usable, and why: no closed orbit, undefined, the server says INVALID.
     Invalid(String),

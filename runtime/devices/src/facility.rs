@@ -62,7 +62,7 @@ impl Facility {
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
             let mut owners = HashMap::new();
-            for (name, table) in top.tables() {
+            for (name, table) in top.alike()? {
                 let family = Family::read(name, &table, &lattice, &positions, &csv)?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
                 families.push(Arc::new(family));

@@ -2,7 +2,7 @@
 
 use crate::pattern::{Words, expand};
 use crate::table::Table;
-use fodo_control::{Channel, Physics, Setpoint};
+use fodo_control::{Alarms, Channel, Physics, Setpoint};
 use fodo_report::Result;
 use fodo_units::{Calibration, Quantity, Unit};
 use std::sync::Arc;
@@ -81,6 +81,8 @@ pub struct Field {
     pub source: Option<Source>,
     /// Step of a response measurement, from the lower to the upper value, physics unit in SI.
     pub delta: Option<f64>,
+    /// Values beyond which a reading warns, as numbers on the channel.
+    pub alarms: Alarms,
 }
 
 impl Field {
@@ -110,6 +112,7 @@ pub(crate) struct FieldTable {
     arrival: Duration,
     rate: Option<f64>,
     delta: Option<f64>,
+    alarms: Alarms,
 }
 
 impl FieldTable {
@@ -123,11 +126,15 @@ impl FieldTable {
             set: table.text("set")?.map(String::from),
             read: table.text("read")?.map(String::from),
             index: table.text("index")?.map(String::from),
-            limits: limits(table, &physics, &hardware, &calibration)?,
+            limits: range(table, "limits", &physics, &hardware, &calibration)?.unwrap_or(EVERYTHING),
             tolerance: span(table, "tolerance", &physics, &hardware, &calibration)?.unwrap_or(0.0),
             arrival: Duration::from_secs_f64(table.seconds("arrival")?.unwrap_or(10.0).max(0.0)),
             rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
+            alarms: Alarms {
+                warning: range(table, "warning", &physics, &hardware, &calibration)?,
+                alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
+            },
             physics,
             hardware,
             calibration,
@@ -188,6 +195,7 @@ impl FieldTable {
             },
             setpoint,
             delta: self.delta,
+            alarms: self.alarms,
         })
     }
 }
@@ -285,11 +293,26 @@ fn on_channel(
     Ok(calibration.to_hardware(quantity.si) / hardware.scale())
 }
 
-fn limits(table: &Table, physics: &Unit, hardware: &Unit, calibration: &Calibration) -> Result<(f64, f64)> {
-    let Some([a, b]) = table.pair("limits")? else { return Ok((f64::NEG_INFINITY, f64::INFINITY)) };
-    let a = on_channel(table, "limits", &a, physics, hardware, calibration)?;
-    let b = on_channel(table, "limits", &b, physics, hardware, calibration)?;
-    if a == b { Err(table.mistake("limits", "are equal")) } else { Ok((a.min(b), a.max(b))) }
+const EVERYTHING: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
+/// A lowest and a highest value in either unit as numbers on the channel; a negative calibration turns them round.
+fn range(
+    table: &Table,
+    key: &str,
+    physics: &Unit,
+    hardware: &Unit,
+    calibration: &Calibration,
+) -> Result<Option<(f64, f64)>> {
+    let Some([low, high]) = table.pair(key)? else { return Ok(None) };
+    let a = on_channel(table, key, &low, physics, hardware, calibration)?;
+    let b = on_channel(table, key, &high, physics, hardware, calibration)?;
+    if a == b {
+        return Err(table.mistake(key, "is a range without an inside: its ends are equal"));
+    }
+    if low.si > high.si && low.unit.dimension() == high.unit.dimension() {
+        return Err(table.mistake(key, "must have the lower value first"));
+    }
+    Ok(Some((a.min(b), a.max(b))))
 }
 
 /// A difference in either unit as a difference on the channel.

@@ -11,11 +11,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A TOML table of a facility file, with its place; knows which keys have been asked for.
+///
+/// A table can be like another one of its file: what it does not say itself is then looked up there.
 pub struct Table<'t> {
     file: &'t str,
     text: &'t str,
     place: Range<usize>,
     table: &'t DeTable<'t>,
+    /// The tables it is like, the nearest first.
+    models: Vec<&'t DeTable<'t>>,
     asked: RefCell<BTreeSet<String>>,
 }
 
@@ -32,14 +36,19 @@ pub fn open_tables<T>(files: &dyn Files, path: &str, read: impl FnOnce(&Table) -
         let label = Label::at_bytes(&shown, &text, error.span().unwrap_or(0..0));
         Diagnostic::new(Kind::Facility, format!("{path} is not a valid table: {}", error.message())).label(label)
     })?;
-    let top = Table { file: &shown, text: &text, place: 0..0, table: parsed.get_ref(), asked: RefCell::default() };
-    read(&top)
+    let (table, asked) = (parsed.get_ref(), RefCell::default());
+    read(&Table { file: &shown, text: &text, place: 0..0, table, models: Vec::new(), asked })
 }
 
 impl<'t> Table<'t> {
     fn entry(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.asked.borrow_mut().insert(key.to_string());
-        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+        self.layers().find_map(|table| value_of(table, key))
+    }
+
+    /// The table itself, then those it is like.
+    fn layers(&self) -> impl DoubleEndedIterator<Item = &'t DeTable<'t>> {
+        std::iter::once(self.table).chain(self.models.iter().copied())
     }
 
     fn wrong(&self, key: &str, place: Range<usize>, what: impl Into<String>) -> Box<Diagnostic> {
@@ -183,25 +192,55 @@ impl<'t> Table<'t> {
     pub fn table(&self, key: &str) -> Result<Option<Table<'t>>> {
         let Some(value) = self.entry(key) else { return Ok(None) };
         match value.get_ref() {
-            DeValue::Table(table) => Ok(Some(self.inner(value.span(), table))),
+            DeValue::Table(table) => Ok(Some(self.inner(key, value.span(), table))),
             other => Err(self.wrong(key, value.span(), format!("must be a table, found {}", other.type_str()))),
         }
     }
 
-    /// All tables of this one with their names, in the order of the file.
+    /// All tables of this one with their names, in the order of the file; first those of the tables it is like.
     pub fn tables(&self) -> Vec<(&'t str, Table<'t>)> {
-        let mut found = Vec::new();
-        for (name, value) in self.table.iter() {
-            if let DeValue::Table(table) = value.get_ref() {
-                self.asked.borrow_mut().insert(name.get_ref().to_string());
-                found.push((name.get_ref().as_ref(), self.inner(name.span(), table)));
+        let mut found: Vec<(&str, Table)> = Vec::new();
+        for (name, value) in self.layers().rev().flat_map(DeTable::iter) {
+            let key = name.get_ref().as_ref();
+            let DeValue::Table(table) = value.get_ref() else { continue };
+            self.asked.borrow_mut().insert(key.to_string());
+            let inner = self.inner(key, name.span(), table);
+            match found.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known = inner,
+                None => found.push((key, inner)),
             }
         }
         found
     }
 
-    fn inner(&self, place: Range<usize>, table: &'t DeTable<'t>) -> Table<'t> {
-        Table { file: self.file, text: self.text, place, table, asked: RefCell::default() }
+    /// The table under `key`; what it does not say is looked up in the tables of that name of those this one is like.
+    fn inner(&self, key: &str, place: Range<usize>, table: &'t DeTable<'t>) -> Table<'t> {
+        let same = self.layers().filter_map(|layer| match value_of(layer, key)?.get_ref() {
+            DeValue::Table(inner) if !std::ptr::eq(inner, table) => Some(inner),
+            _ => None,
+        });
+        Table { file: self.file, text: self.text, place, table, models: same.collect(), asked: RefCell::default() }
+    }
+
+    /// Lets each table of this one that says `like = "NAME"` follow the table NAME, which has to stand before it.
+    ///
+    /// # Errors
+    /// No table of that name stands before it.
+    pub fn alike(&self) -> Result<Vec<(&'t str, Table<'t>)>> {
+        let mut found: Vec<(&str, Table)> = Vec::new();
+        for (name, mut table) in self.tables() {
+            if let Some(model) = table.text("like")? {
+                let Some((_, known)) = found.iter().find(|(known, _)| *known == model) else {
+                    let before = found.iter().map(|(known, _)| *known);
+                    let near =
+                        fodo_report::did_you_mean(model, before).map_or(String::new(), |near| format!("; {near}"));
+                    return Err(table.mistake("like", format!("no table `{model}` stands before this one{near}")));
+                };
+                table.models = known.layers().collect();
+            }
+            found.push((name, table));
+        }
+        Ok(found)
     }
 
     /// An error if the table has a key that nobody asked for; to be called when all is read.
@@ -221,4 +260,8 @@ impl<'t> Table<'t> {
         }
         Ok(())
     }
+}
+
+fn value_of<'t>(table: &'t DeTable<'t>, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+    table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
 }

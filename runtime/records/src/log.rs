@@ -188,11 +188,11 @@ impl Log {
     }
 }
 
-/// 0 good, 1 alarm, 2 invalid, and why.
+/// 0 good, 1 warning or alarm, 2 invalid, and why.
 fn grade(validity: &Validity) -> (u8, &str) {
     match validity {
         Validity::Good => (0, ""),
-        Validity::Alarm(why) => (1, why),
+        Validity::Warning(why) | Validity::Alarm(why) => (1, why),
         Validity::Invalid(why) => (2, why),
     }
 }

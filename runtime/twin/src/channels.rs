@@ -1,6 +1,6 @@
 //! Which channel is what on the twin.
 
-use fodo_control::{Channel, ChannelInfo, Shape};
+use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Device, Facility, Field, Quantities};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -112,6 +112,7 @@ impl Channels {
             return at;
         }
         let limits = field.setpoint.as_ref().filter(|_| writable).map(|s| s.limits);
+        let reads = field.source.as_ref().is_some_and(|source| source.channel == *channel);
         self.infos.push(ChannelInfo {
             channel: channel.clone(),
             shape,
@@ -119,6 +120,7 @@ impl Channels {
             precision: precision(field),
             limits: limits.filter(|(low, high)| low.is_finite() && high.is_finite()),
             writable,
+            alarms: if shape == Shape::Scalar && reads { field.alarms } else { Alarms::default() },
         });
         self.answers.push(answer);
         self.fields.push(field.clone());

@@ -3,7 +3,7 @@
 use crate::channels::{Answer, Channels, Knob};
 use crate::errors::ErrorTable;
 use crate::truth::{MonitorTruth, Truth, noise};
-use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Value, Write};
+use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Validity, Value, Write};
 use fodo_devices::{Facility, Quantities};
 use fodo_lattice::Element;
 use fodo_optics::{Effects, Orbit, Ring};
@@ -131,7 +131,18 @@ impl Twin {
         }
     }
 
+    /// A channel's reading; a good one beyond an alarm limit says so.
     fn answer(&self, state: &mut State, at: usize) -> Reading {
+        let reading = self.value(state, at);
+        match (&reading.validity, &reading.value) {
+            (Validity::Good, Value::Number(value)) => {
+                Reading { validity: self.channels.infos[at].alarms.judge(*value), ..reading }
+            }
+            _ => reading,
+        }
+    }
+
+    fn value(&self, state: &mut State, at: usize) -> Reading {
         let field = &self.channels.fields[at];
         match &self.channels.answers[at] {
             Answer::Setpoint(knob) => Reading::good(Value::Number(state.values[*knob]), state.written[*knob]),

@@ -70,7 +70,7 @@ impl Published {
     }
 
     fn post(&self, time: Time) {
-        let (severity, status) = values::alarm(&self.last.validity);
+        let (severity, status) = values::alarm(&self.last, &self.info.alarms);
         let value = values::to_wire(&self.last.value);
         self.variable.set_snapshot(Snapshot::new(value, status, severity, values::stamp(time)));
     }
@@ -85,18 +85,20 @@ fn unread(info: &ChannelInfo, fault: Fault, now: Time) -> Reading {
     Reading::invalid(value, now, fault.reason)
 }
 
-/// Unit, precision and limits; a plant has no alarm limits, which EPICS writes as NaN.
+/// Unit, precision and limits; an alarm limit that is not there is NaN in EPICS.
 fn metadata(info: &ChannelInfo) -> PvMetadata {
     let (low, high) = info.limits.unwrap_or_default();
+    let (low_warning, high_warning) = info.alarms.warning.unwrap_or((f64::NAN, f64::NAN));
+    let (low_alarm, high_alarm) = info.alarms.alarm.unwrap_or((f64::NAN, f64::NAN));
     let display = DisplayInfo {
         units: info.unit.as_str().into(),
         precision: info.precision,
         upper_disp_limit: high,
         lower_disp_limit: low,
-        upper_alarm_limit: f64::NAN,
-        upper_warning_limit: f64::NAN,
-        lower_warning_limit: f64::NAN,
-        lower_alarm_limit: f64::NAN,
+        upper_alarm_limit: high_alarm,
+        upper_warning_limit: high_warning,
+        lower_warning_limit: low_warning,
+        lower_alarm_limit: low_alarm,
         ..DisplayInfo::default()
     };
     let control = ControlInfo { upper_ctrl_limit: high, lower_ctrl_limit: low };

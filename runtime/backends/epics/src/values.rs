@@ -5,7 +5,7 @@ use epics_base_rs::server::recgbl::{alarm_condition_string, alarm_status};
 use epics_base_rs::server::snapshot::Snapshot;
 use epics_base_rs::types::{EpicsValue, WallTime};
 use epics_ca_rs::protocol::{ECA_DISCONN, ECA_NORDACCESS, ECA_NOWTACCESS, ECA_PUTFAIL, eca_message};
-use fodo_control::{Reading, Time, Validity, Value};
+use fodo_control::{Alarms, Reading, Time, Validity, Value};
 use std::time::Duration;
 
 /// Alarm severities on the wire.
@@ -23,7 +23,9 @@ pub fn reading(sample: &Snapshot, length: u32) -> Reading {
     let empty = matches!(&value, Value::Vector(entries) if entries.is_empty());
     let validity = validity(sample.alarm.severity, sample.alarm.status);
     match validity {
-        Validity::Good | Validity::Alarm(_) if empty => Reading::invalid(value, time, "the array is empty"),
+        Validity::Good | Validity::Warning(_) | Validity::Alarm(_) if empty => {
+            Reading::invalid(value, time, "the array is empty")
+        }
         _ => Reading { value, time, validity },
     }
 }
@@ -33,17 +35,23 @@ fn validity(severity: u16, status: u16) -> Validity {
     let status = alarm_condition_string(status);
     match severity {
         NO_ALARM => Validity::Good,
-        MINOR => Validity::Alarm(format!("{status} MINOR")),
+        MINOR => Validity::Warning(format!("{status} MINOR")),
         MAJOR => Validity::Alarm(format!("{status} MAJOR")),
         _ => Validity::Invalid(format!("the server says {status} INVALID")),
     }
 }
 
 /// Severity and status on the wire.
-pub fn alarm(validity: &Validity) -> (u16, u16) {
-    match validity {
+pub fn alarm(reading: &Reading, limits: &Alarms) -> (u16, u16) {
+    let low = |range: Option<(f64, f64)>| {
+        range.zip(reading.value.number()).is_some_and(|((lowest, _), value)| value < lowest)
+    };
+    match &reading.validity {
         Validity::Good => (NO_ALARM, alarm_status::NO_ALARM),
-        Validity::Alarm(_) => (MINOR, alarm_status::SOFT_ALARM),
+        Validity::Warning(_) if low(limits.warning) => (MINOR, alarm_status::LOW_ALARM),
+        Validity::Warning(_) => (MINOR, alarm_status::HIGH_ALARM),
+        Validity::Alarm(_) if low(limits.alarm) => (MAJOR, alarm_status::LOLO_ALARM),
+        Validity::Alarm(_) => (MAJOR, alarm_status::HIHI_ALARM),
         Validity::Invalid(_) => (INVALID, alarm_status::READ_ALARM),
     }
 }
@@ -150,7 +158,15 @@ mod tests {
         assert_eq!(validity(0, 0), Validity::Good);
         assert_eq!(validity(2, 3), Validity::Alarm("HIHI MAJOR".into()));
         assert_eq!(validity(3, 17), Validity::Invalid("the server says UDF INVALID".into()));
-        assert_eq!(alarm(&Validity::Invalid("no closed orbit".into())).0, 3);
+        let lost = Reading::invalid(Value::Number(f64::NAN), Time(0), "no closed orbit");
+        assert_eq!(alarm(&lost, &Alarms::default()).0, 3);
+        let limits = Alarms { warning: Some((-1.0, 1.0)), alarm: Some((-2.0, 2.0)) };
+        let sent = |value: f64| {
+            let reading = Reading { validity: limits.judge(value), ..Reading::good(Value::Number(value), Time(0)) };
+            alarm(&reading, &limits)
+        };
+        // HIHI 3, HIGH 4, LOLO 5, LOW 6 in alarm.h of EPICS base
+        assert_eq!([-3.0, -1.5, 0.0, 1.5, 3.0].map(sent), [(2, 5), (1, 6), (0, 0), (1, 4), (2, 3)]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn values_times_and_validity() {
 
     put(&access, &[("T:AO", 8.5)], SECOND);
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(latest(&access, &["T:AO"])[0].as_ref().unwrap().validity, Validity::Alarm("HIGH MINOR".into()));
+    assert_eq!(latest(&access, &["T:AO"])[0].as_ref().unwrap().validity, Validity::Warning("HIGH MINOR".into()));
     run(tool("caput", ioc.port).args(["-c", "T:AO", "nan"]));
     std::thread::sleep(Duration::from_millis(100));
     let reading = latest(&access, &["T:AO"]).remove(0).unwrap();

@@ -1,7 +1,7 @@
 //! A plant with setpoints, their readbacks and an orbit that is the sum of the setpoints.
 #![allow(dead_code)]
 
-use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Shape, Time, Value, Write};
+use fodo_control::{Alarms, Channel, ChannelInfo, Fault, Plant, Reading, Shape, Time, Value, Write};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,7 +28,15 @@ struct State {
 
 fn info(name: String, shape: Shape, unit: &str, writable: bool) -> ChannelInfo {
     let limits = writable.then_some((-10.0, 10.0));
-    ChannelInfo { channel: name.into(), shape, unit: unit.into(), precision: 4, limits, writable }
+    ChannelInfo {
+        channel: name.into(),
+        shape,
+        unit: unit.into(),
+        precision: 4,
+        limits,
+        writable,
+        alarms: Alarms::default(),
+    }
 }
 
 impl FakePlant {
