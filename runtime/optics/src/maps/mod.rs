@@ -9,11 +9,14 @@ mod cavity;
 mod corrector;
 mod drift;
 mod edge;
-mod exact;
+pub(crate) mod exact;
+mod exact_bend;
+mod flight;
 mod fringe;
 mod magnet;
 mod matrix;
 mod placement;
+mod solenoid;
 mod thin;
 mod wiggler;
 
@@ -21,11 +24,14 @@ use std::ops::{Add, Mul};
 
 pub use aperture::Limits;
 pub use bend_second_order::{SecondOrderBend, SecondOrderEdge};
-pub use cavity::CavityMap;
+pub use cavity::{CavityMap, ReferenceChange};
 pub use corrector::CorrectorMap;
 pub use edge::EdgeMap;
+pub use exact_bend::{ExactBend, ExactEdge};
+pub use flight::Flight;
 pub use magnet::MagnetMap;
 pub use placement::Placement;
+pub use solenoid::SolenoidMap;
 pub use thin::ThinMap;
 pub use wiggler::WigglerMap;
 
@@ -50,6 +56,8 @@ pub struct Step<C = f64> {
     pub exit: Option<Box<Placement>>,
     /// Where particles are lost at entrance and exit.
     pub limits: Option<Box<Limits>>,
+    /// What the speed of the particle adds to ct, where it is not that of light.
+    pub flight: Option<Flight>,
     /// The element itself.
     pub action: Action<C>,
 }
@@ -81,6 +89,12 @@ pub enum Action<C = f64> {
     Aperture(Box<Limits>),
     /// A wiggler.
     Wiggler(Box<WigglerMap>),
+    /// A solenoid.
+    Solenoid(SolenoidMap),
+    /// A sector bend with the square-root Hamiltonian.
+    ExactBend(Box<ExactBend<C>>),
+    /// Random kicks `z += rows g` in tracking with quantum excitation; nothing otherwise.
+    Diffusion(Box<[[f64; 6]; 6]>),
 }
 
 impl<C: Coefficient> Step<C> {
@@ -93,6 +107,7 @@ impl<C: Coefficient> Step<C> {
     /// Everything around the body, with `act` in its place.
     #[inline(always)]
     pub(crate) fn around<N: Number>(&self, z: &mut Point<N>, act: impl FnOnce(&mut Point<N>)) {
+        let path = z[5];
         if self.scaling != 1.0 {
             scale(z, self.scaling);
         }
@@ -112,12 +127,15 @@ impl<C: Coefficient> Step<C> {
         if self.scaling != 1.0 {
             scale(z, 1.0 / self.scaling);
         }
+        if let Some(flight) = &self.flight {
+            flight.add(z, path);
+        }
     }
 
     #[inline(always)]
-    fn act<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
+    pub(crate) fn act<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
         match &self.action {
-            Action::Nothing => {}
+            Action::Nothing | Action::Diffusion(_) => {}
             Action::Drift(length) => drift::drift(z, *length),
             Action::ExactDrift(length) => drift::exact_drift(z, *length),
             Action::Magnet(magnet) => magnet.apply(z),
@@ -129,6 +147,8 @@ impl<C: Coefficient> Step<C> {
             Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Aperture(limits) => limits.check(z),
             Action::Wiggler(wiggler) => wiggler.apply(z),
+            Action::Solenoid(solenoid) => solenoid.apply(z),
+            Action::ExactBend(bend) => bend.apply(z),
         }
     }
 }

@@ -102,4 +102,8 @@ impl<const N: usize> Number for Lanes<N> {
     fn tan(self) -> Self {
         self.map(f64::tan)
     }
+
+    fn asin(self) -> Self {
+        self.map(f64::asin)
+    }
 }

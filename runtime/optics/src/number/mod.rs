@@ -58,6 +58,20 @@ pub trait Number:
     #[must_use]
     fn sinh_cosh(self) -> (Self, Self);
 
+    /// Arc sine.
+    ///
+    /// From the value by Newton's method, each step of which doubles the order to which derivatives are right.
+    #[must_use]
+    fn asin(self) -> Self {
+        let mut angle = Self::constant(0.0);
+        (0..Self::LANES).for_each(|lane| angle.set_lane(lane, self.lane(lane).asin()));
+        for _ in 0..4 {
+            let (sine, cosine) = angle.sin_cos();
+            angle += (self - sine) / cosine;
+        }
+        angle
+    }
+
     /// Tangent.
     #[must_use]
     fn tan(self) -> Self {
@@ -112,6 +126,11 @@ impl Number for f64 {
     #[inline(always)]
     fn tan(self) -> Self {
         f64::tan(self)
+    }
+
+    #[inline(always)]
+    fn asin(self) -> Self {
+        f64::asin(self)
     }
 }
 
