@@ -315,7 +315,7 @@ impl Ring {
     }
 
     /// Settings with the reference energy an element is entered with; the end is element N.
-    fn settings_at(&self, index: usize) -> Settings {
+    pub(crate) fn settings_at(&self, index: usize) -> Settings {
         let energy = self.energies.get(index).copied().unwrap_or(self.settings.energy);
         Settings { energy, ..self.settings }
     }
