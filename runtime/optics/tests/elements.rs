@@ -137,6 +137,55 @@ fn solenoids_and_exact_bends_do_what_pyat_does() {
     assert!(failures.is_empty(), "{failures:?}");
 }
 
+/// From `START` with Xtrack 0.118 for a proton with beta0 = 0.52: `Solenoid(length=0.7, ks=0.9)`, and a `Bend` with model
+/// bend-kick-bend and `full` edges (whose last digits suffer from the radius of 8 m).
+#[test]
+fn exact_elements_do_what_xtrack_does_for_slow_protons() {
+    let solenoid = Element::new("S", 0.7, Body::Solenoid(Solenoid { strength: 0.9, exact: true }));
+    let mut bend = exact_bend(vec![0.0; 2], vec![], [0.03, 0.05], 1);
+    if let Body::Bend(bend) = &mut bend.body {
+        bend.full_gap = 0.0;
+    }
+    let cases: [(&str, Element, f64, Point<f64>); 2] = [
+        (
+            "solenoid",
+            solenoid,
+            1e-15,
+            [
+                0.000863571821813553,
+                0.00017118896725321276,
+                -0.000864024517215083,
+                0.0003613926801839011,
+                0.002,
+                0.008980891042885788,
+            ],
+        ),
+        (
+            "bend",
+            bend,
+            1e-14,
+            [
+                0.0012372436646315439,
+                0.0003976530717034188,
+                -0.0005580335908358656,
+                0.0003064838293932168,
+                0.002,
+                0.008945822748945615,
+            ],
+        ),
+    ];
+    for (what, element, limit, theirs) in cases {
+        let mut lattice = line(vec![element]);
+        (lattice.energy, lattice.rest_energy) = (1_098_465_406.467_230_3, 938_272_088.16);
+        lattice.reference.exact_velocity = true;
+        let mut ours = START;
+        Ring::new(&lattice, Effects::NONE).pass(&mut ours, 0.0).expect("not lost");
+        let apart = apart(&ours, &theirs);
+        eprintln!("{what:24} {apart:9.1e}  limit {limit:.0e}");
+        assert!(apart < limit, "{what}: {ours:?} and {theirs:?}");
+    }
+}
+
 #[test]
 fn a_whole_ring_can_be_made_exact() {
     let mut lattice = demo_ring();
@@ -151,14 +200,15 @@ fn a_whole_ring_can_be_made_exact() {
     assert!((matrix.determinant() - 1.0).abs() < 1e-11, "{}", matrix.determinant());
 }
 
-/// The demo ring at an energy where a few hundred turns are a damping time.
-fn radiating_ring(cavity: bool) -> (Ring, f64) {
+/// The demo ring at an energy where few hundred turns are a damping time. A low frequency keeps the synchrotron tune
+/// small in spite of the high voltage, as the theory of the energy spread takes it to be.
+fn radiating_ring(energy: f64, cavity: bool) -> (Ring, f64) {
     let mut lattice = demo_ring();
-    lattice.energy = 8e9;
+    lattice.energy = energy;
     let mut ring = Ring::new(&lattice, Effects { cavity, radiation: true });
     let loss = ring.energy_loss();
     let frequency = ring.rf_frequency().expect("a cavity");
-    ring.set_rf(frequency, 4.0 * loss);
+    ring.set_rf(frequency / 30.0, 4.0 * loss);
     let third: f64 = lattice
         .elements
         .iter()
@@ -181,7 +231,7 @@ fn variance(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
 
 #[test]
 fn photons_take_what_classical_radiation_takes_and_scatter_as_theory_says() {
-    let (ring, diffusion) = radiating_ring(false);
+    let (ring, diffusion) = radiating_ring(4e9, false);
     let count = 4000;
     let mut classical = [[0.0; 6]];
     ring.track(&mut classical, 1, 0);
@@ -196,14 +246,16 @@ fn photons_take_what_classical_radiation_takes_and_scatter_as_theory_says() {
         variance / diffusion
     );
     assert!((mean - classical[0][4]).abs() < 4.0 * error, "{mean} and {}", classical[0][4]);
-    assert!((variance / diffusion - 1.0).abs() < 0.1, "{variance} and {diffusion}");
+    assert!((variance / diffusion - 1.0).abs() < 0.06, "{variance} and {diffusion}");
 }
 
 #[test]
 fn the_energy_spread_comes_to_rest_where_theory_says() {
-    let (ring, diffusion) = radiating_ring(true);
+    let (ring, diffusion) = radiating_ring(8e9, true);
     let start = ring.find_closed_orbit().expect("a closed orbit").start();
-    let damping = ring.modes().expect("stable")[2].damping;
+    let mode = ring.modes().expect("stable")[2];
+    assert!(mode.tune < 0.06, "{mode:?}");
+    let damping = mode.damping;
     let theory = (diffusion / (4.0 * damping)).sqrt();
     let mut particles = vec![start; 200];
     let time = (1.0 / damping) as u64;
@@ -221,7 +273,7 @@ fn the_energy_spread_comes_to_rest_where_theory_says() {
 
 #[test]
 fn random_tracking_does_not_depend_on_how_the_work_is_shared_out() {
-    let (ring, _) = radiating_ring(true);
+    let (ring, _) = radiating_ring(8e9, true);
     let begin = |number: usize| [1e-5 * number as f64, 0.0, 0.0, 0.0, 0.0, 0.0];
     let quantum = Quantum { seed: 3, ..Quantum::default() };
     let mut together: Vec<Point<f64>> = (0..10).map(begin).collect();
@@ -267,6 +319,62 @@ fn a_diffusion_element_gives_kicks_with_its_matrix() {
     let mut quiet = [START];
     ring.track_quantum(&mut quiet, 1, 0, Quantum::default());
     assert_eq!(quiet, [START]);
+}
+
+/// A ring of protons with beta0 = 0.52 against Xtrack 0.118: bends `expanded` with linear edges, quadrupoles with their
+/// matrices, tunes and dispersion of `twiss(method="4d")`, synchrotron tune of `method="6d"`.
+fn proton_ring() -> Ring {
+    let quadrupole = |k1| Element::new("Q", 0.4, Body::Quadrupole(magnet(vec![0.0, k1], vec![], 40, false)));
+    let drift = || Element::new("D", 0.6, Body::Drift { exact: false });
+    let bend = || {
+        let edge = Edge { method: 0, ..Edge::default() };
+        let angle = std::f64::consts::TAU / 16.0;
+        let magnet = magnet(vec![0.0; 2], vec![], 80, false);
+        let bend = Bend { magnet, angle, entrance: edge, exit: edge, full_gap: 0.0, second_order: false };
+        Element::new("B", 1.2, Body::Bend(Box::new(bend)))
+    };
+    let mut elements = vec![];
+    for _ in 0..8 {
+        elements.extend([quadrupole(0.9), drift(), bend(), drift(), quadrupole(-0.85), drift(), bend(), drift()]);
+    }
+    elements.push(Element::new("C", 0.0, cavity(8e3, 6_959_467.774_999_996, 0.0)));
+    let mut lattice = line(elements);
+    lattice.rest_energy = 938_272_088.16;
+    lattice.energy = 1_098_465_406.467_230_3;
+    lattice.reference.exact_velocity = true;
+    // below transition the other zero crossing is the stable one
+    if let Some(Body::Cavity(cavity)) = lattice.elements.last_mut().map(|element| &mut element.body) {
+        cavity.phase_lag = std::f64::consts::PI;
+    }
+    Ring::new(&lattice, Effects::CAVITY)
+}
+
+#[test]
+fn slow_protons_move_as_in_xtrack() {
+    let ring = proton_ring();
+    let optics = ring.optics().expect("stable");
+    let modes = ring.modes().expect("stable");
+    let synchrotron = modes[2].tune.min(1.0 - modes[2].tune);
+    let figures = [
+        ("tune x", optics.tune_x(), 2.067725565177427, 1e-8),
+        ("tune y", optics.tune_y(), 1.1461324964525659, 1e-8),
+        ("beta x", optics.beta_x[0], 6.080164563456617, 1e-7),
+        ("beta y", optics.beta_y[0], 4.115960861170306, 1e-7),
+        ("dispersion x", optics.dispersion[0][0], 2.239417662525515, 1e-7),
+        ("momentum compaction", optics.momentum_compaction, 0.24964558995687397, 1e-7),
+        // with the opposite sign: Xtrack counts (df/f)/delta
+        ("slip factor", ring.slip_factor().expect("stable"), -0.47995441004312606, 1e-7),
+        ("synchrotron tune", synchrotron, 0.0020284920780325733, 1e-8),
+    ];
+    let mut failures = vec![];
+    for (what, ours, theirs, limit) in figures {
+        let apart = (ours - theirs).abs();
+        eprintln!("{what:24} {ours:.12} {apart:9.1e}  limit {limit:.0e}");
+        if apart.is_nan() || apart > limit {
+            failures.push(what);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?}");
 }
 
 /// A linac without magnets, with cavities `phase` after the zero crossing.

@@ -84,7 +84,7 @@ impl CavityMap {
         let energy = (total * total * squared + slow).sqrt();
         // (1 + delta)² - 1 after the kick
         let excess = delta * (delta + 2.0) + gain * (energy * 2.0 + gain) * (1.0 / squared);
-        z[4] = excess / ((excess + 1.0).sqrt() + 1.0);
+        z[4] = excess * ((excess + 1.0).sqrt() + 1.0).recip();
     }
 }
 

@@ -110,7 +110,8 @@ fn sector<N: Number>(z: &mut Point<N>, h: f64, length: f64) {
     let after = px * cosine + (pz - g) * sine;
     let sum = along(total, after, py) + pz * cosine - px * sine;
     let excess = g * (pz * 2.0 - g) * (1.0 + cosine) - sum;
-    z[0] = x * cosine + (excess * (versine / h) + g * px * (2.0 * cosine * sine / h)) / sum;
+    let per_sum = sum.recip();
+    z[0] = x * cosine + (excess * (versine / h) + g * px * (2.0 * cosine * sine / h)) * per_sum;
     z[1] = after;
     advance(z, px, h, theta);
     z[5] = z[5] - length;
@@ -127,7 +128,7 @@ fn wedge<N: Number>(z: &mut Point<N>, h: f64, angle: f64) {
     let pz = along(total, px, py);
     let after = px * cosine + (pz - x * h) * sine;
     let sum = along(total, after, py) + pz * cosine - px * sine;
-    z[0] = x * cosine + (x * px * (2.0 * sine * cosine) + x * (pz * 2.0 - x * h) * (sine * sine)) / sum;
+    z[0] = x * cosine + (x * px * (2.0 * sine * cosine) + x * (pz * 2.0 - x * h) * (sine * sine)) * sum.recip();
     z[1] = after;
     advance(z, px, h, angle);
 }
@@ -152,8 +153,9 @@ fn turn_axes<N: Number>(z: &mut Point<N>, angle: f64) {
     let total = delta + 1.0;
     let pz = along(total, px, py);
     // flight to the turned plane
-    let flight = x * sine / (pz * cosine - px * sine);
-    z[0] = x * pz / (pz * cosine - px * sine);
+    let per_depth = (pz * cosine - px * sine).recip();
+    let flight = x * sine * per_depth;
+    z[0] = x * pz * per_depth;
     z[1] = px * cosine + pz * sine;
     z[2] += py * flight;
     z[5] += total * flight;
@@ -173,19 +175,20 @@ fn dipole_fringe<N: Number>(z: &mut Point<N>, h: f64, integral: f64) {
     let u = xp * bottom;
     let shape = xx * (yy + 2.0) + 1.0;
     let (strength, tan_w) = (h * integral, (shape * pz * (h * integral)).tan());
-    let tangent = (u - tan_w) / (u * tan_w + 1.0);
+    let tangent = (u - tan_w) * (u * tan_w + 1.0).recip();
     let steep = (tangent * tangent + 1.0) * h;
+    let per_square = (u * u + 1.0).recip();
     // slopes and pz change with px, py, total
     let by = |xp_by: N, yp_by: N, pz_by: N| {
         let u_by = (xp_by - u * yp * yp_by * 2.0) * bottom;
         let shape_by = xp * xp_by * (yy + 2.0) * 2.0 + xx * yp * yp_by * 2.0;
-        steep * (u_by / (u * u + 1.0) - (shape_by * pz + shape * pz_by) * strength)
+        steep * (u_by * per_square - (shape_by * pz + shape * pz_by) * strength)
     };
     let by_x = by((xx + 1.0) * inverse, xy * inverse, -xp);
     let by_y = by(xy * inverse, (yy + 1.0) * inverse, -yp);
     let per_total = total * inverse * inverse;
     let by_total = by(-(xp * per_total), -(yp * per_total), total * inverse);
-    let y = z[2] * 2.0 / ((-(by_y * z[2] * 2.0) + 1.0).sqrt() + 1.0);
+    let y = z[2] * 2.0 * ((-(by_y * z[2] * 2.0) + 1.0).sqrt() + 1.0).recip();
     z[0] += by_x * y * y * 0.5;
     z[2] = y;
     z[3] -= tangent * y * h;

@@ -33,5 +33,5 @@ fn slowness<N: Number>(delta: N, inverse_gamma_squared: f64) -> N {
     let inverse = (delta + 1.0).recip();
     let squared = inverse * inverse;
     let excess = -(delta * (delta + 2.0) * squared) * inverse_gamma_squared;
-    excess / ((excess + 1.0).sqrt() + 1.0)
+    excess * ((excess + 1.0).sqrt() + 1.0).recip()
 }

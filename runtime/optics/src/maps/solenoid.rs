@@ -38,7 +38,7 @@ impl SolenoidMap {
         (z[0], z[1]) = (u * cosine + v * sine, pu * cosine + pv * sine);
         (z[2], z[3]) = (v * cosine - u * sine, pv * cosine - pu * sine);
         // the path is longer than the length by (total - along)/along = across/(along (total + along))
-        let longer = if self.exact { across / (total + along) } else { across / (total * 2.0) };
+        let longer = across * (total + along).recip();
         z[5] += reduced * longer;
     }
 }
