@@ -4,7 +4,7 @@ use fodo_lattice::{Body, Cavity, Element, Lattice};
 
 use crate::constants::SPEED_OF_LIGHT;
 use crate::maps::{Point, Step};
-use crate::number::{Dual, Number};
+use crate::number::{Dual, Number, Over};
 use crate::orbit::Warm;
 use crate::prepare::{Settings, flight_time, prepare, prepare_with};
 
@@ -291,7 +291,7 @@ impl Ring {
     ///
     /// # Errors
     /// The place of the loss.
-    pub fn pass<N: Number>(&self, z: &mut Point<N>, turn: f64) -> Result<(), usize> {
+    pub fn pass<N: Over<f64>>(&self, z: &mut Point<N>, turn: f64) -> Result<(), usize> {
         for (index, step) in self.steps.iter().enumerate() {
             step.apply(z, turn);
             if is_lost(z) {
@@ -305,7 +305,7 @@ impl Ring {
     ///
     /// # Errors
     /// The index of the element after which the particle was lost.
-    pub fn trajectory<N: Number>(&self, start: &Point<N>) -> Result<Vec<Point<N>>, usize> {
+    pub fn trajectory<N: Over<f64>>(&self, start: &Point<N>) -> Result<Vec<Point<N>>, usize> {
         let mut z = *start;
         let mut points = Vec::with_capacity(self.len() + 1);
         points.push(z);

@@ -17,7 +17,7 @@ mod placement;
 mod thin;
 mod wiggler;
 
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Neg};
 
 pub use aperture::Limits;
 pub use bend_second_order::{SecondOrderBend, SecondOrderEdge};
@@ -35,9 +35,20 @@ use crate::number::{Number, Over};
 pub type Point<N> = [N; 6];
 
 /// What a field coefficient has to be: a plain number, or one with derivatives.
-pub trait Coefficient: Copy + Mul<f64, Output = Self> + Add<f64, Output = Self> {}
+pub trait Coefficient:
+    Copy + PartialEq + Mul<f64, Output = Self> + Add<f64, Output = Self> + Add<Output = Self> + Neg<Output = Self>
+{
+    /// Whether it does nothing, now and when it changes.
+    #[inline(always)]
+    fn is_zero(&self) -> bool {
+        *self * 0.0 == *self
+    }
+}
 
-impl<C: Copy + Mul<f64, Output = C> + Add<f64, Output = C>> Coefficient for C {}
+impl<C> Coefficient for C where
+    C: Copy + PartialEq + Mul<f64, Output = C> + Add<f64, Output = C> + Add<Output = C> + Neg<Output = C>
+{
+}
 
 /// One element made ready for tracking; `C` is the kind of its strengths.
 #[derive(Clone, Debug)]
@@ -84,8 +95,15 @@ pub enum Action<C = f64> {
 }
 
 impl<C: Coefficient> Step<C> {
+    /// Whether the element leaves every particle as it is.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let bare = self.scaling == 1.0 && self.entrance.is_none() && self.exit.is_none() && self.limits.is_none();
+        bare && matches!(self.action, Action::Nothing)
+    }
+
     /// Takes a particle through the element; `turn` counts from 0.
-    #[inline]
+    #[inline(always)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
         self.around(z, |z| self.act(z, turn));
     }
@@ -143,11 +161,23 @@ fn scale<N: Number>(z: &mut Point<N>, factor: f64) {
 
 /// Field at (x, y): `(By, Bx)` of `sum (b_k + i a_k)(x + i y)^k`. Both lists have the same length, at least 2.
 #[inline(always)]
-fn field<N: Over<C>, C: Copy>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
+fn field<N: Over<C>, C: Coefficient>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
     let top = b.len() - 1;
-    let (mut re, mut im) = (x * b[top] - y * a[top] + b[top - 1], x * a[top] + y * b[top] + a[top - 1]);
+    let re = y.scale_add(-a[top], x.straight_line(b[top], b[top - 1]));
+    let im = y.scale_add(b[top], x.straight_line(a[top], a[top - 1]));
+    (0..top - 1).rev().fold((re, im), |(re, im), k| {
+        (re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])), im.mul_add(x, re.mul_add(y, N::constant(0.0) + a[k])))
+    })
+}
+
+/// The same where all skew coefficients but the dipole one are zero.
+#[inline(always)]
+fn upright_field<N: Over<C>, C: Coefficient>(b: &[C], skew_dipole: C, x: N, y: N) -> (N, N) {
+    let top = b.len() - 1;
+    let (mut re, mut im) = (x.straight_line(b[top], b[top - 1]), y * b[top]);
     for k in (0..top - 1).rev() {
-        (re, im) = (re * x - im * y + b[k], im * x + re * y + a[k]);
+        let lowest = if k == 0 { N::constant(0.0) + skew_dipole } else { N::constant(0.0) };
+        (re, im) = (re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])), im.mul_add(x, re.mul_add(y, lowest)));
     }
-    (re, im)
+    (re, if top == 1 { im + skew_dipole } else { im })
 }

@@ -42,6 +42,20 @@ pub trait Number:
     /// Replaces one lane by a constant.
     fn set_lane(&mut self, lane: usize, value: f64);
 
+    /// self * factor + addend, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self * factor + addend
+    }
+
+    /// self * factor + addend with a plain number, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn times_add(self, factor: f64, addend: Self) -> Self {
+        self * factor + addend
+    }
+
     /// 1 / self.
     #[must_use]
     fn recip(self) -> Self;
@@ -67,9 +81,26 @@ pub trait Number:
 }
 
 /// A number that can be multiplied by coefficients of kind `C`: plain ones, or ones with derivatives of their own.
-pub trait Over<C>: Number + Mul<C, Output = Self> + Add<C, Output = Self> {}
+pub trait Over<C>: Number + Mul<C, Output = Self> + Add<C, Output = Self> {
+    /// self * factor + addend, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn scale_add(self, factor: C, addend: Self) -> Self {
+        self * factor + addend
+    }
 
-impl<C, N: Number + Mul<C, Output = N> + Add<C, Output = N>> Over<C> for N {}
+    /// self * slope + intercept, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn straight_line(self, slope: C, intercept: C) -> Self {
+        self * slope + intercept
+    }
+}
+
+impl Over<f64> for f64 {}
+impl<const N: usize> Over<f64> for Dual<N> {}
+impl<const N: usize> Over<Dual<N>> for Dual<N> {}
+impl<const N: usize> Over<f64> for Series<N> {}
 
 impl Number for f64 {
     const LANES: usize = 1;
