@@ -5,12 +5,16 @@
 
 mod dual;
 mod lanes;
+mod registers;
 mod series;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 pub use dual::Dual;
 pub use lanes::Lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use registers::{Avx2, Avx512};
+pub(crate) use registers::{Pair, Register, Registers};
 pub use series::Series;
 
 /// What an element map needs of a number.
