@@ -13,7 +13,14 @@ type Fields = Map<String, Value>;
 /// them gives the same bits.
 #[must_use]
 pub fn write(lattice: &Lattice) -> String {
-    let elements: Vec<Value> = lattice.elements.iter().map(|element| Value::Object(fields(element))).collect();
+    let with_energy = |element: &Element| {
+        let mut fields = fields(element);
+        if matches!(element.body, Body::Cavity(_) | Body::Wiggler(_)) {
+            put(&mut fields, "Energy", real(lattice.energy)); // the toolbox makes none without it
+        }
+        Value::Object(fields)
+    };
+    let elements: Vec<Value> = lattice.elements.iter().map(with_energy).collect();
     let particle = if lattice.rest_energy == 0.0 { "relativistic" } else { "particle" };
     let mut properties = json!({
         "name": lattice.name,
