@@ -22,13 +22,17 @@ pub fn measure() -> Result<Value> {
     }))
 }
 
-/// Least CPU time of a kernel over some calls [s].
+/// Least CPU time of a kernel over some groups of calls, each long enough for the scheduler's clock [s].
 fn best(kernel: Kernel) -> Result<f64> {
     let mut least = f64::INFINITY;
-    for _ in 0..12 {
-        let start = cpu_seconds()?;
-        std::hint::black_box(kernel());
-        least = least.min(cpu_seconds()? - start);
+    for _ in 0..5 {
+        let (start, mut calls, mut spent) = (cpu_seconds()?, 0_u32, 0.0);
+        while spent < 0.1 {
+            std::hint::black_box(kernel());
+            calls += 1;
+            spent = cpu_seconds()? - start;
+        }
+        least = least.min(spent / f64::from(calls));
     }
     Ok(least)
 }
@@ -75,13 +79,14 @@ mod scalar {
 macro_rules! kernels {
     ($module:ident, $features:literal, $set:ident, $fused:ident, $divide:ident, $first:ident) => {
         mod $module {
+            use std::hint::black_box;
             use std::arch::x86_64::{$divide, $first, $fused, $set};
 
             use super::{CHAINS, ROUNDS};
 
             #[target_feature(enable = $features)]
             fn fused_there() -> f64 {
-                let (factor, summand) = ($set(0.999), $set(1e-3));
+                let (factor, summand) = ($set(black_box(0.999)), $set(black_box(1e-3)));
                 let mut chains = [$set(1.0); CHAINS];
                 for _ in 0..ROUNDS {
                     chains.iter_mut().for_each(|value| *value = $fused(*value, factor, summand));
@@ -91,7 +96,7 @@ macro_rules! kernels {
 
             #[target_feature(enable = $features)]
             fn divide_there() -> f64 {
-                let two = $set(2.0);
+                let two = $set(black_box(2.0));
                 let mut chains = [$set(1.5); CHAINS];
                 for _ in 0..ROUNDS / 8 {
                     chains.iter_mut().for_each(|value| *value = $divide(two, *value));
