@@ -8,5 +8,5 @@ mod matching;
 pub use convergence::{Convergence, ModelChoice, NoConvergence, Quantity, Shift, convergence, figures, with_slices};
 pub use matching::{
     Bound, Computed, Driven, Entry, Figure, Match, Matching, NoMatch, Parameter, Reached, Relation, Target, Turned,
-    Variable, match_optics,
+    Variable, derivatives, match_optics, measure,
 };

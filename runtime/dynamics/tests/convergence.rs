@@ -1,14 +1,10 @@
 //! What slices and model choices move, on the demo ring.
 
-use std::path::PathBuf;
+mod common;
 
+use common::demo_ring;
 use fodo_dynamics::{ModelChoice, NoConvergence, Quantity, convergence, figures, with_slices};
 use fodo_lattice::{Body, Lattice};
-
-fn demo_ring() -> Lattice {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../facilities/demo_ring/lattice.toml");
-    Lattice::load(path).expect("the demo ring")
-}
 
 /// The demo ring with this many slices in every magnet.
 fn sliced(slices: u32) -> Lattice {

@@ -221,6 +221,26 @@ pub fn match_optics(ring: &mut Ring, matching: &Matching) -> Result<Match, NoMat
     Ok(result)
 }
 
+/// The figures of a matching's targets on a ring or line as it stands.
+///
+/// # Errors
+/// A figure cannot be computed.
+pub fn measure(ring: &Ring, matching: &Matching) -> Result<Vec<f64>, NoMatch> {
+    target::measure(ring, matching.entry, &matching.targets)
+}
+
+/// Derivatives of the figures with respect to the variables at their start values: targets by variables.
+///
+/// # Errors
+/// The problem makes no sense, or a figure cannot be computed.
+pub fn derivatives(ring: &Ring, matching: &Matching) -> Result<DMatrix<f64>, NoMatch> {
+    check(ring, matching)?;
+    let start: Vec<f64> = matching.variables.iter().map(|variable| variable.start).collect();
+    let work = Work { matching, ring: RefCell::new(ring.clone()) };
+    work.set(&start);
+    gradient::derivatives(matching, &work.ring.borrow(), &start)
+}
+
 fn check(ring: &Ring, matching: &Matching) -> Result<(), NoMatch> {
     if matching.variables.is_empty() || matching.targets.is_empty() {
         return Err(NoMatch::Empty);
