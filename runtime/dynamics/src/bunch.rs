@@ -316,7 +316,7 @@ impl Moments {
 /// Sums over chunks in parallel, and over the chunks in order.
 fn summed<T: Send + std::ops::Add<Output = T> + Copy>(
     particles: &[Point<f64>],
-    of_chunk: impl Fn(&[Point<f64>]) -> (usize, T) + Sync,
+    of_chunk: impl Fn(&[Point<f64>]) -> (usize, T) + Sync + Send,
 ) -> (usize, T)
 where
     T: Zero,

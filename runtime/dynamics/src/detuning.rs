@@ -104,11 +104,7 @@ pub fn detuning_by_tracking(ring: &Ring, options: &DetuningOptions) -> Result<De
     let normal = Normal::new(&ring)?;
     let periods = f64::from(ring.periodicity().max(1));
     let [from_x, from_y] = [slopes(&ring, &normal, 0, options)?, slopes(&ring, &normal, 1, options)?];
-    Ok(Detuning {
-        x_x: periods * from_x[0],
-        x_y: periods * 0.5 * (from_x[1] + from_y[0]),
-        y_y: periods * from_y[1],
-    })
+    Ok(Detuning { x_x: periods * from_x[0], x_y: periods * 0.5 * (from_x[1] + from_y[0]), y_y: periods * from_y[1] })
 }
 
 /// dQ_x/dJ and dQ_y/dJ of the elements, for amplitudes in one plane. The other has a hundredth of them.
@@ -117,9 +113,8 @@ fn slopes(ring: &Ring, normal: &Normal, plane: usize, options: &DetuningOptions)
     let mut particles: Vec<Point<f64>> = (0..options.points)
         .map(|point| {
             let mut particle = normal.orbit;
-            let [x, y] = [0, 1].map(|other| {
-                options.amplitudes[other] * if other == plane { amplitude(point) } else { 0.01 }
-            });
+            let [x, y] =
+                [0, 1].map(|other| options.amplitudes[other] * if other == plane { amplitude(point) } else { 0.01 });
             (particle[0], particle[2]) = (particle[0] + x, particle[2] + y);
             particle
         })

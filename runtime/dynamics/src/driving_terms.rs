@@ -337,8 +337,7 @@ impl Kick {
         let [x, y] = [0, 1].map(|plane| self.position(plane, more));
         let [px, py] = [0, 1].map(|plane| self.momentum(plane, more));
         let mut sum = Polynomial::zero();
-        let products =
-            [([x, x, x, px], 1.0), ([x, y, y, px], 3.0), ([y, y, y, py], -1.0), ([x, x, y, py], -3.0)];
+        let products = [([x, x, x, px], 1.0), ([x, y, y, px], 3.0), ([y, y, y, py], -1.0), ([x, x, y, py], -3.0)];
         for (factors, weight) in products {
             let product = factors.iter().fold(Polynomial::one(), |product, factor| {
                 let mut next = Polynomial::zero();

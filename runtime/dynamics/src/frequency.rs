@@ -123,7 +123,15 @@ impl Analyser {
         let fft = Fft::at_least(turns);
         let spectrum = Planes::zeros(fft.len());
         let [windowed, rest] = [0, 1].map(|_| Planes::zeros(turns));
-        Ok(Self { options: *options, turns, window: window(turns, options.window_order), fft, spectrum, windowed, rest })
+        Ok(Self {
+            options: *options,
+            turns,
+            window: window(turns, options.window_order),
+            fft,
+            spectrum,
+            windowed,
+            rest,
+        })
     }
 
     /// As [`naff`].
@@ -175,9 +183,8 @@ impl Analyser {
             self.subtract(signal, &basis, &amplitudes);
         }
         let solved = basis.lines.iter().filter(|(index, _)| *index < amplitudes.len());
-        let found: Vec<Line> = solved
-            .map(|&(index, parts)| self.line(basis.frequencies[index], amplitudes[index] * parts))
-            .collect();
+        let found: Vec<Line> =
+            solved.map(|&(index, parts)| self.line(basis.frequencies[index], amplitudes[index] * parts)).collect();
         if found.is_empty() { Err(NoFrequency::Nothing) } else { Ok(found) }
     }
 
@@ -194,7 +201,8 @@ impl Analyser {
             return self.line(frequency, amplitude);
         }
         // the mirror image leaks into the integral: amplitude = a + conj(a) leak
-        let leak = window_transform(&self.window, 2.0 * frequency) * Complex::cis(-2.0 * TAU * frequency * centre(self.turns));
+        let leak =
+            window_transform(&self.window, 2.0 * frequency) * Complex::cis(-2.0 * TAU * frequency * centre(self.turns));
         let own = (amplitude - leak * amplitude.conj()) / (1.0 - leak.norm_sqr());
         self.line(frequency, if leak.norm() < 0.5 { own * 2.0 } else { amplitude })
     }
@@ -421,7 +429,8 @@ fn integrals(signal: &Planes, frequency: f64) -> [Complex<f64>; 3] {
     for turn in whole..turns {
         let time = turn as f64 - from;
         let value = Complex::cis(-TAU * frequency * time) * Complex::new(signal.re[turn], signal.im[turn]);
-        let parts = [value.re, value.im, time * value.re, time * value.im, time * time * value.re, time * time * value.im];
+        let parts =
+            [value.re, value.im, time * value.re, time * value.im, time * time * value.re, time * time * value.im];
         total.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
     }
     // d/dnu brings down -2 pi i t

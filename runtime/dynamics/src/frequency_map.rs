@@ -109,11 +109,7 @@ impl std::error::Error for NoFrequencyMap {}
 ///
 /// # Errors
 /// No optics, no closed orbit at one of the momentum deviations, or a window that is too short.
-pub fn frequency_map(
-    ring: &Ring,
-    grid: &Grid,
-    options: &FrequencyMapOptions,
-) -> Result<Vec<MapPoint>, NoFrequencyMap> {
+pub fn frequency_map(ring: &Ring, grid: &Grid, options: &FrequencyMapOptions) -> Result<Vec<MapPoint>, NoFrequencyMap> {
     let kind = FrequencyOptions { window_order: options.window_order, ..FrequencyOptions::default() };
     let analyser = Analyser::new(options.window, &kind).map_err(NoFrequencyMap::NoFrequency)?;
     let normal = Normal::new(ring).map_err(NoFrequencyMap::NoOptics)?;

@@ -79,8 +79,8 @@ mod scalar {
 macro_rules! kernels {
     ($module:ident, $features:literal, $set:ident, $fused:ident, $divide:ident, $first:ident) => {
         mod $module {
-            use std::hint::black_box;
             use std::arch::x86_64::{$divide, $first, $fused, $set};
+            use std::hint::black_box;
 
             use super::{CHAINS, ROUNDS};
 

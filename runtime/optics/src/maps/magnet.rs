@@ -232,8 +232,12 @@ impl<C: Coefficient> MagnetMap<C> {
     fn radiating_body<N: Over<C>>(&self, z: &mut Point<N>, constant: f64) {
         let skew = self.a[1..].iter().any(|a| !a.is_zero());
         match (self.b.len(), skew, self.curvature == 0.0) {
-            (2, false, true) => self.radiate::<N, false>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y)),
-            (2, false, false) => self.radiate::<N, true>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y)),
+            (2, false, true) => {
+                self.radiate::<N, false>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y))
+            }
+            (2, false, false) => {
+                self.radiate::<N, true>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y))
+            }
             (_, _, true) => self.radiate::<N, false>(z, constant, |x, y| field(&self.b, &self.a, x, y)),
             (_, _, false) => self.radiate::<N, true>(z, constant, |x, y| field(&self.b, &self.a, x, y)),
         }

@@ -166,7 +166,10 @@ fn field<N: Over<C>, C: Coefficient>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
     let re = y.scale_add(-a[top], x.straight_line(b[top], b[top - 1]));
     let im = y.scale_add(b[top], x.straight_line(a[top], a[top - 1]));
     (0..top - 1).rev().fold((re, im), |(re, im), k| {
-        (re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])), im.mul_add(x, re.mul_add(y, N::constant(0.0) + a[k])))
+        (
+            re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])),
+            im.mul_add(x, re.mul_add(y, N::constant(0.0) + a[k])),
+        )
     })
 }
 
