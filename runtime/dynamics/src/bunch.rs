@@ -250,7 +250,7 @@ impl Moments {
     #[must_use]
     pub fn of(particles: &[Point<f64>]) -> Option<Self> {
         let alive = |particle: &&Point<f64>| !particle[0].is_nan();
-        let (count, sum) = summed(particles, |some| {
+        let (count, sum) = summed(particles, Vector6::zeros(), |some| {
             some.iter()
                 .filter(alive)
                 .fold((0, Vector6::zeros()), |(count, sum), z| (count + 1, sum + Vector6::from(*z)))
@@ -259,7 +259,7 @@ impl Moments {
             return None;
         }
         let centre: Vector6<f64> = sum / count as f64;
-        let (_, squares) = summed(particles, |some| {
+        let (_, squares) = summed(particles, Matrix6::zeros(), |some| {
             some.iter().filter(alive).fold((0, Matrix6::zeros()), |(count, sum), z| {
                 let apart = Vector6::from(*z) - centre;
                 (count + 1, sum + apart * apart.transpose())
@@ -314,32 +314,13 @@ impl Moments {
 }
 
 /// Sums over chunks in parallel, and over the chunks in order.
-fn summed<T: Send + std::ops::Add<Output = T> + Copy>(
+fn summed<T: Send + std::ops::Add<Output = T>>(
     particles: &[Point<f64>],
-    of_chunk: impl Fn(&[Point<f64>]) -> (usize, T) + Sync + Send,
-) -> (usize, T)
-where
-    T: Zero,
-{
+    zero: T,
+    of_chunk: impl Fn(&[Point<f64>]) -> (usize, T) + Send + Sync,
+) -> (usize, T) {
     let parts: Vec<(usize, T)> = particles.par_chunks(CHUNK).map(of_chunk).collect();
-    parts.into_iter().fold((0, T::zero()), |(count, sum), (more, part)| (count + more, sum + part))
-}
-
-/// What has a zero.
-trait Zero {
-    fn zero() -> Self;
-}
-
-impl Zero for Vector6<f64> {
-    fn zero() -> Self {
-        Self::zeros()
-    }
-}
-
-impl Zero for Matrix6<f64> {
-    fn zero() -> Self {
-        Self::zeros()
-    }
+    parts.into_iter().fold((0, zero), |(count, sum), (more, part)| (count + more, sum + part))
 }
 
 /// Which buckets of a ring are filled, and with how much charge.

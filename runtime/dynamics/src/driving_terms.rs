@@ -300,8 +300,8 @@ fn about_orbit(element: &Element, field: &Field, orbit: &[f64; 6]) -> Vec<Comple
     let moved = |order: usize| {
         let mut binomial = 1.0;
         let mut sum = Complex::new(0.0, 0.0);
-        for higher in order..count {
-            sum += own[higher] * at.powu((higher - order) as u32) * binomial;
+        for (higher, own) in own.iter().enumerate().skip(order) {
+            sum += own * at.powu((higher - order) as u32) * binomial;
             binomial *= (higher + 1) as f64 / (higher + 1 - order) as f64;
         }
         sum * turn.powu(order as u32 + 1) * element.field_scaling

@@ -136,11 +136,11 @@ pub fn frequency_map(ring: &Ring, grid: &Grid, options: &FrequencyMapOptions) ->
         })
         .collect();
     let tracks = turn_by_turn(ring, &mut particles, 2 * options.window, 0);
-    let follow = |((start, orbit, _), track): (&([f64; 2], Point<f64>, [f64; 2]), &Track)| MapPoint {
+    let followed = starts.par_iter().zip(&tracks).map(|((start, orbit, _), track)| MapPoint {
         start: *start,
         motion: motion(track, &Normal { orbit: *orbit, ..normal }, &mut analyser.clone()),
-    };
-    Ok(starts.par_iter().zip(&tracks).map(follow).collect())
+    });
+    Ok(followed.collect())
 }
 
 fn orbit_at(ring: &Ring, delta: f64) -> Result<Point<f64>, NoFrequencyMap> {
