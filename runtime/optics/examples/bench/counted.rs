@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use fodo_lattice::Lattice;
-use fodo_optics::number::Number;
+use fodo_optics::number::{Number, Over};
 use fodo_optics::{Effects, Point, Ring};
 use serde_json::{Value, json};
 
@@ -142,6 +142,8 @@ impl Mul<f64> for Counted {
         product(self.value * other)
     }
 }
+
+impl Over<f64> for Counted {}
 
 impl Number for Counted {
     const LANES: usize = 1;
