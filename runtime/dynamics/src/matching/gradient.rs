@@ -6,6 +6,8 @@
 //! matrix is a central difference of fourth order over 1e-3 of the variable's scale, good to about 1e-10. All else
 //! (variables that move the orbit, chromaticities, lengths in figures that depend on the total one, figures of the
 //! caller) is a central difference of the figures over 3e-4 of the scale; one-sided where one side does not exist.
+//! A largest beta has the derivative of the place where it is; where two places are equally high it has none, and that
+//! of one of them is taken.
 
 use std::f64::consts::TAU;
 
