@@ -16,6 +16,7 @@ mod orbit;
 mod prepare;
 mod response;
 mod ring;
+mod section;
 mod track;
 
 pub use maps::Point;

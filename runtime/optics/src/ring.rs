@@ -168,6 +168,19 @@ impl Ring {
         }
     }
 
+    /// Sets the length of an element [m]; the revolution time and what depends on it follow.
+    pub fn set_length(&mut self, index: usize, length: f64) {
+        self.elements[index].length = length;
+        self.length = self.elements.iter().map(|element| element.length).sum();
+        self.settings.revolution_time = flight_time(self.length);
+        if self.settings.cavity {
+            self.prepare_all();
+        } else {
+            self.steps[index] = prepare(&self.elements[index], &self.settings);
+            self.warm = None;
+        }
+    }
+
     /// Sets the corrector kick of an element, horizontal and vertical [rad].
     pub fn set_kick(&mut self, index: usize, kick_x: f64, kick_y: f64) {
         self.change(index, |element| element.kick = [kick_x, kick_y]);
