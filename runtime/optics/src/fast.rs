@@ -51,16 +51,15 @@ pub(crate) fn apply(step: &Step, series: Option<&BodySeries>, z: &mut Point<f64>
         return expandable(step).is_none();
     };
     step.enter(z);
-    let mut q = magnet.enter(z);
+    magnet.enter(z);
     let distance = series.distance(z);
     let near = distance <= 1.0;
     if near || (grade == Grade::Rough && distance <= FAR) {
         series.apply(z);
-        q = (z[4] + 1.0).recip();
     } else {
-        q = magnet.body(z, q);
+        magnet.body_alone(z);
     }
-    magnet.leave(z, q);
+    magnet.leave(z, (z[4] + 1.0).recip());
     step.leave(z);
     near
 }
@@ -76,9 +75,7 @@ pub(crate) fn expand(step: &Step, at: &Point<f64>) -> Option<Box<BodySeries>> {
 
 impl BodySeries {
     fn new(magnet: &MagnetMap, at: &Point<f64>) -> Self {
-        let terms = terms(at, |z| {
-            magnet.body(z, (z[4] + 1.0).recip());
-        });
+        let terms = terms(at, |z| magnet.body_alone(z));
         let quiet = terms_of_path(magnet, at, 0.0);
         let beside = terms_of_path(magnet, at, DELTA_STEP);
         let path_terms = std::array::from_fn(|term| (beside[term] - quiet[term]) / DELTA_STEP);

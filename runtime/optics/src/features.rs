@@ -1,10 +1,13 @@
 //! One program for every processor: the tracking loop compiled for several instruction sets, chosen at run time.
 
 #[cfg(target_arch = "x86_64")]
-use crate::number::{Avx2, Avx512};
-use crate::number::{Pair, Register, Registers};
+use crate::number::{Avx2, Avx512, Sse2 as Plain};
+use crate::number::{Register, Registers};
 use crate::ring::Loss;
 use crate::track::Turns;
+
+#[cfg(not(target_arch = "x86_64"))]
+type Plain = f64;
 
 /// An instruction set the tracking loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Kernel {
     /// How many particles go side by side.
     pub fn lanes(self) -> usize {
         MANY * match self {
-            Self::Plain => Pair::WIDTH,
+            Self::Plain => Plain::WIDTH,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::WIDTH,
             #[cfg(target_arch = "x86_64")]
@@ -53,7 +56,7 @@ impl Kernel {
 #[allow(unsafe_code, reason = "a function compiled for an instruction set may be called where that has been found")]
 pub(crate) fn on_kernel(kernel: Kernel, turns: Turns) -> Vec<Option<Loss>> {
     match kernel {
-        Kernel::Plain => turns.run::<Registers<Pair, MANY>>(),
+        Kernel::Plain => turns.run::<Registers<Plain, MANY>>(),
         // SAFETY: a `Kernel` other than `Plain` is made by `Kernel::best` alone, on a processor that has it.
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => unsafe { avx2(turns) },

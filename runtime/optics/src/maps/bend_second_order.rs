@@ -1,7 +1,7 @@
 //! Bends with second-order maps of body and edges (3.9).
 
-use super::magnet::radiate_in_kick;
 use super::kick::{FieldAt, General};
+use super::magnet::radiate_in_kick;
 use super::{Coefficient, MagnetMap, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over};

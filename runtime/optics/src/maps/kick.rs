@@ -2,8 +2,8 @@
 //!
 //! Types and not closures, since what is compiled for an instruction set has to be inlined for sure.
 
-use super::magnet::MagnetMap;
 use super::Coefficient;
+use super::magnet::MagnetMap;
 use crate::number::{Number, Over};
 
 /// A thin kick at constant energy.
@@ -117,10 +117,7 @@ impl<C: Coefficient> GradientKick<C> {
     pub fn new(magnet: &MagnetMap<C>) -> Self {
         let [outer, middle] = magnet.kick_lengths();
         let gradient = magnet.b[1];
-        Self {
-            focusing: [gradient * -outer, gradient * -middle],
-            defocusing: [gradient * outer, gradient * middle],
-        }
+        Self { focusing: [gradient * -outer, gradient * -middle], defocusing: [gradient * outer, gradient * middle] }
     }
 }
 

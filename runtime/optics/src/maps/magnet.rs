@@ -6,7 +6,7 @@ use super::fringe::fringe;
 use super::kick::{CoupledKick, DipoleKick, FieldAt, FieldKick, General, GradientKick, Kick, LinearKick, Upright};
 use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
-use crate::number::{Number, Over};
+use crate::number::{Number, Over, Work};
 
 /// A thick magnet made ready. Kicks are part of the dipole coefficients.
 #[derive(Clone, Debug)]
@@ -95,28 +95,45 @@ impl<C: Coefficient> MagnetMap<C> {
         q
     }
 
+    /// The body with its own q; compiled once for each kind of number.
+    #[inline(never)]
+    pub(crate) fn body_alone<N: Over<C>>(&self, z: &mut Point<N>) {
+        self.body(z, (z[4] + 1.0).recip());
+    }
+
     /// The body as if it did not radiate.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn quiet_body<N: Over<C>>(&self, z: &mut Point<N>) {
         let q = (z[4] + 1.0).recip();
         if self.curvature == 0.0 { self.chosen_body::<N, false>(z, q) } else { self.chosen_body::<N, true>(z, q) }
     }
 
-    /// The body at constant energy, for the number of coefficients there are.
+    /// The body at constant energy, for the kind of field there is.
     #[inline(always)]
     fn chosen_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, q: N) {
-        let (skew, kicked) = (self.has_skew_gradient(), !self.a[0].is_zero());
+        let skew = self.has_skew_gradient();
         match (self.b.first_chunk::<3>(), self.b.first_chunk::<4>()) {
-            (None, _) if skew || kicked => self.integrate::<N, BENT, true>(z, q, &CoupledKick::new(self, z)),
-            (None, _) if self.b[1].is_zero() => self.integrate::<N, BENT, false>(z, q, &DipoleKick::new(self, z)),
-            (None, _) if !BENT && self.b[0].is_zero() => self.integrate::<N, BENT, true>(z, q, &GradientKick::new(self)),
-            (None, _) => self.integrate::<N, BENT, true>(z, q, &LinearKick::new(self, z)),
-            (Some(b), None) if !skew => self.integrate::<N, BENT, true>(z, q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0]))),
-            (_, Some(b)) if !skew && self.b.len() == 4 => {
-                self.integrate::<N, BENT, true>(z, q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0])));
+            (None, _) if skew || !self.a[0].is_zero() => {
+                self.apart::<N, _, BENT, true>(q, &CoupledKick::new(self, z), z);
             }
-            _ => self.integrate::<N, BENT, true>(z, q, &self.kick::<N, _, BENT>(z, General(&self.b, &self.a))),
+            (None, _) if self.b[1].is_zero() => self.apart::<N, _, BENT, false>(q, &DipoleKick::new(self, z), z),
+            (None, _) if !BENT && self.b[0].is_zero() => {
+                self.apart::<N, _, BENT, true>(q, &GradientKick::new(self), z);
+            }
+            (None, _) => self.apart::<N, _, BENT, true>(q, &LinearKick::new(self, z), z),
+            (Some(b), None) if !skew => {
+                self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0])), z);
+            }
+            (_, Some(b)) if !skew && self.b.len() == 4 => {
+                self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0])), z);
+            }
+            _ => self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, General(&self.b, &self.a)), z),
         }
+    }
+
+    #[inline(always)]
+    fn apart<N: Over<C>, K: Kick<N>, const BENT: bool, const VERTICAL: bool>(&self, q: N, kick: &K, z: &mut Point<N>) {
+        N::apart(Quiet::<N, C, K, BENT, VERTICAL> { magnet: self, q, kick, z });
     }
 
     fn has_skew_gradient(&self) -> bool {
@@ -146,20 +163,28 @@ impl<C: Coefficient> MagnetMap<C> {
     /// The fourth-order integrator at constant energy. Drifts of neighbouring slices are one. Without `VERTICAL` the
     /// kicks leave py alone, and y is carried over the whole length at once.
     #[inline(always)]
-    fn integrate<N: Number, const BENT: bool, const VERTICAL: bool>(&self, z: &mut Point<N>, q: N, kick: &impl Kick<N>) {
+    fn integrate<N: Number, const BENT: bool, const VERTICAL: bool>(
+        &self,
+        z: &mut Point<N>,
+        q: N,
+        kick: &impl Kick<N>,
+    ) {
         let slice = self.length / f64::from(self.slices);
         let lengths = [DRIFT[0] * slice, DRIFT[1] * slice, 2.0 * DRIFT[0] * slice];
         let reduced = [q * lengths[0], q * lengths[1], q * lengths[2]];
         let mut walk = Walk::<N, BENT, VERTICAL>::new(z, reduced);
         walk.drift(0);
-        for left in (0..self.slices).rev() {
+        for slice in 0..self.slices {
+            if slice > 0 {
+                walk.drift(2);
+            }
             walk.kick(0, kick);
             walk.drift(1);
             walk.kick(1, kick);
             walk.drift(1);
             walk.kick(0, kick);
-            walk.drift(if left == 0 { 0 } else { 2 });
         }
+        walk.drift(0);
         let [x, px, y, py] = walk.at;
         (z[0], z[1], z[3]) = (x, px, py);
         let mut slopes = walk.slopes[0] * lengths[0] + walk.slopes[1] * lengths[1] + walk.slopes[2] * lengths[2];
@@ -179,9 +204,21 @@ impl<C: Coefficient> MagnetMap<C> {
     #[inline(always)]
     fn chosen_radiating_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, q: N, constant: f64) -> N {
         match self.b.first_chunk::<2>().filter(|_| self.b.len() == 2 && !self.has_skew_gradient()) {
-            Some(b) => self.radiate::<N, BENT>(z, q, constant, &Upright(b, self.a[0])),
-            None => self.radiate::<N, BENT>(z, q, constant, &General(&self.b, &self.a)),
+            Some(b) => self.radiate_apart::<N, _, BENT>(z, q, constant, &Upright(b, self.a[0])),
+            None => self.radiate_apart::<N, _, BENT>(z, q, constant, &General(&self.b, &self.a)),
         }
+    }
+
+    #[inline(always)]
+    fn radiate_apart<N: Over<C>, F: FieldAt<N>, const BENT: bool>(
+        &self,
+        z: &mut Point<N>,
+        mut q: N,
+        constant: f64,
+        field: &F,
+    ) -> N {
+        N::apart(Radiating::<N, C, F, BENT> { magnet: self, q: &mut q, constant, field, z });
+        q
     }
 
     /// The integrator with energy loss in each kick.
@@ -197,14 +234,17 @@ impl<C: Coefficient> MagnetMap<C> {
         let [outer, inner] = [DRIFT[0] * slice, DRIFT[1] * slice];
         let lengths = self.kick_lengths();
         drift_with(z, q * outer, q);
-        for left in (0..self.slices).rev() {
+        for slice in 0..self.slices {
+            if slice > 0 {
+                drift_with(z, q * (2.0 * outer), q);
+            }
             q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
             drift_with(z, q * inner, q);
             q = self.radiating_kick::<N, BENT>(z, q, lengths[1], constant, field);
             drift_with(z, q * inner, q);
             q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
-            drift_with(z, q * if left == 0 { outer } else { 2.0 * outer }, q);
         }
+        drift_with(z, q * outer, q);
         q
     }
 
@@ -228,6 +268,39 @@ impl<C: Coefficient> MagnetMap<C> {
             z[5] = z[0].times_add(h * length, z[5]);
         }
         q
+    }
+}
+
+/// A body without energy loss, as a piece of work.
+struct Quiet<'w, N, C, K, const BENT: bool, const VERTICAL: bool> {
+    magnet: &'w MagnetMap<C>,
+    q: N,
+    kick: &'w K,
+    z: &'w mut Point<N>,
+}
+
+impl<N: Over<C>, C: Coefficient, K: Kick<N>, const BENT: bool, const VERTICAL: bool> Work
+    for Quiet<'_, N, C, K, BENT, VERTICAL>
+{
+    #[inline(always)]
+    fn run(self) {
+        self.magnet.integrate::<N, BENT, VERTICAL>(self.z, self.q, self.kick);
+    }
+}
+
+/// A body with energy loss, as a piece of work.
+struct Radiating<'w, N, C, F, const BENT: bool> {
+    magnet: &'w MagnetMap<C>,
+    q: &'w mut N,
+    constant: f64,
+    field: &'w F,
+    z: &'w mut Point<N>,
+}
+
+impl<N: Over<C>, C: Coefficient, F: FieldAt<N>, const BENT: bool> Work for Radiating<'_, N, C, F, BENT> {
+    #[inline(always)]
+    fn run(self) {
+        *self.q = self.magnet.radiate::<N, BENT>(self.z, *self.q, self.constant, self.field);
     }
 }
 

@@ -104,7 +104,7 @@ impl<C: Coefficient> Step<C> {
     }
 
     /// Takes a particle through the element; `turn` counts from 0.
-    #[inline(always)]
+    #[inline(never)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
         self.enter(z);
         if !self.action.act_if_common(z, turn) {

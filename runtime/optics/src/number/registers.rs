@@ -4,9 +4,11 @@
 //! The tracking loop is too large for that, so its numbers name them. No closures here: what is compiled for an
 //! instruction set has to be inlined for sure.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m128d, _mm_add_pd, _mm_mul_pd};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-use super::{Number, Over};
+use super::{Number, Over, Work, do_apart};
 
 /// One register: a few numbers on which the processor works at once.
 pub trait Register: Copy {
@@ -30,57 +32,59 @@ pub trait Register: Copy {
     fn get(&self, place: usize) -> f64;
     /// Replaces one of the numbers.
     fn set(&mut self, place: usize, value: f64);
+    /// Does a piece of work in a function of its own, compiled for these registers.
+    #[inline(always)]
+    fn apart<W: Work>(work: W) {
+        do_apart(work);
+    }
 }
 
-/// Two numbers: a register that every processor of the target has.
-#[derive(Clone, Copy)]
-pub struct Pair([f64; 2]);
-
-impl Register for Pair {
-    const WIDTH: usize = 2;
+/// One number: a register that every processor has.
+impl Register for f64 {
+    const WIDTH: usize = 1;
     #[inline(always)]
     fn splat(value: f64) -> Self {
-        Self([value; 2])
+        value
     }
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        Self([self.0[0] + other.0[0], self.0[1] + other.0[1]])
+        self + other
     }
     #[inline(always)]
     fn minus(self, other: Self) -> Self {
-        Self([self.0[0] - other.0[0], self.0[1] - other.0[1]])
+        self - other
     }
     #[inline(always)]
     fn times(self, other: Self) -> Self {
-        Self([self.0[0] * other.0[0], self.0[1] * other.0[1]])
+        self * other
     }
     #[inline(always)]
     fn over(self, other: Self) -> Self {
-        Self([self.0[0] / other.0[0], self.0[1] / other.0[1]])
+        self / other
     }
     #[inline(always)]
     fn fused(self, factor: Self, addend: Self) -> Self {
-        self.times(factor).plus(addend)
+        self * factor + addend
     }
     #[inline(always)]
     fn root(self) -> Self {
-        Self([self.0[0].sqrt(), self.0[1].sqrt()])
+        self.sqrt()
     }
     #[inline(always)]
-    fn get(&self, place: usize) -> f64 {
-        self.0[place]
+    fn get(&self, _place: usize) -> f64 {
+        *self
     }
     #[inline(always)]
-    fn set(&mut self, place: usize, value: f64) {
-        self.0[place] = value;
+    fn set(&mut self, _place: usize, value: f64) {
+        *self = value;
     }
 }
 
 /// A register of x86 with the names of its instructions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! register {
-    ($(#[$doc:meta])* $name:ident, $vector:ident, $width:literal, $splat:ident, $plus:ident, $minus:ident, $times:ident,
-     $over:ident, $fused:ident, $root:ident) => {
+    ($(#[$doc:meta])* $features:literal, $name:ident, $vector:ident, $width:literal, $splat:ident, $plus:ident, $minus:ident, $times:ident,
+     $over:ident, $fused:path, $root:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name(std::arch::x86_64::$vector);
@@ -112,7 +116,8 @@ macro_rules! register {
             }
             #[inline(always)]
             fn fused(self, factor: Self, addend: Self) -> Self {
-                Self(unsafe { std::arch::x86_64::$fused(self.0, factor.0, addend.0) })
+                #[allow(unused_unsafe, reason = "of SSE2 it is a function of ours")]
+                Self(unsafe { $fused(self.0, factor.0, addend.0) })
             }
             #[inline(always)]
             fn root(self) -> Self {
@@ -130,21 +135,44 @@ macro_rules! register {
                 numbers[place] = value;
                 self.0 = unsafe { std::mem::transmute::<[f64; $width], std::arch::x86_64::$vector>(numbers) };
             }
+            #[inline(always)]
+            fn apart<W: Work>(work: W) {
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn compiled<W: Work>(work: W) {
+                    work.run();
+                }
+                unsafe { compiled(work) }
+            }
         }
     };
 }
 
+/// Multiplication and addition one after the other.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code, reason = "vector instructions that every x86 processor of 64 bits has")]
+fn multiply_add(value: __m128d, factor: __m128d, addend: __m128d) -> __m128d {
+    // SAFETY: SSE2 belongs to the target.
+    unsafe { _mm_add_pd(_mm_mul_pd(value, factor), addend) }
+}
+
+#[cfg(target_arch = "x86_64")]
+register!(
+    /// Two numbers, with the instructions that every x86 processor of 64 bits has.
+    "sse2", Sse2, __m128d, 2, _mm_set1_pd, _mm_add_pd, _mm_sub_pd, _mm_mul_pd, _mm_div_pd, multiply_add, _mm_sqrt_pd
+);
 #[cfg(target_arch = "x86_64")]
 register!(
     /// Four numbers, with the instructions of AVX2 and FMA.
-    Avx2, __m256d, 4, _mm256_set1_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_fmadd_pd,
-    _mm256_sqrt_pd
+    "avx2,fma", Avx2, __m256d, 4, _mm256_set1_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
+    std::arch::x86_64::_mm256_fmadd_pd, _mm256_sqrt_pd
 );
 #[cfg(target_arch = "x86_64")]
 register!(
     /// Eight numbers, with the instructions of AVX-512.
-    Avx512, __m512d, 8, _mm512_set1_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd,
-    _mm512_sqrt_pd
+    "avx512f,fma", Avx512, __m512d, 8, _mm512_set1_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
+    std::arch::x86_64::_mm512_fmadd_pd, _mm512_sqrt_pd
 );
 
 /// `M` registers side by side: enough independent work to hide the time of each instruction.
@@ -289,6 +317,11 @@ impl<R: Register, const M: usize> Number for Registers<R, M> {
     #[inline(always)]
     fn sinh_cosh(self) -> (Self, Self) {
         (self.one_by_one(f64::sinh), self.one_by_one(f64::cosh))
+    }
+
+    #[inline(always)]
+    fn apart<W: Work>(work: W) {
+        R::apart(work);
     }
 
     #[inline(always)]
