@@ -1,6 +1,6 @@
 //! Lattices in the scripts of the MATLAB Accelerator Toolbox: a cell array of calls, one per element.
 //!
-//! What is read is data, not MATLAB: assignments, cells, calls of the constructors in [`CALLS`], numbers, vectors,
+//! What is read is data, not MATLAB: assignments, cells, calls of the constructors in `CALLS`, numbers, vectors,
 //! matrices, strings and names of variables assigned before. Anything else is an error, never passed over.
 
 use std::collections::HashMap;
