@@ -52,7 +52,7 @@ impl Kernel {
     }
 }
 
-/// Runs the tracking loop on an instruction set that [`Kernel::best`] has found; a few particles in one register.
+/// Runs the tracking loop on an instruction set that [`Kernel::best`] has found.
 #[allow(unsafe_code, reason = "a function compiled for an instruction set may be called where that has been found")]
 pub(crate) fn on_kernel(kernel: Kernel, turns: Turns) -> Vec<Option<Loss>> {
     match kernel {
