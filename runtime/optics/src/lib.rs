@@ -6,6 +6,7 @@
 
 pub mod constants;
 mod fast;
+mod features;
 pub mod maps;
 pub mod matrix;
 mod modes;

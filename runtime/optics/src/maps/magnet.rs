@@ -3,9 +3,10 @@
 use super::drift::drift_with;
 use super::edge::EdgeMap;
 use super::fringe::fringe;
-use super::{Coefficient, Point, field, upright_field};
+use super::kick::{CoupledKick, DipoleKick, FieldAt, FieldKick, General, GradientKick, Kick, LinearKick, Upright};
+use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
-use crate::number::{Number, Over};
+use crate::number::{Number, Over, Work};
 
 /// A thick magnet made ready. Kicks are part of the dipole coefficients.
 #[derive(Clone, Debug)]
@@ -32,186 +33,158 @@ pub struct MagnetMap<C = f64> {
 
 impl<C: Coefficient> MagnetMap<C> {
     /// Takes a particle through the magnet.
-    #[inline]
+    #[inline(always)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
-        self.around(z, |z| self.body(z));
+        let q = self.enter(z);
+        let q = self.body(z, q);
+        self.leave(z, q);
     }
 
-    /// Edges and fringes, with `body` between them.
+    /// Edge and fringe at the entrance; returns q = 1 / (1 + delta).
     #[inline(always)]
-    pub(crate) fn around<N: Over<C>>(&self, z: &mut Point<N>, body: impl FnOnce(&mut Point<N>)) {
+    pub(crate) fn enter<N: Over<C>>(&self, z: &mut Point<N>) -> N {
+        let q = (z[4] + 1.0).recip();
         if let Some(edge) = &self.entrance {
-            edge.apply(z);
+            edge.apply(z, q);
         }
-        self.fringe_at_entrance(z);
-        body(z);
-        self.fringe_at_exit(z);
+        self.fringe_at_entrance(z, q);
+        q
+    }
+
+    /// Fringe and edge at the exit.
+    #[inline(always)]
+    pub(crate) fn leave<N: Over<C>>(&self, z: &mut Point<N>, q: N) {
+        self.fringe_at_exit(z, q);
         if let Some(edge) = &self.exit {
-            edge.apply(z);
+            edge.apply(z, q);
         }
     }
 
     /// The quadrupole fringe at the entrance.
     #[inline(always)]
-    pub fn fringe_at_entrance<N: Over<C>>(&self, z: &mut Point<N>) {
+    pub fn fringe_at_entrance<N: Over<C>>(&self, z: &mut Point<N>, q: N) {
         if let Some(gradient) = self.fringe[0] {
-            fringe(z, gradient, 1.0);
+            fringe(z, q, gradient, 1.0);
         }
     }
 
     /// The quadrupole fringe at the exit.
     #[inline(always)]
-    pub fn fringe_at_exit<N: Over<C>>(&self, z: &mut Point<N>) {
+    pub fn fringe_at_exit<N: Over<C>>(&self, z: &mut Point<N>, q: N) {
         if let Some(gradient) = self.fringe[1] {
-            fringe(z, gradient, -1.0);
+            fringe(z, q, gradient, -1.0);
         }
     }
 
     /// One thin kick of this length [m], without curvature.
     pub fn straight_kick<N: Over<C>>(&self, z: &mut Point<N>, length: f64) {
-        let (re, im) = field(&self.b, &self.a, z[0], z[2]);
+        let (re, im) = General(&self.b, &self.a).at(z[0], z[2]);
         z[1] -= re * length;
         z[3] += im * length;
     }
 
-    /// The body, without edges and fringes.
+    /// The body, without edges and fringes; takes and gives back q = 1 / (1 + delta).
     #[inline(always)]
-    pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>) {
-        match self.radiation {
-            Some(constant) => self.radiating_body(z, constant),
-            None => self.quiet_body(z),
+    pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>, q: N) -> N {
+        match (self.radiation, self.curvature == 0.0) {
+            (Some(constant), true) => return self.chosen_radiating_body::<N, false>(z, q, constant),
+            (Some(constant), false) => return self.chosen_radiating_body::<N, true>(z, q, constant),
+            (None, true) => self.chosen_body::<N, false>(z, q),
+            (None, false) => self.chosen_body::<N, true>(z, q),
         }
+        q
+    }
+
+    /// The body with its own q; compiled once for each kind of number.
+    #[inline(never)]
+    pub(crate) fn body_alone<N: Over<C>>(&self, z: &mut Point<N>) {
+        self.body(z, (z[4] + 1.0).recip());
     }
 
     /// The body as if it did not radiate.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn quiet_body<N: Over<C>>(&self, z: &mut Point<N>) {
-        if self.curvature == 0.0 { self.chosen_body::<N, false>(z) } else { self.chosen_body::<N, true>(z) }
+        let q = (z[4] + 1.0).recip();
+        if self.curvature == 0.0 { self.chosen_body::<N, false>(z, q) } else { self.chosen_body::<N, true>(z, q) }
     }
 
-    /// The body at constant energy, for the number of coefficients there are.
+    /// The body at constant energy, for the kind of field there is.
     #[inline(always)]
-    fn chosen_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
-        let skew = self.a[1..].iter().any(|a| !a.is_zero());
-        match self.b.len() {
-            2 if skew => self.coupled_body::<N, BENT>(z),
-            2 if !self.a[0].is_zero() => self.coupled_body::<N, BENT>(z),
-            2 if self.b[1].is_zero() => self.dipole_body::<N, BENT>(z),
-            2 => self.linear_body::<N, BENT>(z),
-            3 if !skew => self.upright_body::<N, BENT, _>(z, self.b.first_chunk::<3>()),
-            4 if !skew => self.upright_body::<N, BENT, _>(z, self.b.first_chunk::<4>()),
-            _ => self.nonlinear_body::<N, BENT>(z),
+    fn chosen_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, q: N) {
+        let skew = self.has_skew_gradient();
+        match (self.b.first_chunk::<3>(), self.b.first_chunk::<4>()) {
+            (None, _) if skew || !self.a[0].is_zero() => {
+                self.apart::<N, _, BENT, true>(q, &CoupledKick::new(self, z), z);
+            }
+            (None, _) if self.b[1].is_zero() => self.apart::<N, _, BENT, false>(q, &DipoleKick::new(self, z), z),
+            (None, _) if !BENT && self.b[0].is_zero() => {
+                self.apart::<N, _, BENT, true>(q, &GradientKick::new(self), z);
+            }
+            (None, _) => self.apart::<N, _, BENT, true>(q, &LinearKick::new(self, z), z),
+            (Some(b), None) if !skew => {
+                self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0])), z);
+            }
+            (_, Some(b)) if !skew && self.b.len() == 4 => {
+                self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, Upright(b, self.a[0])), z);
+            }
+            _ => self.apart::<N, _, BENT, true>(q, &self.kick::<N, _, BENT>(z, General(&self.b, &self.a)), z),
         }
+    }
+
+    #[inline(always)]
+    fn apart<N: Over<C>, K: Kick<N>, const BENT: bool, const VERTICAL: bool>(&self, q: N, kick: &K, z: &mut Point<N>) {
+        N::apart(Quiet::<N, C, K, BENT, VERTICAL> { magnet: self, q, kick, z });
+    }
+
+    fn has_skew_gradient(&self) -> bool {
+        self.a[1..].iter().any(|a| !a.is_zero())
     }
 
     /// Lengths of the outer and the middle kick of a slice [m].
     #[inline(always)]
-    fn kick_lengths(&self) -> [f64; 2] {
-        KICK.map(|fraction| fraction * self.length / f64::from(self.slices))
+    pub(super) fn kick_lengths(&self) -> [f64; 2] {
+        let slice = self.length / f64::from(self.slices);
+        [KICK[0] * slice, KICK[1] * slice]
     }
 
     /// Horizontal kicks that do not depend on the place: the dipole field against the bending of the reference.
     #[inline(always)]
-    fn bending<N: Over<C>>(&self, z: &Point<N>) -> [N; 2] {
+    pub(super) fn bending<N: Over<C>>(&self, z: &Point<N>) -> [N; 2] {
+        let [outer, middle] = self.kick_lengths();
         let bending = z[4] * self.curvature;
-        self.kick_lengths().map(|length| bending * length + self.b[0] * -length)
+        [bending * outer + self.b[0] * -outer, bending * middle + self.b[0] * -middle]
     }
 
-    /// Nothing but an upright dipole field: vertically a drift.
     #[inline(always)]
-    fn dipole_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
-        let h = self.curvature;
-        let horizontal = self.bending(z);
-        let focusing = self.kick_lengths().map(|length| h * h * -length);
-        self.integrate::<N, BENT, false>(z, |k, [x, px, _, py]| {
-            let straight = px + horizontal[k];
-            (if BENT { x * focusing[k] + straight } else { straight }, py)
-        });
+    fn kick<N: Over<C>, F, const BENT: bool>(&self, z: &Point<N>, field: F) -> FieldKick<N, F, BENT> {
+        FieldKick { field, lengths: self.kick_lengths(), curvature: self.curvature, delta: z[4] }
     }
 
-    /// Upright dipole and quadrupole: the kick is linear, and its lengths go into the coefficients.
-    #[inline(always)]
-    fn linear_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
-        let (h, gradient, lengths) = (self.curvature, self.b[1], self.kick_lengths());
-        let horizontal = self.bending(z);
-        let focusing = lengths.map(|length| (gradient + h * h) * -length);
-        let defocusing = lengths.map(|length| gradient * length);
-        if !BENT && self.b[0].is_zero() {
-            self.integrate::<N, BENT, true>(z, |k, [x, px, y, py]| {
-                (x.scale_add(focusing[k], px), y.scale_add(defocusing[k], py))
-            });
-        } else {
-            self.integrate::<N, BENT, true>(z, |k, [x, px, y, py]| {
-                (x.scale_add(focusing[k], px + horizontal[k]), y.scale_add(defocusing[k], py))
-            });
-        }
-    }
-
-    /// Dipole and quadrupole, upright and skew.
-    #[inline(always)]
-    fn coupled_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
-        let (h, lengths) = (self.curvature, self.kick_lengths());
-        let horizontal = self.bending(z);
-        let vertical = lengths.map(|length| self.a[0] * length);
-        let focusing = lengths.map(|length| (self.b[1] + h * h) * -length);
-        let defocusing = lengths.map(|length| self.b[1] * length);
-        let skew = lengths.map(|length| self.a[1] * length);
-        self.integrate::<N, BENT, true>(z, |k, [x, px, y, py]| {
-            let kick_x = y.scale_add(skew[k], x.scale_add(focusing[k], px + horizontal[k]));
-            let kick_y = x.scale_add(skew[k], y.scale_add(defocusing[k], py + vertical[k]));
-            (kick_x, kick_y)
-        });
-    }
-
-    /// Any upright field, and a vertical kick.
-    #[inline(always)]
-    fn upright_body<N: Over<C>, const BENT: bool, const M: usize>(&self, z: &mut Point<N>, b: Option<&[C; M]>) {
-        let Some(b) = b else { return };
-        self.kicked_body::<N, BENT>(z, |x, y| upright_field(b, self.a[0], x, y));
-    }
-
-    /// Any field.
-    #[inline(always)]
-    fn nonlinear_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>) {
-        self.kicked_body::<N, BENT>(z, |x, y| field(&self.b, &self.a, x, y));
-    }
-
-    /// The body with a field given as a function of x and y.
-    #[inline(always)]
-    fn kicked_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, field: impl Fn(N, N) -> (N, N)) {
-        let h = self.curvature;
-        let delta = z[4];
-        let lengths = self.kick_lengths();
-        self.integrate::<N, BENT, true>(z, |k, [x, px, y, py]| {
-            let (re, im) = field(x, y);
-            let re = if BENT { re - (delta - x * h) * h } else { re };
-            (re.times_add(-lengths[k], px), im.times_add(lengths[k], py))
-        });
-    }
-
-    /// The fourth-order integrator at constant energy. `kick` gives the new px, py from (x, px, y, py) for the outer
-    /// (0) or the middle (1) kick of a slice. Drifts of neighbouring slices are one. Without `VERTICAL` the kicks leave
-    /// py alone, and y is carried over the whole length at once.
+    /// The fourth-order integrator at constant energy. Drifts of neighbouring slices are one. Without `VERTICAL` the
+    /// kicks leave py alone, and y is carried over the whole length at once.
     #[inline(always)]
     fn integrate<N: Number, const BENT: bool, const VERTICAL: bool>(
         &self,
         z: &mut Point<N>,
-        kick: impl Fn(usize, [N; 4]) -> (N, N),
+        q: N,
+        kick: &impl Kick<N>,
     ) {
         let slice = self.length / f64::from(self.slices);
-        let q = (z[4] + 1.0).recip();
-        let [outer, inner] = DRIFT.map(|fraction| fraction * slice);
-        let lengths = [outer, inner, 2.0 * outer];
-        let mut walk = Walk::<N, VERTICAL>::new(z, lengths.map(|length| q * length));
+        let lengths = [DRIFT[0] * slice, DRIFT[1] * slice, 2.0 * DRIFT[0] * slice];
+        let reduced = [q * lengths[0], q * lengths[1], q * lengths[2]];
+        let mut walk = Walk::<N, BENT, VERTICAL>::new(z, reduced);
         walk.drift(0);
-        for left in (0..self.slices).rev() {
-            walk.kick::<BENT>(0, &kick);
+        for slice in 0..self.slices {
+            if slice > 0 {
+                walk.drift(2);
+            }
+            walk.kick(0, kick);
             walk.drift(1);
-            walk.kick::<BENT>(1, &kick);
+            walk.kick(1, kick);
             walk.drift(1);
-            walk.kick::<BENT>(0, &kick);
-            walk.drift(if left == 0 { 0 } else { 2 });
+            walk.kick(0, kick);
         }
+        walk.drift(0);
         let [x, px, y, py] = walk.at;
         (z[0], z[1], z[3]) = (x, px, py);
         let mut slopes = walk.slopes[0] * lengths[0] + walk.slopes[1] * lengths[1] + walk.slopes[2] * lengths[2];
@@ -223,42 +196,56 @@ impl<C: Coefficient> MagnetMap<C> {
         }
         z[5] = (q * q * 0.5).mul_add(slopes, z[5]);
         if BENT {
-            let [outer, inner] = self.kick_lengths().map(|length| length * self.curvature);
-            z[5] += walk.outside[0] * outer + walk.outside[1] * inner;
+            let [outer, middle] = self.kick_lengths();
+            z[5] += walk.outside[0] * (outer * self.curvature) + walk.outside[1] * (middle * self.curvature);
         }
     }
 
     #[inline(always)]
-    fn radiating_body<N: Over<C>>(&self, z: &mut Point<N>, constant: f64) {
-        let skew = self.a[1..].iter().any(|a| !a.is_zero());
-        match (self.b.len(), skew, self.curvature == 0.0) {
-            (2, false, true) => {
-                self.radiate::<N, false>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y))
-            }
-            (2, false, false) => {
-                self.radiate::<N, true>(z, constant, |x, y| upright_field(&self.b[..2], self.a[0], x, y))
-            }
-            (_, _, true) => self.radiate::<N, false>(z, constant, |x, y| field(&self.b, &self.a, x, y)),
-            (_, _, false) => self.radiate::<N, true>(z, constant, |x, y| field(&self.b, &self.a, x, y)),
+    fn chosen_radiating_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, q: N, constant: f64) -> N {
+        match self.b.first_chunk::<2>().filter(|_| self.b.len() == 2 && !self.has_skew_gradient()) {
+            Some(b) => self.radiate_apart::<N, _, BENT>(z, q, constant, &Upright(b, self.a[0])),
+            None => self.radiate_apart::<N, _, BENT>(z, q, constant, &General(&self.b, &self.a)),
         }
+    }
+
+    #[inline(always)]
+    fn radiate_apart<N: Over<C>, F: FieldAt<N>, const BENT: bool>(
+        &self,
+        z: &mut Point<N>,
+        mut q: N,
+        constant: f64,
+        field: &F,
+    ) -> N {
+        N::apart(Radiating::<N, C, F, BENT> { magnet: self, q: &mut q, constant, field, z });
+        q
     }
 
     /// The integrator with energy loss in each kick.
     #[inline(always)]
-    fn radiate<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, constant: f64, field: impl Fn(N, N) -> (N, N)) {
+    fn radiate<N: Over<C>, const BENT: bool>(
+        &self,
+        z: &mut Point<N>,
+        mut q: N,
+        constant: f64,
+        field: &impl FieldAt<N>,
+    ) -> N {
         let slice = self.length / f64::from(self.slices);
-        let [outer, inner] = DRIFT.map(|fraction| fraction * slice);
+        let [outer, inner] = [DRIFT[0] * slice, DRIFT[1] * slice];
         let lengths = self.kick_lengths();
-        let mut q = (z[4] + 1.0).recip();
         drift_with(z, q * outer, q);
-        for left in (0..self.slices).rev() {
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, &field);
+        for slice in 0..self.slices {
+            if slice > 0 {
+                drift_with(z, q * (2.0 * outer), q);
+            }
+            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
             drift_with(z, q * inner, q);
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[1], constant, &field);
+            q = self.radiating_kick::<N, BENT>(z, q, lengths[1], constant, field);
             drift_with(z, q * inner, q);
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, &field);
-            drift_with(z, q * if left == 0 { outer } else { 2.0 * outer }, q);
+            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
         }
+        drift_with(z, q * outer, q);
+        q
     }
 
     /// A thin kick with energy loss; takes and gives back 1 / (1 + delta).
@@ -269,10 +256,10 @@ impl<C: Coefficient> MagnetMap<C> {
         q: N,
         length: f64,
         constant: f64,
-        field: impl Fn(N, N) -> (N, N),
+        field: &impl FieldAt<N>,
     ) -> N {
         let h = self.curvature;
-        let (re, im) = field(z[0], z[2]);
+        let (re, im) = field.at(z[0], z[2]);
         let bending = if BENT { re - (z[4] - z[0] * h) * h } else { re };
         let q = lose_energy::<N, BENT>(z, q, (re, im), h, constant * length);
         z[1] = bending.times_add(-length, z[1]);
@@ -281,6 +268,39 @@ impl<C: Coefficient> MagnetMap<C> {
             z[5] = z[0].times_add(h * length, z[5]);
         }
         q
+    }
+}
+
+/// A body without energy loss, as a piece of work.
+struct Quiet<'w, N, C, K, const BENT: bool, const VERTICAL: bool> {
+    magnet: &'w MagnetMap<C>,
+    q: N,
+    kick: &'w K,
+    z: &'w mut Point<N>,
+}
+
+impl<N: Over<C>, C: Coefficient, K: Kick<N>, const BENT: bool, const VERTICAL: bool> Work
+    for Quiet<'_, N, C, K, BENT, VERTICAL>
+{
+    #[inline(always)]
+    fn run(self) {
+        self.magnet.integrate::<N, BENT, VERTICAL>(self.z, self.q, self.kick);
+    }
+}
+
+/// A body with energy loss, as a piece of work.
+struct Radiating<'w, N, C, F, const BENT: bool> {
+    magnet: &'w MagnetMap<C>,
+    q: &'w mut N,
+    constant: f64,
+    field: &'w F,
+    z: &'w mut Point<N>,
+}
+
+impl<N: Over<C>, C: Coefficient, F: FieldAt<N>, const BENT: bool> Work for Radiating<'_, N, C, F, BENT> {
+    #[inline(always)]
+    fn run(self) {
+        *self.q = self.magnet.radiate::<N, BENT>(self.z, *self.q, self.constant, self.field);
     }
 }
 
@@ -316,7 +336,7 @@ fn lose_energy<N: Number, const BENT: bool>(z: &mut Point<N>, q: N, (re, im): (N
 }
 
 /// A particle inside a magnet at constant energy, with the sums that make its path length.
-struct Walk<N, const VERTICAL: bool> {
+struct Walk<N, const BENT: bool, const VERTICAL: bool> {
     at: [N; 4],
     /// Lengths over 1 + delta of the outer, the inner and two outer drifts together.
     reduced: [N; 3],
@@ -326,7 +346,7 @@ struct Walk<N, const VERTICAL: bool> {
     outside: [N; 2],
 }
 
-impl<N: Number, const VERTICAL: bool> Walk<N, VERTICAL> {
+impl<N: Number, const BENT: bool, const VERTICAL: bool> Walk<N, BENT, VERTICAL> {
     #[inline(always)]
     fn new(z: &Point<N>, reduced: [N; 3]) -> Self {
         let zero = N::constant(0.0);
@@ -345,8 +365,8 @@ impl<N: Number, const VERTICAL: bool> Walk<N, VERTICAL> {
     }
 
     #[inline(always)]
-    fn kick<const BENT: bool>(&mut self, which: usize, kick: &impl Fn(usize, [N; 4]) -> (N, N)) {
-        (self.at[1], self.at[3]) = kick(which, self.at);
+    fn kick(&mut self, which: usize, kick: &impl Kick<N>) {
+        (self.at[1], self.at[3]) = kick.momenta(which, self.at);
         if BENT {
             self.outside[which] += self.at[0];
         }

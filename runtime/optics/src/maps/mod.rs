@@ -11,6 +11,7 @@ mod drift;
 mod edge;
 mod exact;
 mod fringe;
+mod kick;
 mod magnet;
 mod matrix;
 mod placement;
@@ -103,14 +104,18 @@ impl<C: Coefficient> Step<C> {
     }
 
     /// Takes a particle through the element; `turn` counts from 0.
-    #[inline(always)]
+    #[inline(never)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
-        self.around(z, |z| self.act(z, turn));
+        self.enter(z);
+        if !self.action.act_if_common(z, turn) {
+            self.action.act_if_rare(z);
+        }
+        self.leave(z);
     }
 
-    /// Everything around the body, with `act` in its place.
+    /// What comes before the body: scaling, placement, limits.
     #[inline(always)]
-    pub(crate) fn around<N: Number>(&self, z: &mut Point<N>, act: impl FnOnce(&mut Point<N>)) {
+    pub(crate) fn enter<N: Number>(&self, z: &mut Point<N>) {
         if self.scaling != 1.0 {
             scale(z, self.scaling);
         }
@@ -120,7 +125,11 @@ impl<C: Coefficient> Step<C> {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
-        act(z);
+    }
+
+    /// What comes after the body: limits, placement, scaling.
+    #[inline(always)]
+    pub(crate) fn leave<N: Number>(&self, z: &mut Point<N>) {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
@@ -131,22 +140,35 @@ impl<C: Coefficient> Step<C> {
             scale(z, 1.0 / self.scaling);
         }
     }
+}
 
+impl<C: Coefficient> Action<C> {
+    /// Acts, if this is one of the actions that rings are full of: those are compiled for each instruction set.
     #[inline(always)]
-    fn act<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
-        match &self.action {
+    pub(crate) fn act_if_common<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) -> bool {
+        match self {
             Action::Nothing => {}
             Action::Drift(length) => drift::drift(z, *length),
-            Action::ExactDrift(length) => drift::exact_drift(z, *length),
             Action::Magnet(magnet) => magnet.apply(z),
-            Action::ExactMagnet(magnet) => exact::apply(magnet, z),
-            Action::SecondOrderBend(bend) => bend.apply(z),
             Action::Thin(thin) => thin.apply(z),
             Action::Corrector(corrector) => corrector.apply(z),
             Action::Cavity(cavity) => cavity.apply(z, turn),
-            Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Aperture(limits) => limits.check(z),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Acts, if this is one of the others.
+    #[inline(never)]
+    pub(crate) fn act_if_rare<N: Over<C>>(&self, z: &mut Point<N>) {
+        match self {
+            Action::ExactDrift(length) => drift::exact_drift(z, *length),
+            Action::ExactMagnet(magnet) => exact::apply(magnet, z),
+            Action::SecondOrderBend(bend) => bend.apply(z),
+            Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Wiggler(wiggler) => wiggler.apply(z),
+            _ => {}
         }
     }
 }
@@ -157,30 +179,4 @@ fn scale<N: Number>(z: &mut Point<N>, factor: f64) {
     z[1] = z[1] * inverse;
     z[3] = z[3] * inverse;
     z[4] = (z[4] + (1.0 - factor)) * inverse;
-}
-
-/// Field at (x, y): `(By, Bx)` of `sum (b_k + i a_k)(x + i y)^k`. Both lists have the same length, at least 2.
-#[inline(always)]
-fn field<N: Over<C>, C: Coefficient>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
-    let top = b.len() - 1;
-    let re = y.scale_add(-a[top], x.straight_line(b[top], b[top - 1]));
-    let im = y.scale_add(b[top], x.straight_line(a[top], a[top - 1]));
-    (0..top - 1).rev().fold((re, im), |(re, im), k| {
-        (
-            re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])),
-            im.mul_add(x, re.mul_add(y, N::constant(0.0) + a[k])),
-        )
-    })
-}
-
-/// The same where all skew coefficients but the dipole one are zero.
-#[inline(always)]
-fn upright_field<N: Over<C>, C: Coefficient>(b: &[C], skew_dipole: C, x: N, y: N) -> (N, N) {
-    let top = b.len() - 1;
-    let (mut re, mut im) = (x.straight_line(b[top], b[top - 1]), y * b[top]);
-    for k in (0..top - 1).rev() {
-        let lowest = if k == 0 { N::constant(0.0) + skew_dipole } else { N::constant(0.0) };
-        (re, im) = (re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])), im.mul_add(x, re.mul_add(y, lowest)));
-    }
-    (re, if top == 1 { im + skew_dipole } else { im })
 }

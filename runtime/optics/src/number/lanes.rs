@@ -1,18 +1,15 @@
 //! Several particles at once.
 
 use std::array::from_fn;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
+use std::ops::{Add, Mul, Sub};
 
-use super::{Number, Over};
+use super::{Number, Over, derived_operators};
 
 /// `N` particles side by side; plain loops, which the compiler turns into vector instructions.
-///
-/// `FUSED` lanes multiply and add in one rounding. That is fast only in code compiled for a processor with the
-/// instruction for it, and very slow elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Lanes<const N: usize, const FUSED: bool = false>(pub [f64; N]);
+pub struct Lanes<const N: usize>(pub [f64; N]);
 
-impl<const N: usize, const FUSED: bool> Lanes<N, FUSED> {
+impl<const N: usize> Lanes<N> {
     #[inline(always)]
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         Self(from_fn(|lane| f(self.0[lane])))
@@ -24,77 +21,49 @@ impl<const N: usize, const FUSED: bool> Lanes<N, FUSED> {
     }
 }
 
-/// `factor * value + addend` of one lane.
-#[inline(always)]
-fn fused<const FUSED: bool>(value: f64, factor: f64, addend: f64) -> f64 {
-    if FUSED { value.mul_add(factor, addend) } else { value * factor + addend }
-}
-
-/// Operators lane by lane, with lanes and with a number that is the same for all.
-macro_rules! operators {
-    ($($operator:ident $method:ident $symbol:tt),*) => {$(
-        impl<const N: usize, const FUSED: bool> $operator for Lanes<N, FUSED> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                self.zip(other, |a, b| a $symbol b)
-            }
-        }
-        impl<const N: usize, const FUSED: bool> $operator<f64> for Lanes<N, FUSED> {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: f64) -> Self {
-                self.map(|a| a $symbol other)
-            }
-        }
-    )*};
-}
-
-operators!(Add add +, Sub sub -, Mul mul *);
-
-impl<const N: usize, const FUSED: bool> Div for Lanes<N, FUSED> {
+impl<const N: usize> Add for Lanes<N> {
     type Output = Self;
     #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        self.zip(other, |a, b| a / b)
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
     }
 }
 
-impl<const N: usize, const FUSED: bool> Neg for Lanes<N, FUSED> {
+impl<const N: usize> Sub for Lanes<N> {
     type Output = Self;
     #[inline(always)]
-    fn neg(self) -> Self {
-        self.map(|a| -a)
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
     }
 }
 
-impl<const N: usize, const FUSED: bool> AddAssign for Lanes<N, FUSED> {
+impl<const N: usize> Mul for Lanes<N> {
+    type Output = Self;
     #[inline(always)]
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
     }
 }
 
-impl<const N: usize, const FUSED: bool> SubAssign for Lanes<N, FUSED> {
+impl<const N: usize> Add<f64> for Lanes<N> {
+    type Output = Self;
     #[inline(always)]
-    fn sub_assign(&mut self, other: Self) {
-        *self = *self - other;
+    fn add(self, other: f64) -> Self {
+        self.map(|a| a + other)
     }
 }
 
-impl<const N: usize, const FUSED: bool> Over<f64> for Lanes<N, FUSED> {
+impl<const N: usize> Mul<f64> for Lanes<N> {
+    type Output = Self;
     #[inline(always)]
-    fn scale_add(self, factor: f64, addend: Self) -> Self {
-        self.times_add(factor, addend)
-    }
-
-    #[inline(always)]
-    fn straight_line(self, slope: f64, intercept: f64) -> Self {
-        self.map(|a| fused::<FUSED>(a, slope, intercept))
+    fn mul(self, other: f64) -> Self {
+        self.map(|a| a * other)
     }
 }
 
-impl<const N: usize, const FUSED: bool> Number for Lanes<N, FUSED> {
+derived_operators!(Lanes);
+
+impl<const N: usize> Number for Lanes<N> {
     const LANES: usize = N;
 
     #[inline(always)]
@@ -110,16 +79,6 @@ impl<const N: usize, const FUSED: bool> Number for Lanes<N, FUSED> {
     #[inline(always)]
     fn set_lane(&mut self, lane: usize, value: f64) {
         self.0[lane] = value;
-    }
-
-    #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(from_fn(|lane| fused::<FUSED>(self.0[lane], factor.0[lane], addend.0[lane])))
-    }
-
-    #[inline(always)]
-    fn times_add(self, factor: f64, addend: Self) -> Self {
-        self.zip(addend, |a, b| fused::<FUSED>(a, factor, b))
     }
 
     #[inline(always)]
@@ -144,3 +103,5 @@ impl<const N: usize, const FUSED: bool> Number for Lanes<N, FUSED> {
         self.map(f64::tan)
     }
 }
+
+impl<const N: usize> Over<f64> for Lanes<N> {}

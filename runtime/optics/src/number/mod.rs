@@ -5,12 +5,16 @@
 
 mod dual;
 mod lanes;
+mod registers;
 mod series;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 pub use dual::Dual;
 pub use lanes::Lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use registers::{Avx2, Avx512, Sse2};
+pub(crate) use registers::{Register, Registers};
 pub use series::Series;
 
 /// What an element map needs of a number.
@@ -72,12 +76,29 @@ pub trait Number:
     #[must_use]
     fn sinh_cosh(self) -> (Self, Self);
 
+    /// Does a piece of work in a function of its own, compiled for the instruction set of this kind of number.
+    #[inline(always)]
+    fn apart<W: Work>(work: W) {
+        do_apart(work);
+    }
+
     /// Tangent.
     #[must_use]
     fn tan(self) -> Self {
         let (sine, cosine) = self.sin_cos();
         sine / cosine
     }
+}
+
+/// A piece of work with numbers of one kind. Small functions compile fast; one with everything inlined does not.
+pub trait Work {
+    /// Does it. Has to be inlined.
+    fn run(self);
+}
+
+#[inline(never)]
+fn do_apart<W: Work>(work: W) {
+    work.run();
 }
 
 /// A number that can be multiplied by coefficients of kind `C`: plain ones, or ones with derivatives of their own.
