@@ -137,15 +137,18 @@ fn the_served_twin_raises_alarms() {
     let scratch = Scratch::new("alarms");
     let (_serving, port) = serve(&scratch, Path::new("demo_ring"), &[]);
     // a kick of 0.95 mrad lies between the warning at 0.9 mrad and the limit at 1 mrad
-    let code = "import epics, json
-readback = epics.PV('VCOR_003:Cm:rdbk', form='ctrl')
-def seen():
-    readback.get(use_monitor=False, with_ctrlvars=True)
-    return [readback.severity, readback.status, readback.lower_warning_limit, readback.upper_warning_limit]
-states = [seen()]
+    let code = "import epics, json, time
+readback = epics.PV('VCOR_003:Cm:rdbk', form='time')
+def seen(kick):
+    deadline = time.monotonic() + 5
+    while readback.get(use_monitor=False) != kick and time.monotonic() < deadline:
+        pass  # the readback follows with the next shot
+    limits = readback.get_ctrlvars()
+    return [readback.severity, readback.status] + [round(limits[k + '_warning_limit'], 9) for k in ('lower', 'upper')]
+states = [seen(0)]
 for kick in (0.95e-3, -0.95e-3, 0.1e-3):
     epics.caput('VCOR_003:Cm:set', kick, wait=True)
-    states.append(seen())
+    states.append(seen(kick))
 print(json.dumps(states))";
     let mut command = std::process::Command::new(support::python().unwrap());
     point(&mut command, port);

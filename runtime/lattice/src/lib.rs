@@ -38,7 +38,7 @@ pub struct Lattice {
 }
 
 impl Lattice {
-    /// Reads a lattice file; the ending of its name decides the format (`.toml`, `.json`, `.mat`).
+    /// Reads a lattice file; the ending of its name decides the format (`.toml`, `.json`, `.mat`, `.m`).
     ///
     /// # Errors
     /// Says which file, line and column where they are known, and what would be accepted.
@@ -47,10 +47,11 @@ impl Lattice {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("toml") => formats::fodo::read(path),
             Some("json") => formats::at_json::read(path),
+            Some("m") => formats::at_m::read(path),
             Some("mat") => formats::at_mat::read(path),
             _ => Err(LatticeError::new("the ending of this file name is not that of a lattice format")
                 .in_file(path)
-                .hint("known endings: .toml (Fodo), .json and .mat (Accelerator Toolbox)")),
+                .hint("known endings: .toml (Fodo), .json, .mat and .m (Accelerator Toolbox)")),
         }
     }
 

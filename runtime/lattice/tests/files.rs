@@ -125,6 +125,39 @@ fn matlab_files_hold_what_their_reference_lattices_hold() {
 }
 
 #[test]
+fn a_matlab_script_holds_what_its_reference_lattice_holds() {
+    let Some(shared) = shared() else { return };
+    let mut ours = load(shared.join("lattices/australian_synchrotron.m"));
+    let theirs = load(shared.join("reference/australian_synchrotron.at.json"));
+    for element in &mut ours.elements {
+        // the reference has written down its default: the same matrix with radiation
+        if let Body::Matrix66(matrix) = &mut element.body {
+            matrix.radiating = Some(matrix.rows);
+        }
+    }
+    assert_same_physics(&ours, &theirs);
+    assert_eq!(ours.periodicity, theirs.periodicity);
+    for (ours, theirs) in ours.elements.iter().zip(&theirs.elements) {
+        assert_eq!((&ours.name, ours.class()), (&theirs.name, theirs.class()));
+    }
+}
+
+#[test]
+fn what_is_written_for_the_accelerator_toolbox_is_read_again() {
+    let demo = [load(workspace().join("facilities/demo_ring/lattice.toml"))];
+    let folder = shared();
+    let names = ["australian_synchrotron", "ebs_ring", "als_loco_2007", "clic_dr", "dba", "nsls2_ltb"];
+    let others = names.iter().filter_map(|name| Some(load(folder.as_ref()?.join(format!("reference/{name}.at.json")))));
+    for lattice in demo.into_iter().chain(others) {
+        let again = formats::at_json::parse(&formats::at_json::write(&lattice)).expect("a lattice");
+        assert_same_physics(&again, &lattice);
+        for (again, first) in again.elements.iter().zip(&lattice.elements) {
+            assert_eq!((&again.name, again.class(), &again.extra), (&first.name, first.class(), &first.extra));
+        }
+    }
+}
+
+#[test]
 fn mistakes_in_our_format_are_told_with_their_place() {
     let text = "energy = \"1 GeV\"\n[elements]\nQ = { type = \"quadrupole\", lenght = 0.4 }\n[lines]\nring = [\"Q\"]\n";
     let error = formats::fodo::parse(text).expect_err("a misspelt field");

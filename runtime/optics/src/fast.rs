@@ -50,28 +50,32 @@ pub(crate) fn apply(step: &Step, series: Option<&BodySeries>, z: &mut Point<f64>
         step.apply(z, 0.0);
         return expandable(step).is_none();
     };
-    let mut near = true;
-    let body = |z: &mut Point<f64>| {
-        let distance = series.distance(z);
-        near = distance <= 1.0;
-        if near || (grade == Grade::Rough && distance <= FAR) { series.apply(z) } else { magnet.body(z) }
-    };
-    step.around(z, |z| magnet.around(z, body));
+    let before = step.enter(z);
+    magnet.enter(z);
+    let distance = series.distance(z);
+    let near = distance <= 1.0;
+    if near || (grade == Grade::Rough && distance <= FAR) {
+        series.apply(z);
+    } else {
+        magnet.body_alone(z);
+    }
+    magnet.leave(z, (z[4] + 1.0).recip());
+    step.leave(z, before);
     near
 }
 
 /// Expands the body of an element entered at `at`.
 pub(crate) fn expand(step: &Step, at: &Point<f64>) -> Option<Box<BodySeries>> {
     let magnet = expandable(step)?;
-    let mut series = None;
     let mut z = *at;
-    step.around(&mut z, |z| magnet.around(z, |z| series = Some(Box::new(BodySeries::new(magnet, z)))));
-    series
+    step.enter(&mut z);
+    magnet.enter(&mut z);
+    Some(Box::new(BodySeries::new(magnet, &z)))
 }
 
 impl BodySeries {
     fn new(magnet: &MagnetMap, at: &Point<f64>) -> Self {
-        let terms = terms(at, |z| magnet.body(z));
+        let terms = terms(at, |z| magnet.body_alone(z));
         let quiet = terms_of_path(magnet, at, 0.0);
         let beside = terms_of_path(magnet, at, DELTA_STEP);
         let path_terms = std::array::from_fn(|term| (beside[term] - quiet[term]) / DELTA_STEP);

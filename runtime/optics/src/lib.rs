@@ -6,6 +6,7 @@
 
 pub mod constants;
 mod fast;
+mod features;
 pub mod maps;
 pub mod matrix;
 mod modes;
@@ -17,6 +18,7 @@ pub mod quantum;
 mod ramp;
 mod response;
 mod ring;
+mod section;
 mod track;
 
 pub use maps::Point;

@@ -3,7 +3,7 @@
 use fodo_lattice::{Body, Cavity, Element, Lattice, LatticeProblems};
 
 use crate::maps::{Point, Step};
-use crate::number::{Dual, Number};
+use crate::number::{Dual, Number, Over};
 use crate::orbit::Warm;
 use crate::prepare::{Settings, prepare, prepare_with, reference_gain};
 
@@ -185,6 +185,19 @@ impl Ring {
         }
     }
 
+    /// Sets the length of an element [m]; the revolution time and what depends on it follow.
+    pub fn set_length(&mut self, index: usize, length: f64) {
+        self.elements[index].length = length;
+        self.length = self.elements.iter().map(|element| element.length).sum();
+        self.settings.revolution_time = self.length / self.settings.speed();
+        if self.settings.cavity {
+            self.prepare_all();
+        } else {
+            self.steps[index] = prepare(&self.elements[index], &self.settings_at(index));
+            self.warm = None;
+        }
+    }
+
     /// Sets the corrector kick of an element, horizontal and vertical [rad].
     pub fn set_kick(&mut self, index: usize, kick_x: f64, kick_y: f64) {
         self.change(index, |element| element.kick = [kick_x, kick_y]);
@@ -357,7 +370,7 @@ impl Ring {
     ///
     /// # Errors
     /// The place of the loss.
-    pub fn pass<N: Number>(&self, z: &mut Point<N>, turn: f64) -> Result<(), usize> {
+    pub fn pass<N: Over<f64>>(&self, z: &mut Point<N>, turn: f64) -> Result<(), usize> {
         for (index, step) in self.steps.iter().enumerate() {
             step.apply(z, turn);
             if is_lost(z) {
@@ -371,7 +384,7 @@ impl Ring {
     ///
     /// # Errors
     /// The index of the element after which the particle was lost.
-    pub fn trajectory<N: Number>(&self, start: &Point<N>) -> Result<Vec<Point<N>>, usize> {
+    pub fn trajectory<N: Over<f64>>(&self, start: &Point<N>) -> Result<Vec<Point<N>>, usize> {
         let mut z = *start;
         let mut points = Vec::with_capacity(self.len() + 1);
         points.push(z);

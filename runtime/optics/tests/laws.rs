@@ -255,18 +255,27 @@ fn the_matrix_of_every_element_is_the_slope_of_its_map() {
 }
 
 #[test]
-fn every_element_takes_four_particles_at_once_as_one_by_one() {
+fn every_element_takes_many_particles_at_once_as_one_by_one() {
     for (class, element) in every_element() {
         let ring = Ring::new(&line(vec![element]), Effects::ALL);
-        let mut together: Vec<Point<f64>> =
-            (1..=7).map(|scale| START.map(|value| value * f64::from(scale) / 7.0)).collect();
-        let alone = together.clone();
+        let start: Vec<Point<f64>> = (1..=21).map(|scale| START.map(|value| value * f64::from(scale) / 21.0)).collect();
+        let mut together = start.clone();
         ring.track(&mut together, 3, 0);
-        for (mut alone, together) in alone.into_iter().zip(together) {
+        let mut in_parallel = start.clone();
+        ring.track_parallel(&mut in_parallel, 3, 0);
+        assert_eq!(together, in_parallel, "{}", class.name());
+        for (start, together) in start.into_iter().zip(together) {
+            let mut alone = [start];
+            ring.track(&mut alone, 3, 0);
+            assert_eq!(alone[0], together, "{}", class.name());
+            // without the fused multiply-adds of the tracking loop the last bits differ
+            let mut passed = start;
             for turn in 0..3 {
-                ring.pass(&mut alone, f64::from(turn)).expect("not lost");
+                ring.pass(&mut passed, f64::from(turn)).expect("not lost");
             }
-            assert_eq!(alone, together, "{}", class.name());
+            for (passed, together) in passed.iter().zip(together) {
+                assert!((passed - together).abs() < 1e-17, "{}: {passed:e} {together:e}", class.name());
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+pub use super::at_json_write::write;
 use super::{at_element, read_text};
 use crate::{Lattice, LatticeError};
 

@@ -2,6 +2,8 @@
 
 mod at_element;
 pub mod at_json;
+mod at_json_write;
+pub mod at_m;
 pub mod at_mat;
 pub mod fodo;
 mod fodo_write;

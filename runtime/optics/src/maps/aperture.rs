@@ -16,6 +16,7 @@ pub struct Limits {
 
 impl Limits {
     /// Marks the particles that are outside.
+    #[inline(never)]
     pub fn check<N: Number>(&self, z: &mut Point<N>) {
         for lane in 0..N::LANES {
             let at = z.map(|coordinate| coordinate.lane(lane));

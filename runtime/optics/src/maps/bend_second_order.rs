@@ -1,7 +1,8 @@
 //! Bends with second-order maps of body and edges (3.9).
 
+use super::kick::{FieldAt, General};
 use super::magnet::radiate_in_kick;
-use super::{Coefficient, MagnetMap, Point, field};
+use super::{Coefficient, MagnetMap, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over};
 
@@ -27,9 +28,9 @@ impl<C: Coefficient> SecondOrderBend<C> {
     #[inline(always)]
     pub(crate) fn around<N: Over<C>>(&self, z: &mut Point<N>, body: impl FnOnce(&mut Point<N>)) {
         self.entrance.apply(z);
-        self.magnet.fringe_at_entrance(z);
+        self.magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
         body(z);
-        self.magnet.fringe_at_exit(z);
+        self.magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
         self.exit.apply(z);
     }
 
@@ -42,7 +43,7 @@ impl<C: Coefficient> SecondOrderBend<C> {
         for (drift_part, kick_part) in [(0, Some(0)), (1, Some(1)), (1, Some(0)), (0, None)] {
             curved_drift(z, slice * DRIFT[drift_part], h);
             if let Some(part) = kick_part {
-                let at = field(&self.magnet.b, &self.magnet.a, z[0], z[2]);
+                let at = General(&self.magnet.b, &self.magnet.a).at(z[0], z[2]);
                 self.kick(z, slice * KICK[part], at, gradients);
             }
         }

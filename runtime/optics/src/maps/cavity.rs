@@ -54,11 +54,13 @@ impl ReferenceChange {
 
 impl CavityMap {
     /// Takes a particle through the cavity.
+    #[inline(always)]
     pub fn apply<N: Number>(&self, z: &mut Point<N>, turn: f64) {
         self.apply_at(z, turn, N::constant(self.frequency));
     }
 
     /// The same at a frequency [Hz] that may carry derivatives; the slip from turn to turn stays.
+    #[inline(always)]
     pub fn apply_at<N: Number>(&self, z: &mut Point<N>, turn: f64, frequency: N) {
         let half = 0.5 * self.length;
         fly(z, half, self.inverse_gamma_squared);

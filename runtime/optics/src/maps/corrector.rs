@@ -25,6 +25,7 @@ impl<C: Coefficient> CorrectorMap<C> {
         z[3] = z[3] + self.kick_y;
     }
 
+    #[inline(never)]
     fn advance<N: Over<C>>(&self, z: &mut Point<N>) {
         let q = (z[4] + 1.0).recip();
         let reduced = q * self.length;

@@ -13,9 +13,9 @@ pub fn drift<N: Number>(z: &mut Point<N>, length: f64) {
 /// Paraxial drift with the reduced length `length / (1 + delta)` given.
 #[inline(always)]
 pub fn drift_with<N: Number>(z: &mut Point<N>, reduced: N, q: N) {
-    z[0] += reduced * z[1];
-    z[2] += reduced * z[3];
-    z[5] += reduced * q * (z[1] * z[1] + z[3] * z[3]) * 0.5;
+    z[0] = reduced.mul_add(z[1], z[0]);
+    z[2] = reduced.mul_add(z[3], z[2]);
+    z[5] = (reduced * q * 0.5).mul_add(z[1].mul_add(z[1], z[3] * z[3]), z[5]);
 }
 
 /// Drift with the square-root Hamiltonian.

@@ -36,19 +36,19 @@ impl EdgeMap {
         self.horizontal == 0.0 && self.psi == 0.0 && !matches!(self.method, 2 | 3)
     }
 
-    /// Takes a particle through the edge.
+    /// Takes a particle through the edge; q is 1 / (1 + delta).
     #[inline(always)]
-    pub fn apply<N: Number>(&self, z: &mut Point<N>) {
+    pub fn apply<N: Number>(&self, z: &mut Point<N>, q: N) {
         if self.psi == 0.0 && !matches!(self.method, 2 | 3) {
-            z[1] += z[0] * self.horizontal;
-            z[3] -= z[2] * self.vertical;
+            z[1] = z[0].times_add(self.horizontal, z[1]);
+            z[3] = z[2].times_add(-self.vertical, z[3]);
         } else {
-            self.apply_with_integral(z);
+            self.apply_with_integral(z, q);
         }
     }
 
-    fn apply_with_integral<N: Number>(&self, z: &mut Point<N>) {
-        let q = (z[4] + 1.0).recip();
+    #[inline(never)]
+    fn apply_with_integral<N: Number>(&self, z: &mut Point<N>, q: N) {
         let vertical = match self.method {
             2 => (-(q * self.psi) + self.angle).tan() * q,
             3 => (z[1] * q * self.side + (self.angle - self.psi)).tan(),

@@ -5,8 +5,9 @@
 //! in the slopes (13.13), as PTC, MAD-NG, Xtrack (`full` edges) and the Accelerator Toolbox (ExactSectorBendPass)
 //! have them. Multipoles are kicks between parts of the body (fourth order), without curvature terms, as in the last.
 
+use super::kick::{FieldAt, General};
 use super::magnet::{MagnetMap, radiate_in_kick};
-use super::{Coefficient, Point, field};
+use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over};
 
@@ -51,11 +52,11 @@ impl<C: Coefficient> ExactBend<C> {
         if let Some(integral) = self.entrance.fringe {
             dipole_fringe(z, h, integral);
         }
-        self.magnet.fringe_at_entrance(z);
+        self.magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
         wedge(z, h, -self.entrance.angle);
         body(z);
         wedge(z, h, -self.exit.angle);
-        self.magnet.fringe_at_exit(z);
+        self.magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
         if let Some(integral) = self.exit.fringe {
             dipole_fringe(z, -h, integral);
         }
@@ -81,7 +82,7 @@ impl<C: Coefficient> ExactBend<C> {
     }
 
     fn kick<N: Over<C>>(&self, z: &mut Point<N>, length: f64) {
-        let at = field(&self.magnet.b, &self.magnet.a, z[0], z[2]);
+        let at = General(&self.magnet.b, &self.magnet.a).at(z[0], z[2]);
         if let Some(constant) = self.magnet.radiation {
             radiate_in_kick(z, at, self.magnet.curvature, constant * length);
         }

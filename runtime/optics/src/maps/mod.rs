@@ -13,6 +13,7 @@ pub(crate) mod exact;
 mod exact_bend;
 mod flight;
 mod fringe;
+mod kick;
 mod magnet;
 mod matrix;
 mod placement;
@@ -20,7 +21,7 @@ mod solenoid;
 mod thin;
 mod wiggler;
 
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Neg};
 
 pub use aperture::Limits;
 pub use bend_second_order::{SecondOrderBend, SecondOrderEdge};
@@ -41,9 +42,20 @@ use crate::number::{Number, Over};
 pub type Point<N> = [N; 6];
 
 /// What a field coefficient has to be: a plain number, or one with derivatives.
-pub trait Coefficient: Copy + Mul<f64, Output = Self> + Add<f64, Output = Self> {}
+pub trait Coefficient:
+    Copy + PartialEq + Mul<f64, Output = Self> + Add<f64, Output = Self> + Add<Output = Self> + Neg<Output = Self>
+{
+    /// Whether it does nothing, now and when it changes.
+    #[inline(always)]
+    fn is_zero(&self) -> bool {
+        *self * 0.0 == *self
+    }
+}
 
-impl<C: Copy + Mul<f64, Output = C> + Add<f64, Output = C>> Coefficient for C {}
+impl<C> Coefficient for C where
+    C: Copy + PartialEq + Mul<f64, Output = C> + Add<f64, Output = C> + Add<Output = C> + Neg<Output = C>
+{
+}
 
 /// One element made ready for tracking; `C` is the kind of its strengths.
 #[derive(Clone, Debug)]
@@ -98,16 +110,27 @@ pub enum Action<C = f64> {
 }
 
 impl<C: Coefficient> Step<C> {
-    /// Takes a particle through the element; `turn` counts from 0.
-    #[inline]
-    pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
-        self.around(z, |z| self.act(z, turn));
+    /// Whether the element leaves every particle as it is.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let bare = self.scaling == 1.0 && self.entrance.is_none() && self.exit.is_none() && self.limits.is_none();
+        bare && self.flight.is_none() && matches!(self.action, Action::Nothing)
     }
 
-    /// Everything around the body, with `act` in its place.
+    /// Takes a particle through the element; `turn` counts from 0.
+    #[inline(never)]
+    pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
+        let before = self.enter(z);
+        if !self.action.act_if_common(z, turn) {
+            self.action.act_if_rare(z);
+        }
+        self.leave(z, before);
+    }
+
+    /// What comes before the body: scaling, placement, limits. Returns ct at the entrance [m].
     #[inline(always)]
-    pub(crate) fn around<N: Number>(&self, z: &mut Point<N>, act: impl FnOnce(&mut Point<N>)) {
-        let path = z[5];
+    pub(crate) fn enter<N: Number>(&self, z: &mut Point<N>) -> N {
+        let before = z[5];
         if self.scaling != 1.0 {
             scale(z, self.scaling);
         }
@@ -117,7 +140,12 @@ impl<C: Coefficient> Step<C> {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
-        act(z);
+        before
+    }
+
+    /// What comes after the body: limits, placement, scaling, and the time of flight since ct was `before` [m].
+    #[inline(always)]
+    pub(crate) fn leave<N: Number>(&self, z: &mut Point<N>, before: N) {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
@@ -128,27 +156,40 @@ impl<C: Coefficient> Step<C> {
             scale(z, 1.0 / self.scaling);
         }
         if let Some(flight) = &self.flight {
-            flight.add(z, path);
+            flight.add(z, before);
         }
     }
+}
 
+impl<C: Coefficient> Action<C> {
+    /// Acts, if this is one of the actions that rings are full of: those are compiled for each instruction set.
     #[inline(always)]
-    pub(crate) fn act<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
-        match &self.action {
-            Action::Nothing | Action::Diffusion(_) => {}
+    pub(crate) fn act_if_common<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) -> bool {
+        match self {
+            Action::Nothing => {}
             Action::Drift(length) => drift::drift(z, *length),
-            Action::ExactDrift(length) => drift::exact_drift(z, *length),
             Action::Magnet(magnet) => magnet.apply(z),
-            Action::ExactMagnet(magnet) => exact::apply(magnet, z),
-            Action::SecondOrderBend(bend) => bend.apply(z),
             Action::Thin(thin) => thin.apply(z),
             Action::Corrector(corrector) => corrector.apply(z),
             Action::Cavity(cavity) => cavity.apply(z, turn),
-            Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Aperture(limits) => limits.check(z),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Acts, if this is one of the others.
+    #[inline(never)]
+    pub(crate) fn act_if_rare<N: Over<C>>(&self, z: &mut Point<N>) {
+        match self {
+            Action::ExactDrift(length) => drift::exact_drift(z, *length),
+            Action::ExactMagnet(magnet) => exact::apply(magnet, z),
+            Action::SecondOrderBend(bend) => bend.apply(z),
+            Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Wiggler(wiggler) => wiggler.apply(z),
             Action::Solenoid(solenoid) => solenoid.apply(z),
             Action::ExactBend(bend) => bend.apply(z),
+            _ => {}
         }
     }
 }
@@ -159,15 +200,4 @@ fn scale<N: Number>(z: &mut Point<N>, factor: f64) {
     z[1] = z[1] * inverse;
     z[3] = z[3] * inverse;
     z[4] = (z[4] + (1.0 - factor)) * inverse;
-}
-
-/// Field at (x, y): `(By, Bx)` of `sum (b_k + i a_k)(x + i y)^k`. Both lists have the same length, at least 2.
-#[inline(always)]
-fn field<N: Over<C>, C: Copy>(b: &[C], a: &[C], x: N, y: N) -> (N, N) {
-    let top = b.len() - 1;
-    let (mut re, mut im) = (x * b[top] - y * a[top] + b[top - 1], x * a[top] + y * b[top] + a[top - 1]);
-    for k in (0..top - 1).rev() {
-        (re, im) = (re * x - im * y + b[k], im * x + re * y + a[k]);
-    }
-    (re, im)
 }

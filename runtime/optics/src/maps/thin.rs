@@ -1,6 +1,7 @@
 //! Magnets without length (3.6).
 
-use super::{Coefficient, Point, field};
+use super::kick::{FieldAt, General};
+use super::{Coefficient, Point};
 use crate::number::Over;
 
 /// A magnet without length; kicks are part of the dipole coefficients.
@@ -16,9 +17,10 @@ pub struct ThinMap<C = f64> {
 
 impl<C: Coefficient> ThinMap<C> {
     /// Takes a particle through the magnet.
+    #[inline(always)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
         let [ax, ay] = self.bending_angle;
-        let (re, im) = field(&self.b, &self.a, z[0], z[2]);
+        let (re, im) = General(&self.b, &self.a).at(z[0], z[2]);
         z[1] -= re;
         z[3] += im;
         z[1] += z[4] * ax;

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 use std::ops::{Add, Mul, Sub};
 
-use super::{Number, derived_operators};
+use super::{Number, Over, derived_operators};
 
 /// `N` particles side by side; plain loops, which the compiler turns into vector instructions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,3 +107,5 @@ impl<const N: usize> Number for Lanes<N> {
         self.map(f64::asin)
     }
 }
+
+impl<const N: usize> Over<f64> for Lanes<N> {}

@@ -5,12 +5,16 @@
 
 mod dual;
 mod lanes;
+mod registers;
 mod series;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 pub use dual::Dual;
 pub use lanes::Lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use registers::{Avx2, Avx512, Sse2};
+pub(crate) use registers::{Register, Registers};
 pub use series::Series;
 
 /// What an element map needs of a number.
@@ -42,6 +46,20 @@ pub trait Number:
     /// Replaces one lane by a constant.
     fn set_lane(&mut self, lane: usize, value: f64);
 
+    /// self * factor + addend, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self * factor + addend
+    }
+
+    /// self * factor + addend with a plain number, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn times_add(self, factor: f64, addend: Self) -> Self {
+        self * factor + addend
+    }
+
     /// 1 / self.
     #[must_use]
     fn recip(self) -> Self;
@@ -72,6 +90,12 @@ pub trait Number:
         angle
     }
 
+    /// Does a piece of work in a function of its own, compiled for the instruction set of this kind of number.
+    #[inline(always)]
+    fn apart<W: Work>(work: W) {
+        do_apart(work);
+    }
+
     /// Tangent.
     #[must_use]
     fn tan(self) -> Self {
@@ -80,10 +104,38 @@ pub trait Number:
     }
 }
 
-/// A number that can be multiplied by coefficients of kind `C`: plain ones, or ones with derivatives of their own.
-pub trait Over<C>: Number + Mul<C, Output = Self> + Add<C, Output = Self> {}
+/// A piece of work with numbers of one kind. Small functions compile fast; one with everything inlined does not.
+pub trait Work {
+    /// Does it. Has to be inlined.
+    fn run(self);
+}
 
-impl<C, N: Number + Mul<C, Output = N> + Add<C, Output = N>> Over<C> for N {}
+#[inline(never)]
+fn do_apart<W: Work>(work: W) {
+    work.run();
+}
+
+/// A number that can be multiplied by coefficients of kind `C`: plain ones, or ones with derivatives of their own.
+pub trait Over<C>: Number + Mul<C, Output = Self> + Add<C, Output = Self> {
+    /// self * factor + addend, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn scale_add(self, factor: C, addend: Self) -> Self {
+        self * factor + addend
+    }
+
+    /// self * slope + intercept, in one rounding where this kind of number does so.
+    #[inline(always)]
+    #[must_use]
+    fn straight_line(self, slope: C, intercept: C) -> Self {
+        self * slope + intercept
+    }
+}
+
+impl Over<f64> for f64 {}
+impl<const N: usize> Over<f64> for Dual<N> {}
+impl<const N: usize> Over<Dual<N>> for Dual<N> {}
+impl<const N: usize> Over<f64> for Series<N> {}
 
 impl Number for f64 {
     const LANES: usize = 1;

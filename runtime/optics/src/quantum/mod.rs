@@ -83,9 +83,15 @@ impl Ring {
             for (element, (step, emitter)) in self.steps.iter().zip(emitters).enumerate() {
                 let random = || Random::new(quantum.seed, particle, turn, element);
                 match (emitter, &step.action) {
-                    (Some(emitter), _) => step.around(z, |z| emitter.pass(z, &mut random())),
+                    (Some(emitter), _) => {
+                        let before = step.enter(z);
+                        emitter.pass(z, &mut random());
+                        step.leave(z, before);
+                    }
                     (None, Action::Diffusion(factor)) if quantum.excitation == Excitation::Diffusion => {
-                        step.around(z, |z| diffuse(factor, z, &mut random()));
+                        let before = step.enter(z);
+                        diffuse(factor, z, &mut random());
+                        step.leave(z, before);
                     }
                     _ => step.apply(z, turn as f64),
                 }
@@ -161,14 +167,18 @@ impl Emitter {
             }
         };
         match &self.body {
-            Body::Plain(whole, slice) => whole.around(z, |z| slices(z, &|z| slice.body(z))),
+            Body::Plain(whole, slice) => {
+                whole.enter(z);
+                slices(z, &|z| slice.body_alone(z));
+                whole.leave(z, (z[4] + 1.0).recip());
+            }
             Body::Exact(magnet) => {
-                magnet.fringe_at_entrance(z);
+                magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
                 slices(z, &|z| {
                     exact_slice(magnet, z, self.slice);
                     z[5] -= self.slice;
                 });
-                magnet.fringe_at_exit(z);
+                magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
             }
             Body::SecondOrder(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice))),
             Body::ExactBend(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice))),

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json.
+# Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+venv=${VENV:-.venv}
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+# xsuite brings the compiled kernels of xtrack, which would else be compiled for minutes
+"$venv/bin/python" -c 'import at, xsuite, xtrack, xpart, PyNAFF' 2>/dev/null ||
+    "$venv/bin/pip" install --quiet accelerator-toolbox==0.9.0 xtrack xsuite PyNAFF
+cargo build --release --locked --package fodo-lattice --package fodo-optics --examples
+target/release/examples/convert facilities/ebs_ring/lattice.toml at_json >target/ebs_ring.at.json
+exec "$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"

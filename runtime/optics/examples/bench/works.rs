@@ -1,0 +1,107 @@
+//! The pieces of work; each has its counterpart of the same name in `benches/peers`.
+
+use std::time::Instant;
+
+use fodo_lattice::{Class, Lattice};
+use fodo_optics::{Effects, Plane, Point, Ring};
+use serde_json::{Value, json};
+
+use crate::clock::{Check, Result, time};
+
+/// Particles of a block.
+const PARTICLES: usize = 1000;
+
+/// Times a work; `None` if there is none of this name. To add one, add its arm here and its peer.
+pub fn measure(lattice: &Lattice, work: &str) -> Result<Option<Value>> {
+    let line = match work {
+        "track" => track(lattice, Effects::NONE),
+        "track_radiation" => track(lattice, Effects::ALL),
+        "closed_orbit" => closed_orbit(lattice),
+        "optics" => optics(lattice),
+        "orbit_response" => orbit_response(lattice),
+        "dynamic_aperture" => dynamic_aperture(lattice),
+        _ => return Ok(None),
+    };
+    line.map(Some)
+}
+
+/// A line of particles, up to 1 mm and 0.5 mm.
+fn block() -> Vec<Point<f64>> {
+    let at = |particle: usize| particle as f64 / PARTICLES as f64;
+    let point = |part: f64| [1e-3 * part, 2e-5 * part, 5e-4 * part, -1e-5 * part, 1e-4 * part, 0.0];
+    (1..=PARTICLES).map(at).map(point).collect()
+}
+
+/// One turn of the block. Check: coordinates of the last particle.
+fn track(lattice: &Lattice, effects: Effects) -> Result<Value> {
+    let ring = Ring::new(lattice, effects);
+    let start = block();
+    time(PARTICLES * ring.len(), || {
+        let mut particles = start.clone();
+        ring.track(&mut particles, 1, 0);
+        Ok(particles[PARTICLES - 1].to_vec())
+    })
+}
+
+/// The 6D orbit at all elements, from nothing. Check: x, delta and ct at the start.
+fn closed_orbit(lattice: &Lattice) -> Result<Value> {
+    time(1, || {
+        let start = Ring::new(lattice, Effects::ALL).find_closed_orbit()?.start();
+        Ok(vec![start[0], start[4], start[5]])
+    })
+}
+
+/// Optical functions at all elements. Check: fractional tunes and largest betas.
+fn optics(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let largest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    time(1, || {
+        let optics = ring.optics()?;
+        let tunes = [optics.tune_x().fract(), optics.tune_y().fract()];
+        Ok([tunes, [largest(&optics.beta_x), largest(&optics.beta_y)]].concat())
+    })
+}
+
+/// Response of all monitors to both kicks of all sextupoles. Check: rms of x to horizontal, y to vertical kicks.
+fn orbit_response(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let (monitors, sextupoles) = (lattice.indices_of(Class::Monitor), lattice.indices_of(Class::Sextupole));
+    let (rows, columns) = (monitors.len(), sextupoles.len());
+    time(1, || {
+        let response = ring.orbit_response(&monitors, &sextupoles)?;
+        let rms = |plane: Plane| {
+            let entries = (0..rows * columns).map(|entry| response.get(plane, entry / columns, plane, entry % columns));
+            (entries.map(|value| value * value).sum::<f64>() / (rows * columns) as f64).sqrt()
+        };
+        Ok(vec![rms(Plane::X), rms(Plane::Y)])
+    })
+}
+
+/// 9 x 9 points to 12 mm and 4 mm over 512 turns. Check: how many are left.
+fn dynamic_aperture(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let point = |entry: usize| [3e-3 * (entry % 9) as f64 - 12e-3, 0.0, 5e-4 * (entry / 9) as f64, 0.0, 0.0, 0.0];
+    let start: Vec<Point<f64>> = (0..81).map(point).collect();
+    let one = || -> Result<Check> {
+        let lost = ring.track(&mut start.clone(), 512, 0);
+        Ok(vec![lost.iter().filter(|lost| lost.is_none()).count() as f64])
+    };
+    time(1, one)
+}
+
+/// The block over four turns on one thread and on two. Check: 1 where both give the same bits.
+pub fn threads(lattice: &Lattice) -> Value {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let on = |threads: usize| {
+        let clock = Instant::now();
+        let mut particles = block();
+        std::thread::scope(|scope| {
+            for part in particles.chunks_mut(PARTICLES / threads) {
+                scope.spawn(|| ring.track(part, 4, 0));
+            }
+        });
+        (clock.elapsed().as_secs_f64(), particles)
+    };
+    let ((one, first), (two, second)) = (on(1), on(2));
+    json!({ "wall_seconds": [one, two], "check": [f64::from(u8::from(first == second))] })
+}

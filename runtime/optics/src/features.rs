@@ -1,0 +1,79 @@
+//! One program for every processor: the tracking loop compiled for several instruction sets, chosen at run time.
+
+#[cfg(target_arch = "x86_64")]
+use crate::number::{Avx2, Avx512, Sse2 as Plain};
+use crate::number::{Register, Registers};
+use crate::ring::Loss;
+use crate::track::Turns;
+
+#[cfg(not(target_arch = "x86_64"))]
+type Plain = f64;
+
+/// An instruction set the tracking loop is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// What every processor of the target has.
+    Plain,
+    /// AVX2 with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Registers side by side.
+const MANY: usize = 4;
+
+impl Kernel {
+    /// The widest that this processor has.
+    pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("fma") {
+                return Self::Avx512;
+            }
+            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Plain
+    }
+
+    /// How many particles go side by side.
+    pub fn lanes(self) -> usize {
+        MANY * match self {
+            Self::Plain => Plain::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::WIDTH,
+        }
+    }
+}
+
+/// Runs the tracking loop on an instruction set that [`Kernel::best`] has found.
+#[allow(unsafe_code, reason = "a function compiled for an instruction set may be called where that has been found")]
+pub(crate) fn on_kernel(kernel: Kernel, turns: Turns) -> Vec<Option<Loss>> {
+    match kernel {
+        Kernel::Plain => turns.run::<Registers<Plain, MANY>>(),
+        // SAFETY: a `Kernel` other than `Plain` is made by `Kernel::best` alone, on a processor that has it.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => unsafe { avx2(turns) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512 => unsafe { avx512(turns) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2(turns: Turns) -> Vec<Option<Loss>> {
+    turns.run::<Registers<Avx2, MANY>>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,fma")]
+fn avx512(turns: Turns) -> Vec<Option<Loss>> {
+    turns.run::<Registers<Avx512, MANY>>()
+}
