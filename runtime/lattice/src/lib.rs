@@ -4,15 +4,17 @@
 //! (energies in eV). It knows the words of lattice files so that nothing above it has to. It must
 //! not know how a particle moves (that is `fodo-optics`), nor which device has which channel.
 
+mod check;
 pub mod elements;
 mod error;
 pub mod formats;
 
 use std::path::Path;
 
+pub use check::{ElementProblem, LatticeProblems, Problem};
 pub use elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Class, Edge, Element, ElementAperture, Field, Magnet, Matrix66, Thin,
-    Wiggler,
+    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
+    Reference, Solenoid, Thin, Wiggler,
 };
 pub use error::LatticeError;
 
@@ -29,6 +31,8 @@ pub struct Lattice {
     pub harmonic_number: Option<u32>,
     /// Rest energy of the particle [eV]; 0 means "relativistic" (electron mass where one is needed).
     pub rest_energy: f64,
+    /// How the reference particle moves.
+    pub reference: Reference,
     /// The elements, in the order in which the beam meets them.
     pub elements: Vec<Element>,
 }
@@ -49,6 +53,14 @@ impl Lattice {
                 .in_file(path)
                 .hint("known endings: .toml (Fodo), .json, .mat and .m (Accelerator Toolbox)")),
         }
+    }
+
+    /// Chooses for all elements between the square-root Hamiltonian and the paraxial one.
+    ///
+    /// Drifts, straight magnets, bends and solenoids are switched; second-order bends become exact ones. Steerers and
+    /// cavities have no exact map.
+    pub fn make_exact(&mut self, on: bool) {
+        self.elements.iter_mut().for_each(|element| element.set_exact(on));
     }
 
     /// Path length from the start to the entrance of each element, then to the end: N + 1 values [m].

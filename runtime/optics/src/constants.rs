@@ -7,6 +7,11 @@ pub const ELECTRON_RADIUS: f64 = 2.817_940_320_5e-15;
 /// Electron rest energy [eV].
 pub const ELECTRON_REST_ENERGY: f64 = 510_998.950_69;
 
+/// Planck's constant over 2 pi times the speed of light [eV m].
+pub const HBAR_C: f64 = 197.326_980_4e-9;
+/// One over the fine structure constant [1].
+pub const INVERSE_FINE_STRUCTURE: f64 = 137.035_999_08;
+
 /// Drift fractions of a slice of the fourth-order integrator [1]: outer, inner; as the conventions write them.
 #[allow(clippy::excessive_precision)]
 pub const DRIFT: [f64; 2] = [0.675_603_595_979_828_89, -0.175_603_595_979_828_89];

@@ -50,7 +50,7 @@ pub(crate) fn apply(step: &Step, series: Option<&BodySeries>, z: &mut Point<f64>
         step.apply(z, 0.0);
         return expandable(step).is_none();
     };
-    step.enter(z);
+    let before = step.enter(z);
     magnet.enter(z);
     let distance = series.distance(z);
     let near = distance <= 1.0;
@@ -60,7 +60,7 @@ pub(crate) fn apply(step: &Step, series: Option<&BodySeries>, z: &mut Point<f64>
         magnet.body_alone(z);
     }
     magnet.leave(z, (z[4] + 1.0).recip());
-    step.leave(z);
+    step.leave(z, before);
     near
 }
 
@@ -179,7 +179,14 @@ mod tests {
     fn within_its_reach_an_expansion_is_as_good_as_the_map() {
         for (body, radiation) in bodies().into_iter().flat_map(|body| [(body.clone(), false), (body, true)]) {
             let element = Element::new("M", 1.0, body);
-            let settings = Settings { energy: 6e9, rest_energy: 0.0, revolution_time: 1e-6, cavity: true, radiation };
+            let settings = Settings {
+                energy: 6e9,
+                rest_energy: 0.0,
+                reference: fodo_lattice::Reference::default(),
+                revolution_time: 1e-6,
+                cavity: true,
+                radiation,
+            };
             let step = prepare(&element, &settings);
             let at = [2e-4, -1e-4, -1e-4, 5e-5, 1e-5, 0.01];
             let series = expand(&step, &at).expect("a magnet body");

@@ -98,12 +98,13 @@ impl Twiss {
         Ok(Self { beta: m12 / sine, alpha: half / sine })
     }
 
-    /// Beta, alpha and phase advance [rad, modulo 2 pi] after a transfer matrix block.
-    fn carried(self, [[t11, t12], [t21, t22]]: [[f64; 2]; 2]) -> (f64, f64, f64) {
+    /// Beta, alpha and phase advance [rad, modulo 2 pi] after a transfer matrix block with determinant `shrink`, by
+    /// which acceleration shrinks the geometric emittance.
+    fn carried(self, [[t11, t12], [t21, t22]]: [[f64; 2]; 2], shrink: f64) -> (f64, f64, f64) {
         let Self { beta, alpha } = self;
         let (a, b) = (t11 * beta - t12 * alpha, t12);
         let slope = t21 * beta - t22 * alpha;
-        ((a * a + b * b) / beta, -(a * slope + t22 * b) / beta, b.atan2(a))
+        ((a * a + b * b) / beta / shrink, -(a * slope + t22 * b) / beta / shrink, b.atan2(a))
     }
 }
 
@@ -151,6 +152,9 @@ impl Ring {
 
     /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).
     ///
+    /// In an accelerating line beta functions belong to the geometric emittance, which shrinks with the momentum, and
+    /// the dispersion to the local delta.
+    ///
     /// # Errors
     /// The particle on the design orbit is lost.
     pub fn optics_from(&self, twiss: [Twiss; 2], dispersion: [f64; 4]) -> Result<Optics, NoOptics> {
@@ -171,11 +175,19 @@ impl Ring {
         dispersion: Vector4<f64>,
     ) -> Result<Optics, NoOptics> {
         let orbit = self.trajectory(start).map_err(|index| NoClosedOrbit::Lost(index, String::new()))?;
+        let shrinks = self.momentum_ratios();
         let [x, y] = [0, 1].map(|plane| {
-            let points = matrices.iter().map(|matrix| twiss[plane].carried(block(matrix, plane)));
+            let points = matrices
+                .iter()
+                .zip(&shrinks)
+                .map(|(matrix, shrink)| twiss[plane].carried(block(matrix, plane), *shrink));
             Functions::unwrapped(points)
         });
-        let carried = |matrix: &Matrix6<f64>| (transverse(matrix) * dispersion + energy_column(matrix)).into();
+        // in units of the local delta, which acceleration and cavities change
+        let carried = |matrix: &Matrix6<f64>| {
+            let delta = matrix[(4, 4)] + (0..4).map(|column| matrix[(4, column)] * dispersion[column]).sum::<f64>();
+            ((transverse(matrix) * dispersion + energy_column(matrix)) / delta).into()
+        };
         let turn = &matrices[self.len()];
         let path = turn[(5, 4)] + (0..4).map(|column| turn[(5, column)] * dispersion[column]).sum::<f64>();
         Ok(Optics {
@@ -188,7 +200,7 @@ impl Ring {
             phase_x: x.phase,
             phase_y: y.phase,
             dispersion: matrices.iter().map(carried).collect(),
-            momentum_compaction: path / self.length(),
+            momentum_compaction: path / self.length() + self.settings.inverse_gamma_squared(),
         })
     }
 

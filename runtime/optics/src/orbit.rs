@@ -4,7 +4,7 @@ use std::fmt;
 
 use nalgebra::{Matrix4, Matrix6, Vector6};
 
-use crate::constants::{SPEED_OF_LIGHT, energy_loss};
+use crate::constants::energy_loss;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
 use crate::matrix::{map_with_matrix, matrix_of};
@@ -152,7 +152,7 @@ impl Ring {
             return Err(NoClosedOrbit::NoSynchronousPhase(loss, voltage));
         }
         let phase = if voltage == 0.0 { 0.0 } else { (loss / voltage).asin() };
-        start[5] = cavity.time_lag - SPEED_OF_LIGHT / (std::f64::consts::TAU * cavity.frequency) * phase;
+        start[5] = cavity.time_lag - self.settings.speed() / (std::f64::consts::TAU * cavity.frequency) * phase;
         Ok(start)
     }
 

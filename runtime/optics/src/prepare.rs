@@ -1,11 +1,13 @@
 //! Elements of a lattice made ready for tracking.
 
-use fodo_lattice::{Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet};
+use std::f64::consts::TAU;
+
+use fodo_lattice::{Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet, Reference};
 
 use crate::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, SPEED_OF_LIGHT};
 use crate::maps::{
-    Action, CavityMap, CorrectorMap, EdgeMap, Limits, MagnetMap, Placement, SecondOrderBend, SecondOrderEdge, Step,
-    ThinMap, WigglerMap,
+    Action, CavityMap, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, Limits, MagnetMap, Placement,
+    ReferenceChange, SecondOrderBend, SecondOrderEdge, SolenoidMap, Step, ThinMap, WigglerMap,
 };
 use crate::number::Number;
 
@@ -16,6 +18,8 @@ pub struct Settings {
     pub energy: f64,
     /// Rest energy [eV]; 0 means relativistic.
     pub rest_energy: f64,
+    /// How the reference particle moves.
+    pub reference: Reference,
     /// Time the reference particle takes for the elements [s].
     pub revolution_time: f64,
     /// Whether cavities are on.
@@ -25,6 +29,46 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// 1/gamma² of the reference particle [1]; 0 where all particles are taken to be as fast as light.
+    #[must_use]
+    pub fn inverse_gamma_squared(&self) -> f64 {
+        if self.reference.exact_velocity { (self.rest_energy / self.energy).powi(2) } else { 0.0 }
+    }
+
+    /// Speed of the reference particle over that of light [1].
+    #[must_use]
+    pub fn beta(&self) -> f64 {
+        (1.0 - self.inverse_gamma_squared()).sqrt()
+    }
+
+    /// Speed of the reference particle [m/s].
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        SPEED_OF_LIGHT * self.beta()
+    }
+
+    /// Momentum of the reference particle times c [eV].
+    #[must_use]
+    pub fn momentum(&self) -> f64 {
+        self.energy * self.beta()
+    }
+
+    /// The same after the reference particle has gained energy [eV].
+    #[must_use]
+    pub fn after_gain(&self, gain: f64) -> Self {
+        Self { energy: self.energy + gain, ..*self }
+    }
+
+    /// How coordinates change when these settings become others.
+    #[must_use]
+    pub fn change_to(&self, after: &Self) -> ReferenceChange {
+        ReferenceChange {
+            gain: (after.momentum() - self.momentum()) / self.momentum(),
+            speed_ratio: after.beta() / self.beta(),
+            inverse_gamma_squared: after.inverse_gamma_squared(),
+        }
+    }
+
     /// Radiation constant (2/3) r_e gamma³ [m], where magnets radiate.
     fn radiation_constant(&self) -> Option<f64> {
         let rest = if self.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.rest_energy };
@@ -47,7 +91,27 @@ pub fn prepare_with<C: Number>(element: &Element, settings: &Settings, kick: [C;
         entrance: Placement::new(alignment.t1, alignment.r1),
         exit: Placement::new(alignment.t2, alignment.r2),
         limits: element.aperture.as_deref().map(|aperture| Box::new(limits(aperture, None))),
+        flight: flight(element, settings),
         action: action(element, settings, kick),
+    }
+}
+
+/// What slow particles lose of their time outside cavities, which see to it themselves.
+fn flight(element: &Element, settings: &Settings) -> Option<Flight> {
+    let inverse_gamma_squared = settings.inverse_gamma_squared();
+    let own = settings.cavity && matches!(element.body, Body::Cavity(_));
+    (inverse_gamma_squared != 0.0 && !own).then_some(Flight { length: element.length, inverse_gamma_squared })
+}
+
+/// Energy that an element gives to the reference particle [eV].
+#[must_use]
+pub fn reference_gain(element: &Element, settings: &Settings) -> f64 {
+    match &element.body {
+        Body::Cavity(cavity) if settings.cavity && settings.reference.accelerates => {
+            let phase = TAU * cavity.frequency * cavity.time_lag / settings.speed() + cavity.phase_lag;
+            cavity.voltage * phase.sin()
+        }
+        _ => 0.0,
     }
 }
 
@@ -67,7 +131,7 @@ fn action<C: Number>(element: &Element, settings: &Settings, kick: [C; 2]) -> Ac
             Action::Thin(Box::new(ThinMap { b, a, bending_angle: thin.bending_angle }))
         }
         Body::Corrector => Action::Corrector(CorrectorMap { length, kick_x: kick[0], kick_y: kick[1] }),
-        Body::Cavity(cavity) if settings.cavity => Action::Cavity(Box::new(cavity_map(cavity, length, settings))),
+        Body::Cavity(cavity) if settings.cavity => Action::Cavity(Box::new(cavity_map(cavity, element, settings))),
         Body::Cavity(_) if length == 0.0 => Action::Nothing,
         Body::Cavity(_) => Action::Drift(length),
         Body::Matrix66(matrix) => {
@@ -76,6 +140,10 @@ fn action<C: Number>(element: &Element, settings: &Settings, kick: [C; 2]) -> Ac
         }
         Body::Aperture(aperture) => Action::Aperture(Box::new(limits(&aperture.transverse, aperture.longitudinal))),
         Body::Wiggler(wiggler) => Action::Wiggler(Box::new(WigglerMap::new(wiggler, length, settings.energy))),
+        Body::Solenoid(solenoid) => {
+            Action::Solenoid(SolenoidMap { length, half_strength: 0.5 * solenoid.strength, exact: solenoid.exact })
+        }
+        Body::Diffusion(diffusion) => Action::Diffusion(Box::new(diffusion.factor)),
     }
 }
 
@@ -134,27 +202,32 @@ fn bent_magnet<C: Number>(element: &Element, bend: &Bend, settings: &Settings, k
         let exit = SecondOrderEdge::new(&bend.exit, h, gradient, bend.full_gap, -1.0);
         return Action::SecondOrderBend(Box::new(SecondOrderBend { magnet: map, entrance, exit }));
     }
+    if bend.magnet.exact {
+        if h == 0.0 {
+            return Action::ExactMagnet(Box::new(map));
+        }
+        let [entrance, exit] = [&bend.entrance, &bend.exit].map(|edge| ExactEdge::new(edge, bend.full_gap));
+        return Action::ExactBend(Box::new(ExactBend { magnet: map, entrance, exit }));
+    }
     let edge = |edge, side| Some(EdgeMap::new(edge, h, bend.full_gap, side)).filter(|edge| !edge.is_nothing());
     map.entrance = edge(&bend.entrance, 1.0);
     map.exit = edge(&bend.exit, -1.0);
     Action::Magnet(Box::new(map))
 }
 
-fn cavity_map(cavity: &Cavity, length: f64, settings: &Settings) -> CavityMap {
+fn cavity_map(cavity: &Cavity, element: &Element, settings: &Settings) -> CavityMap {
+    let gain = reference_gain(element, settings);
     let time = settings.revolution_time;
     let harmonic = (cavity.frequency * time).round();
     CavityMap {
-        length,
+        length: element.length,
         strength: cavity.voltage / settings.energy,
         frequency: cavity.frequency,
         time_lag: cavity.time_lag,
         phase_lag: cavity.phase_lag,
+        beta: settings.beta(),
+        inverse_gamma_squared: settings.inverse_gamma_squared(),
+        change: Some(settings.change_to(&settings.after_gain(gain))).filter(|_| gain != 0.0),
         slip: if cavity.counts_turns && cavity.frequency != 0.0 { harmonic / cavity.frequency - time } else { 0.0 },
     }
-}
-
-/// Time the reference particle takes for this length [s].
-#[must_use]
-pub fn flight_time(length: f64) -> f64 {
-    length / SPEED_OF_LIGHT
 }

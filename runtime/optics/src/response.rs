@@ -2,7 +2,6 @@
 
 use nalgebra::{Matrix4, Matrix6, Vector6};
 
-use crate::constants::SPEED_OF_LIGHT;
 use crate::maps::{Action, Point};
 use crate::number::{Dual, Number};
 use crate::orbit::NoClosedOrbit;
@@ -204,7 +203,7 @@ impl Ring {
             return 0.0;
         };
         let harmonic = (cavity.frequency * self.settings.revolution_time).round();
-        -SPEED_OF_LIGHT * harmonic / (cavity.frequency * cavity.frequency)
+        -self.settings.speed() * harmonic / (cavity.frequency * cavity.frequency)
     }
 }
 

@@ -1,12 +1,11 @@
 //! A machine made ready: every element as a [`Step`], cheap to change one at a time.
 
-use fodo_lattice::{Body, Cavity, Element, Lattice};
+use fodo_lattice::{Body, Cavity, Element, Lattice, LatticeProblems};
 
-use crate::constants::SPEED_OF_LIGHT;
 use crate::maps::{Point, Step};
 use crate::number::{Dual, Number, Over};
 use crate::orbit::Warm;
-use crate::prepare::{Settings, flight_time, prepare, prepare_with};
+use crate::prepare::{Settings, prepare, prepare_with, reference_gain};
 
 /// A ring or a line made ready for tracking.
 ///
@@ -18,6 +17,8 @@ pub struct Ring {
     pub(crate) steps: Vec<Step>,
     pub(crate) settings: Settings,
     pub(crate) warm: Option<Warm>,
+    /// Reference energy at each element and at the end [eV]; empty where it is the same everywhere.
+    energies: Vec<f64>,
     delta: f64,
     length: f64,
     harmonic_number: Option<u32>,
@@ -54,28 +55,41 @@ pub struct Loss {
 }
 
 impl Ring {
-    /// Makes a lattice ready.
+    /// Makes a lattice ready, if nothing in it makes tracking impossible.
+    ///
+    /// # Errors
+    /// Everything that [`Lattice::check`] finds, with index and name of the element.
+    pub fn try_new(lattice: &Lattice, effects: Effects) -> Result<Self, LatticeProblems> {
+        lattice.check()?;
+        Ok(Self::new(lattice, effects))
+    }
+
+    /// Makes a lattice ready. It is taken to be sound: see [`Ring::try_new`].
     #[must_use]
     pub fn new(lattice: &Lattice, effects: Effects) -> Self {
         let length = lattice.length();
-        let settings = Settings {
+        let mut settings = Settings {
             energy: lattice.energy,
             rest_energy: lattice.rest_energy,
-            revolution_time: flight_time(length),
+            reference: lattice.reference,
+            revolution_time: 0.0,
             cavity: effects.cavity,
             radiation: effects.radiation,
         };
-        let steps = lattice.elements.iter().map(|element| prepare(element, &settings)).collect();
-        Self {
+        settings.revolution_time = length / settings.speed();
+        let mut ring = Self {
             elements: lattice.elements.clone(),
-            steps,
+            steps: vec![],
             settings,
             warm: None,
+            energies: vec![],
             delta: 0.0,
             length,
             harmonic_number: lattice.harmonic_number,
             periodicity: lattice.periodicity,
-        }
+        };
+        ring.prepare_all();
+        ring
     }
 
     /// Number of elements.
@@ -162,7 +176,10 @@ impl Ring {
     /// Changes an element in any way but its length, and makes it ready again.
     pub fn change(&mut self, index: usize, how: impl FnOnce(&mut Element)) {
         how(&mut self.elements[index]);
-        self.steps[index] = prepare(&self.elements[index], &self.settings);
+        if self.settings.reference.accelerates && self.cavity(index).is_some() {
+            return self.prepare_all();
+        }
+        self.steps[index] = prepare(&self.elements[index], &self.settings_at(index));
         if let Some(warm) = &mut self.warm {
             warm.forget(index);
         }
@@ -172,11 +189,11 @@ impl Ring {
     pub fn set_length(&mut self, index: usize, length: f64) {
         self.elements[index].length = length;
         self.length = self.elements.iter().map(|element| element.length).sum();
-        self.settings.revolution_time = flight_time(self.length);
+        self.settings.revolution_time = self.length / self.settings.speed();
         if self.settings.cavity {
             self.prepare_all();
         } else {
-            self.steps[index] = prepare(&self.elements[index], &self.settings);
+            self.steps[index] = prepare(&self.elements[index], &self.settings_at(index));
             self.warm = None;
         }
     }
@@ -286,18 +303,67 @@ impl Ring {
             return 0.0;
         }
         let harmonic = (cavity.frequency * self.settings.revolution_time).round();
-        SPEED_OF_LIGHT * harmonic / cavity.frequency - self.length
+        self.settings.speed() * harmonic / cavity.frequency - self.length
     }
 
-    fn prepare_all(&mut self) {
-        self.steps = self.elements.iter().map(|element| prepare(element, &self.settings)).collect();
+    pub(crate) fn prepare_all(&mut self) {
+        self.energies = self.reference_energies();
+        let steps = self.elements.iter().enumerate();
+        self.steps = steps.map(|(index, element)| prepare(element, &self.settings_at(index))).collect();
         self.warm = None;
+    }
+
+    /// Reference energies where cavities change them; empty where they do not.
+    fn reference_energies(&self) -> Vec<f64> {
+        if !(self.settings.reference.accelerates && self.settings.cavity) {
+            return vec![];
+        }
+        let mut settings = self.settings;
+        let mut energies = vec![settings.energy];
+        for element in &self.elements {
+            settings = settings.after_gain(reference_gain(element, &settings));
+            energies.push(settings.energy);
+        }
+        energies
+    }
+
+    /// Settings with the reference energy an element is entered with; the end is element N.
+    pub(crate) fn settings_at(&self, index: usize) -> Settings {
+        let energy = self.energies.get(index).copied().unwrap_or(self.settings.energy);
+        Settings { energy, ..self.settings }
+    }
+
+    /// Total energy of the reference particle at the entrance of each element and at the end: N + 1 values [eV].
+    ///
+    /// The same everywhere unless the lattice accelerates and cavities are on. Strengths of all elements are
+    /// normalised to the momentum there.
+    #[must_use]
+    pub fn energies(&self) -> Vec<f64> {
+        (0..=self.len()).map(|index| self.settings_at(index).energy).collect()
+    }
+
+    /// Momentum of the reference particle at the start over that at each element and at the end: N + 1 values [1].
+    #[must_use]
+    pub fn momentum_ratios(&self) -> Vec<f64> {
+        let start = self.settings.momentum();
+        (0..=self.len()).map(|index| start / self.settings_at(index).momentum()).collect()
+    }
+
+    /// By how much slower than the reference a particle of higher momentum comes round: `(dT/T)/delta` [1].
+    ///
+    /// That is momentum compaction minus 1/gamma², positive above transition; 1/gamma² counts only where particles
+    /// fly with their own speed.
+    ///
+    /// # Errors
+    /// No stable optics.
+    pub fn slip_factor(&self) -> Result<f64, crate::NoOptics> {
+        Ok(self.optics()?.momentum_compaction - self.settings.inverse_gamma_squared())
     }
 
     /// One element with derivatives with respect to its kicks.
     pub(crate) fn step_with_kicks(&self, index: usize) -> Step<Dual<2>> {
         let [x, y] = self.elements[index].kick;
-        prepare_with(&self.elements[index], &self.settings, [Dual::variable(x, 0), Dual::variable(y, 1)])
+        prepare_with(&self.elements[index], &self.settings_at(index), [Dual::variable(x, 0), Dual::variable(y, 1)])
     }
 
     /// Takes a particle from the start to the end once, or says after which element it was lost.

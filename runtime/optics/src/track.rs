@@ -50,11 +50,11 @@ impl Turns<'_> {
                 if step.is_nothing() {
                     continue;
                 }
-                step.enter(&mut pack.z);
+                let before = step.enter(&mut pack.z);
                 if !step.action.act_if_common(&mut pack.z, turn as f64) {
                     pack.act_rarely(&step.action);
                 }
-                step.leave(&mut pack.z);
+                step.leave(&mut pack.z, before);
                 if !pack.surely_inside() {
                     pack.note_losses(turn, index);
                 }

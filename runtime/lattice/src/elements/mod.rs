@@ -4,8 +4,11 @@ mod alignment;
 mod aperture;
 mod bend;
 mod cavity;
+mod diffusion;
 mod magnet;
 mod matrix;
+mod reference;
+mod solenoid;
 mod thin;
 mod wiggler;
 
@@ -15,9 +18,12 @@ pub use alignment::{Alignment, roll_matrix};
 pub use aperture::{Aperture, ElementAperture};
 pub use bend::{Bend, Edge};
 pub use cavity::Cavity;
+pub use diffusion::Diffusion;
 pub use magnet::{Field, Magnet};
 pub use matrix::Matrix66;
+pub use reference::Reference;
 use serde_json::{Map, Value};
+pub use solenoid::Solenoid;
 pub use thin::Thin;
 pub use wiggler::Wiggler;
 
@@ -78,6 +84,10 @@ pub enum Body {
     Aperture(Aperture),
     /// A wiggler or undulator with its harmonics.
     Wiggler(Box<Wiggler>),
+    /// A solenoid.
+    Solenoid(Solenoid),
+    /// Quantum diffusion of a whole ring in one place; acts only in tracking with random kicks.
+    Diffusion(Box<Diffusion>),
 }
 
 /// The kind of an element, without its data.
@@ -98,6 +108,8 @@ pub enum Class {
     Matrix66,
     Aperture,
     Wiggler,
+    Solenoid,
+    Diffusion,
 }
 
 impl Element {
@@ -136,6 +148,8 @@ impl Element {
             Body::Matrix66(_) => Class::Matrix66,
             Body::Aperture(_) => Class::Aperture,
             Body::Wiggler(_) => Class::Wiggler,
+            Body::Solenoid(_) => Class::Solenoid,
+            Body::Diffusion(_) => Class::Diffusion,
         }
     }
 
@@ -172,6 +186,30 @@ impl Element {
         }
     }
 
+    /// The thick magnet inside, to be changed; `None` for everything else.
+    pub fn magnet_mut(&mut self) -> Option<&mut Magnet> {
+        match &mut self.body {
+            Body::Quadrupole(magnet) | Body::Sextupole(magnet) | Body::Octupole(magnet) | Body::Multipole(magnet) => {
+                Some(magnet)
+            }
+            Body::Bend(bend) => Some(&mut bend.magnet),
+            _ => None,
+        }
+    }
+
+    /// Chooses between the square-root Hamiltonian and the paraxial one, where the element has both.
+    pub fn set_exact(&mut self, on: bool) {
+        match &mut self.body {
+            Body::Drift { exact } => *exact = on,
+            Body::Solenoid(solenoid) => solenoid.exact = on,
+            Body::Bend(bend) => {
+                bend.magnet.exact = on;
+                bend.second_order &= !on;
+            }
+            _ => self.magnet_mut().into_iter().for_each(|magnet| magnet.exact = on),
+        }
+    }
+
     /// Puts the element off by `dx`, `dy` [m] and turns it by `roll` about the beam [rad].
     pub fn set_misalignment(&mut self, dx: f64, dy: f64, roll: f64) {
         self.alignment = Alignment::new(dx, dy, roll).map(Box::new);
@@ -197,6 +235,8 @@ impl Class {
             Class::Matrix66 => "matrix",
             Class::Aperture => "aperture",
             Class::Wiggler => "wiggler",
+            Class::Solenoid => "solenoid",
+            Class::Diffusion => "diffusion",
         }
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Edge, Element, ElementAperture, Field, Magnet, Matrix66, Thin, Wiggler,
+    Alignment, Aperture, Bend, Body, Cavity, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
+    Reference, Solenoid, Thin, Wiggler,
 };
 use crate::{Lattice, LatticeError};
 
@@ -42,6 +43,7 @@ pub fn lattice(elements: Vec<Fields>, properties: &Fields) -> Result<Lattice, La
         periodicity: whole(periodicity).max(1),
         harmonic_number: harmonic_number.map(whole),
         rest_energy: parameters.get("particle").and_then(|p| p.get("rest_energy")).and_then(as_number).unwrap_or(0.0),
+        reference: Reference::default(),
         elements: out,
     })
 }
@@ -168,6 +170,37 @@ impl Taker {
     }
 }
 
+/// The pass methods whose maps are known; any other one is kept in `extra`, where [`Lattice::check`] finds it.
+const PASSES: [&str; 27] = [
+    "",
+    "IdentityPass",
+    "DriftPass",
+    "ExactDriftPass",
+    "StrMPoleSymplectic4Pass",
+    "StrMPoleSymplectic4RadPass",
+    "StrMPoleSymplectic4QuantPass",
+    "ExactMultipolePass",
+    "BndMPoleSymplectic4Pass",
+    "BndMPoleSymplectic4RadPass",
+    "BndMPoleSymplectic4QuantPass",
+    "BndMPoleSymplectic4E2Pass",
+    "BndMPoleSymplectic4E2RadPass",
+    "ExactSectorBendPass",
+    "CorrectorPass",
+    "ThinMPolePass",
+    "RFCavityPass",
+    "CavityPass",
+    "Matrix66Pass",
+    "Matrix66RadPass",
+    "AperturePass",
+    "EAperturePass",
+    "LongtAperturePass",
+    "GWigSymplecticPass",
+    "GWigSymplecticRadPass",
+    "SolenoidLinearPass",
+    "QuantDiffPass",
+];
+
 /// Words of this file format for the kinds of element.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -186,6 +219,8 @@ enum Kind {
     Aperture,
     LongitudinalAperture,
     Wiggler,
+    Solenoid,
+    Diffusion,
 }
 
 fn kind_of_class(class: &str) -> Option<Kind> {
@@ -205,6 +240,8 @@ fn kind_of_class(class: &str) -> Option<Kind> {
         "Aperture" => Kind::Aperture,
         "LongtAperture" => Kind::LongitudinalAperture,
         "Wiggler" => Kind::Wiggler,
+        "Solenoid" => Kind::Solenoid,
+        "QuantumDiffusion" => Kind::Diffusion,
         _ => return None,
     })
 }
@@ -219,6 +256,8 @@ fn kind_of_pass(pass: &str) -> Option<Kind> {
         "LongtAperturePass" => Kind::LongitudinalAperture,
         "GWigSymplecticPass" | "GWigSymplecticRadPass" => Kind::Wiggler,
         "DriftPass" | "ExactDriftPass" => Kind::Drift,
+        "SolenoidLinearPass" => Kind::Solenoid,
+        "QuantDiffPass" => Kind::Diffusion,
         _ if pass.starts_with("Bnd") || pass.starts_with("BendLinear") => Kind::Bend,
         _ => return None,
     })
@@ -282,6 +321,9 @@ fn element(fields: Fields) -> Result<Element, LatticeError> {
     take.fields.remove("FamName");
     take.fields.remove("Energy");
     take.fields.remove("K");
+    if !PASSES.contains(&pass.as_str()) {
+        take.fields.insert("PassMethod".to_string(), Value::String(pass.clone()));
+    }
     if take.fields.get("Class").and_then(Value::as_str).and_then(kind_of_class) == Some(kind) && !is_thin(kind, &pass) {
         take.fields.remove("Class");
     }
@@ -329,6 +371,8 @@ fn body(kind: Kind, pass: &str, take: &mut Taker) -> Result<Body, LatticeError> 
         Kind::Sextupole => Body::Sextupole(magnet(pass, take)?),
         Kind::Octupole => Body::Octupole(magnet(pass, take)?),
         Kind::Wiggler => wiggler(take)?,
+        Kind::Solenoid => Body::Solenoid(Solenoid { strength: take.number("K")?, exact: false }),
+        Kind::Diffusion => diffusion(take)?,
         Kind::Multipole | Kind::Thin => Body::Multipole(magnet(pass, take)?),
     })
 }
@@ -355,7 +399,7 @@ fn magnet(pass: &str, take: &mut Taker) -> Result<Magnet, LatticeError> {
 
 fn bend(pass: &str, take: &mut Taker) -> Result<Body, LatticeError> {
     let mut magnet = magnet(pass, take)?;
-    magnet.exact = false;
+    magnet.exact = pass.starts_with("ExactSectorBend");
     let full_gap = take.number("FullGap")?;
     let mut edge = |angle, integral, method, curvature| -> Result<Edge, LatticeError> {
         Ok(Edge {
@@ -381,6 +425,11 @@ fn bend(pass: &str, take: &mut Taker) -> Result<Body, LatticeError> {
 fn matrix(take: &mut Taker) -> Result<Body, LatticeError> {
     let rows = take.matrix("M66")?.ok_or_else(|| take.wrong("M66", "there, but this element needs it"))?;
     Ok(Body::Matrix66(Box::new(Matrix66 { rows, radiating: take.matrix("M66Rad")? })))
+}
+
+fn diffusion(take: &mut Taker) -> Result<Body, LatticeError> {
+    let factor = take.matrix("Lmatp")?.ok_or_else(|| take.wrong("Lmatp", "there, but this element needs it"))?;
+    Ok(Body::Diffusion(Box::new(Diffusion { factor })))
 }
 
 fn wiggler(take: &mut Taker) -> Result<Body, LatticeError> {

@@ -116,6 +116,14 @@ fn body(fields: &mut Fields, element: &Element) {
             }
         }
         Body::Wiggler(wiggler) => put_wiggler(fields, wiggler),
+        Body::Solenoid(solenoid) => {
+            kind(fields, "Solenoid", "SolenoidLinearPass");
+            put(fields, "K", real(solenoid.strength));
+        }
+        Body::Diffusion(diffusion) => {
+            kind(fields, "QuantumDiffusion", "QuantDiffPass");
+            put(fields, "Lmatp", matrix(&diffusion.factor));
+        }
     }
 }
 
@@ -145,7 +153,12 @@ fn put_straight(fields: &mut Fields, class: &str, magnet: &Magnet) {
 }
 
 fn put_bend(fields: &mut Fields, bend: &Bend) {
-    kind(fields, "Bend", if bend.second_order { "BndMPoleSymplectic4E2Pass" } else { "BndMPoleSymplectic4Pass" });
+    let pass = match (bend.magnet.exact, bend.second_order) {
+        (true, _) => "ExactSectorBendPass",
+        (false, true) => "BndMPoleSymplectic4E2Pass",
+        (false, false) => "BndMPoleSymplectic4Pass",
+    };
+    kind(fields, "Bend", pass);
     put_magnet(fields, &bend.magnet);
     put(fields, "BendingAngle", real(bend.angle));
     let mut edge = |edge: &Edge, [angle, integral, method, curvature]: [&str; 4]| {

@@ -24,6 +24,12 @@
 //! in Hz; `energy`, `voltage` and `frequency` may be text with a unit. Halving k2 is exact; where a value must
 //! come back to the last bit, the writer uses `k3` only if 6 b_3 / 6 gives b_3 again, else `b`.
 //!
+//! **The reference particle.** `exact_velocity = true` lets particles fly with the speed of their momentum (needs
+//! `rest_energy`); `accelerates = true` makes a linac, whose cavities change the reference momentum. A `solenoid` has
+//! `strength` (field over rigidity, 1/m), a `diffusion` six rows `factor`, a `wiggler` `period`, `peak_field` (T),
+//! `steps`, `integrator` and its harmonics `vertical`, `horizontal`. `exact = true` chooses the square-root
+//! Hamiltonian.
+//!
 //! **Names of devices** follow a pattern with `{name}` (the element's `name`, else its key), `{cell}` (which line of
 //! the used line it stands in, from 1) and `{count}` (how often this name came before, from 1); `{count:03}` pads with
 //! zeros. Without `names` it is `{name}`. Only drifts and markers may share a name.
@@ -36,7 +42,8 @@ use toml::de::{DeTable, DeValue};
 pub use super::fodo_write::write;
 use super::read_text;
 use crate::elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Class, Edge, Element, ElementAperture, Field, Magnet, Matrix66, Thin,
+    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
+    Reference, Solenoid, Thin, Wiggler,
 };
 use crate::{Lattice, LatticeError};
 
@@ -72,6 +79,10 @@ pub fn parse(text: &str) -> Result<Lattice, LatticeError> {
         periodicity: root.whole("periodicity")?.unwrap_or(1),
         harmonic_number: root.whole("harmonic")?,
         rest_energy: root.quantity("rest_energy", "eV")?.unwrap_or(0.0),
+        reference: Reference {
+            exact_velocity: root.switch("exact_velocity")?.unwrap_or(false),
+            accelerates: root.switch("accelerates")?.unwrap_or(false),
+        },
         elements: lines.expand(&main, &pattern).map_err(|(message, at)| message.at_offset(text, at))?,
     };
     root.finish()?;
@@ -152,6 +163,12 @@ impl<'t> Table<'t> {
         })
     }
 
+    fn harmonics(&mut self, key: &'static str) -> Result<Option<Vec<[f64; 6]>>, LatticeError> {
+        self.get_as(key, "a list of harmonics of six numbers each", |value| {
+            value.as_array()?.iter().map(|row| as_numbers(row.get_ref())?.try_into().ok()).collect()
+        })
+    }
+
     fn table(&mut self, key: &'static str) -> Result<Option<Table<'t>>, LatticeError> {
         let text = self.text;
         let found = self.get(key);
@@ -222,7 +239,7 @@ struct Definition {
 }
 
 /// The types of element with the words for them.
-pub(super) const TYPES: [(&str, Class); 14] = [
+pub(super) const TYPES: [(&str, Class); 16] = [
     ("marker", Class::Marker),
     ("monitor", Class::Monitor),
     ("drift", Class::Drift),
@@ -237,6 +254,8 @@ pub(super) const TYPES: [(&str, Class); 14] = [
     ("matrix", Class::Matrix66),
     ("aperture", Class::Aperture),
     ("wiggler", Class::Wiggler),
+    ("solenoid", Class::Solenoid),
+    ("diffusion", Class::Diffusion),
 ];
 
 fn read_definitions<'t>(
@@ -351,8 +370,11 @@ impl<'t> Reader<'t> {
                 transverse: self.transverse()?,
                 longitudinal: self.own.array("longitudinal")?,
             }),
-            Class::Wiggler => {
-                return Err(self.own.error("wigglers cannot be written in this format yet", self.own.at));
+            Class::Wiggler => Body::Wiggler(Box::new(self.wiggler()?)),
+            Class::Solenoid => Body::Solenoid(Solenoid { strength: self.number("strength")?, exact: self.exact()? }),
+            Class::Diffusion => {
+                let factor = self.own.rows("factor")?;
+                Body::Diffusion(Box::new(Diffusion { factor: self.own.required(factor, "factor")? }))
             }
         })
     }
@@ -365,6 +387,18 @@ impl<'t> Reader<'t> {
         let rows = self.own.rows("rows")?;
         let rows = self.own.required(rows, "rows")?;
         Ok(Body::Matrix66(Box::new(Matrix66 { rows, radiating: self.own.rows("radiating")? })))
+    }
+
+    fn wiggler(&mut self) -> Result<Wiggler, LatticeError> {
+        let (period, peak_field) = (self.number("period")?, self.number("peak_field")?);
+        Ok(Wiggler {
+            period,
+            peak_field,
+            steps: self.pick(|table| table.whole("steps"))?.unwrap_or(5),
+            integrator: self.pick(|table| table.whole("integrator"))?.unwrap_or(4),
+            vertical: self.own.harmonics("vertical")?.unwrap_or_default(),
+            horizontal: self.own.harmonics("horizontal")?.unwrap_or_default(),
+        })
     }
 
     fn cavity(&mut self) -> Result<Cavity, LatticeError> {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::fodo::{FACTORIALS, TYPES};
-use crate::elements::{Alignment, Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet, Matrix66};
+use crate::elements::{
+    Alignment, Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet, Matrix66, Wiggler,
+};
 use crate::{Lattice, LatticeError};
 
 /// Writes a lattice as text that [`parse`] reads back to the same numbers.
@@ -12,7 +14,7 @@ use crate::{Lattice, LatticeError};
 /// Each device is defined under its own name; drifts and markers with the same name and figures share a definition.
 ///
 /// # Errors
-/// An element of a kind this format does not know.
+/// None at present: every kind of element can be written.
 pub fn write(lattice: &Lattice) -> Result<String, LatticeError> {
     let mut out = String::new();
     let mut line = |text: String| {
@@ -23,6 +25,13 @@ pub fn write(lattice: &Lattice) -> Result<String, LatticeError> {
     line(format!("energy = {:?}", lattice.energy));
     if lattice.rest_energy != 0.0 {
         line(format!("rest_energy = {:?}", lattice.rest_energy));
+    }
+    for (key, on) in
+        [("exact_velocity", lattice.reference.exact_velocity), ("accelerates", lattice.reference.accelerates)]
+    {
+        if on {
+            line(format!("{key} = true"));
+        }
     }
     line(format!("periodicity = {}", lattice.periodicity));
     if let Some(harmonic) = lattice.harmonic_number {
@@ -111,7 +120,12 @@ fn fields(element: &Element, key: &str) -> Result<String, LatticeError> {
             put_transverse(&mut out, &aperture.transverse);
             aperture.longitudinal.iter().for_each(|limits| put_list(&mut out, "longitudinal", limits, false));
         }
-        Body::Wiggler(_) => return Err(LatticeError::new(format!("wiggler {} cannot be written", element.name))),
+        Body::Wiggler(wiggler) => put_wiggler(&mut out, wiggler),
+        Body::Solenoid(solenoid) => {
+            put(&mut out, "strength", solenoid.strength, 0.0);
+            put_switch(&mut out, "exact", solenoid.exact, false);
+        }
+        Body::Diffusion(diffusion) => put_rows(&mut out, "factor", Some(&diffusion.factor)),
     }
     put_list(&mut out, "kick", &element.kick, element.kick == [0.0; 2]);
     put(&mut out, "scaling", element.field_scaling, 1.0);
@@ -213,6 +227,17 @@ fn put_cavity(out: &mut String, cavity: &Cavity) {
     put(out, "phase_lag", cavity.phase_lag, 0.0);
     put_switch(out, "on", cavity.on, true);
     put_switch(out, "counts_turns", cavity.counts_turns, true);
+}
+
+fn put_wiggler(out: &mut String, wiggler: &Wiggler) {
+    put(out, "period", wiggler.period, 0.0);
+    put(out, "peak_field", wiggler.peak_field, 0.0);
+    let _ = write!(out, ", steps = {}, integrator = {}", wiggler.steps, wiggler.integrator);
+    for (key, rows) in [("vertical", &wiggler.vertical), ("horizontal", &wiggler.horizontal)] {
+        if !rows.is_empty() {
+            let _ = write!(out, ", {key} = {rows:?}");
+        }
+    }
 }
 
 fn put_matrix(out: &mut String, matrix: &Matrix66) {

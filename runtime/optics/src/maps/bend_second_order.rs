@@ -20,23 +20,33 @@ pub struct SecondOrderBend<C = f64> {
 impl<C: Coefficient> SecondOrderBend<C> {
     /// Takes a particle through the bend.
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
-        let h = self.magnet.curvature;
         let slice = self.magnet.length / f64::from(self.magnet.slices);
-        let zero = N::constant(0.0);
-        let gradients = [1, 2].map(|order| self.magnet.b.get(order).map_or(zero, |strength| zero + *strength));
+        self.around(z, |z| (0..self.magnet.slices).for_each(|_| self.slice(z, slice)));
+    }
+
+    /// Edges and fringes, with `body` between them.
+    #[inline(always)]
+    pub(crate) fn around<N: Over<C>>(&self, z: &mut Point<N>, body: impl FnOnce(&mut Point<N>)) {
         self.entrance.apply(z);
         self.magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
-        for _ in 0..self.magnet.slices {
-            for (drift_part, kick_part) in [(0, Some(0)), (1, Some(1)), (1, Some(0)), (0, None)] {
-                curved_drift(z, slice * DRIFT[drift_part], h);
-                if let Some(part) = kick_part {
-                    let at = General(&self.magnet.b, &self.magnet.a).at(z[0], z[2]);
-                    self.kick(z, slice * KICK[part], at, gradients);
-                }
-            }
-        }
+        body(z);
         self.magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
         self.exit.apply(z);
+    }
+
+    /// One slice of this length [m].
+    #[inline(always)]
+    pub(crate) fn slice<N: Over<C>>(&self, z: &mut Point<N>, slice: f64) {
+        let h = self.magnet.curvature;
+        let zero = N::constant(0.0);
+        let gradients = [1, 2].map(|order| self.magnet.b.get(order).map_or(zero, |strength| zero + *strength));
+        for (drift_part, kick_part) in [(0, Some(0)), (1, Some(1)), (1, Some(0)), (0, None)] {
+            curved_drift(z, slice * DRIFT[drift_part], h);
+            if let Some(part) = kick_part {
+                let at = General(&self.magnet.b, &self.magnet.a).at(z[0], z[2]);
+                self.kick(z, slice * KICK[part], at, gradients);
+            }
+        }
     }
 
     #[inline(always)]

@@ -76,13 +76,6 @@ impl<C: Coefficient> MagnetMap<C> {
         }
     }
 
-    /// One thin kick of this length [m], without curvature.
-    pub fn straight_kick<N: Over<C>>(&self, z: &mut Point<N>, length: f64) {
-        let (re, im) = General(&self.b, &self.a).at(z[0], z[2]);
-        z[1] -= re * length;
-        z[3] += im * length;
-    }
-
     /// The body, without edges and fringes; takes and gives back q = 1 / (1 + delta).
     #[inline(always)]
     pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>, q: N) -> N {

@@ -9,12 +9,15 @@ mod cavity;
 mod corrector;
 mod drift;
 mod edge;
-mod exact;
+pub(crate) mod exact;
+mod exact_bend;
+mod flight;
 mod fringe;
 mod kick;
 mod magnet;
 mod matrix;
 mod placement;
+mod solenoid;
 mod thin;
 mod wiggler;
 
@@ -22,11 +25,14 @@ use std::ops::{Add, Mul, Neg};
 
 pub use aperture::Limits;
 pub use bend_second_order::{SecondOrderBend, SecondOrderEdge};
-pub use cavity::CavityMap;
+pub use cavity::{CavityMap, ReferenceChange};
 pub use corrector::CorrectorMap;
 pub use edge::EdgeMap;
+pub use exact_bend::{ExactBend, ExactEdge};
+pub use flight::Flight;
 pub use magnet::MagnetMap;
 pub use placement::Placement;
+pub use solenoid::SolenoidMap;
 pub use thin::ThinMap;
 pub use wiggler::WigglerMap;
 
@@ -62,6 +68,8 @@ pub struct Step<C = f64> {
     pub exit: Option<Box<Placement>>,
     /// Where particles are lost at entrance and exit.
     pub limits: Option<Box<Limits>>,
+    /// What the speed of the particle adds to ct, where it is not that of light.
+    pub flight: Option<Flight>,
     /// The element itself.
     pub action: Action<C>,
 }
@@ -93,6 +101,12 @@ pub enum Action<C = f64> {
     Aperture(Box<Limits>),
     /// A wiggler.
     Wiggler(Box<WigglerMap>),
+    /// A solenoid.
+    Solenoid(SolenoidMap),
+    /// A sector bend with the square-root Hamiltonian.
+    ExactBend(Box<ExactBend<C>>),
+    /// Random kicks `z += rows g` in tracking with quantum excitation; nothing otherwise.
+    Diffusion(Box<[[f64; 6]; 6]>),
 }
 
 impl<C: Coefficient> Step<C> {
@@ -100,22 +114,23 @@ impl<C: Coefficient> Step<C> {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         let bare = self.scaling == 1.0 && self.entrance.is_none() && self.exit.is_none() && self.limits.is_none();
-        bare && matches!(self.action, Action::Nothing)
+        bare && self.flight.is_none() && matches!(self.action, Action::Nothing)
     }
 
     /// Takes a particle through the element; `turn` counts from 0.
     #[inline(never)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
-        self.enter(z);
+        let before = self.enter(z);
         if !self.action.act_if_common(z, turn) {
             self.action.act_if_rare(z);
         }
-        self.leave(z);
+        self.leave(z, before);
     }
 
-    /// What comes before the body: scaling, placement, limits.
+    /// What comes before the body: scaling, placement, limits. Returns ct at the entrance [m].
     #[inline(always)]
-    pub(crate) fn enter<N: Number>(&self, z: &mut Point<N>) {
+    pub(crate) fn enter<N: Number>(&self, z: &mut Point<N>) -> N {
+        let before = z[5];
         if self.scaling != 1.0 {
             scale(z, self.scaling);
         }
@@ -125,11 +140,12 @@ impl<C: Coefficient> Step<C> {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
+        before
     }
 
-    /// What comes after the body: limits, placement, scaling.
+    /// What comes after the body: limits, placement, scaling, and the time of flight since ct was `before` [m].
     #[inline(always)]
-    pub(crate) fn leave<N: Number>(&self, z: &mut Point<N>) {
+    pub(crate) fn leave<N: Number>(&self, z: &mut Point<N>, before: N) {
         if let Some(limits) = &self.limits {
             limits.check(z);
         }
@@ -138,6 +154,9 @@ impl<C: Coefficient> Step<C> {
         }
         if self.scaling != 1.0 {
             scale(z, 1.0 / self.scaling);
+        }
+        if let Some(flight) = &self.flight {
+            flight.add(z, before);
         }
     }
 }
@@ -168,6 +187,8 @@ impl<C: Coefficient> Action<C> {
             Action::SecondOrderBend(bend) => bend.apply(z),
             Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Wiggler(wiggler) => wiggler.apply(z),
+            Action::Solenoid(solenoid) => solenoid.apply(z),
+            Action::ExactBend(bend) => bend.apply(z),
             _ => {}
         }
     }

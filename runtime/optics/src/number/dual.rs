@@ -109,6 +109,10 @@ impl<const N: usize> Number for Dual<N> {
         (self.chain(sine, cosine), self.chain(cosine, -sine))
     }
 
+    fn asin(self) -> Self {
+        self.chain(self.value.asin(), 1.0 / (1.0 - self.value * self.value).sqrt())
+    }
+
     fn sinh_cosh(self) -> (Self, Self) {
         let (sine, cosine) = (self.value.sinh(), self.value.cosh());
         (self.chain(sine, cosine), self.chain(cosine, sine))

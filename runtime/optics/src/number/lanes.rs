@@ -102,6 +102,10 @@ impl<const N: usize> Number for Lanes<N> {
     fn tan(self) -> Self {
         self.map(f64::tan)
     }
+
+    fn asin(self) -> Self {
+        self.map(f64::asin)
+    }
 }
 
 impl<const N: usize> Over<f64> for Lanes<N> {}

@@ -76,6 +76,20 @@ pub trait Number:
     #[must_use]
     fn sinh_cosh(self) -> (Self, Self);
 
+    /// Arc sine.
+    ///
+    /// From the value by Newton's method, each step of which doubles the order to which derivatives are right.
+    #[must_use]
+    fn asin(self) -> Self {
+        let mut angle = Self::constant(0.0);
+        (0..Self::LANES).for_each(|lane| angle.set_lane(lane, self.lane(lane).asin()));
+        for _ in 0..4 {
+            let (sine, cosine) = angle.sin_cos();
+            angle += (self - sine) / cosine;
+        }
+        angle
+    }
+
     /// Does a piece of work in a function of its own, compiled for the instruction set of this kind of number.
     #[inline(always)]
     fn apart<W: Work>(work: W) {
@@ -164,6 +178,11 @@ impl Number for f64 {
     #[inline(always)]
     fn tan(self) -> Self {
         f64::tan(self)
+    }
+
+    #[inline(always)]
+    fn asin(self) -> Self {
+        f64::asin(self)
     }
 }
 
