@@ -127,8 +127,8 @@ struct Emitter {
 
 /// The magnet without radiation. A plain one is kept whole for its edges, and as one slice.
 enum Body {
-    Plain(MagnetMap, MagnetMap),
-    Exact(MagnetMap),
+    Plain(Box<MagnetMap>, Box<MagnetMap>),
+    Exact(Box<MagnetMap>),
     SecondOrder(Box<SecondOrderBend>),
     ExactBend(Box<ExactBend>),
 }
@@ -139,9 +139,9 @@ impl Emitter {
         let (magnet, body) = match &step.action {
             Action::Magnet(magnet) => {
                 let slice = MagnetMap { slices: 1, length: magnet.length / f64::from(magnet.slices), ..quiet(magnet) };
-                (&**magnet, Body::Plain(quiet(magnet), slice))
+                (&**magnet, Body::Plain(Box::new(quiet(magnet)), Box::new(slice)))
             }
-            Action::ExactMagnet(magnet) => (&**magnet, Body::Exact(quiet(magnet))),
+            Action::ExactMagnet(magnet) => (&**magnet, Body::Exact(Box::new(quiet(magnet)))),
             Action::SecondOrderBend(bend) => {
                 let magnet = quiet(&bend.magnet);
                 (&bend.magnet, Body::SecondOrder(Box::new(SecondOrderBend { magnet, ..(**bend).clone() })))
