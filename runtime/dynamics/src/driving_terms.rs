@@ -179,7 +179,8 @@ impl Sliced {
             energy: ring.energy(),
             periodicity: ring.periodicity(),
             harmonic_number: ring.harmonic_number(),
-            rest_energy: 0.0,
+            rest_energy: ring.rest_energy(),
+            reference: ring.reference(),
             elements,
         };
         let mut cut = Ring::new(&lattice, Effects::NONE);

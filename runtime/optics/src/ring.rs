@@ -1,6 +1,6 @@
 //! A machine made ready: every element as a [`Step`], cheap to change one at a time.
 
-use fodo_lattice::{Body, Cavity, Element, Lattice, LatticeProblems};
+use fodo_lattice::{Body, Cavity, Element, Lattice, LatticeProblems, Reference};
 
 use crate::maps::{Point, Step};
 use crate::number::{Dual, Number, Over};
@@ -114,6 +114,18 @@ impl Ring {
     #[must_use]
     pub fn energy(&self) -> f64 {
         self.settings.energy
+    }
+
+    /// Rest energy of the particle [eV]; 0 means "relativistic".
+    #[must_use]
+    pub fn rest_energy(&self) -> f64 {
+        self.settings.rest_energy
+    }
+
+    /// How the reference particle moves.
+    #[must_use]
+    pub fn reference(&self) -> Reference {
+        self.settings.reference
     }
 
     /// How many times the elements are repeated around the machine [1].

@@ -214,7 +214,8 @@ fn passed(ring: &Ring, driven: &Driven, value: f64, at: &Point<f64>) -> Option<(
         energy: ring.energy(),
         periodicity: 1,
         harmonic_number: None,
-        rest_energy: 0.0,
+        rest_energy: ring.rest_energy(),
+        reference: ring.reference(),
         elements: vec![element],
     };
     let alone = Ring::new(&lattice, Effects::NONE);
