@@ -52,6 +52,13 @@ pub(super) const CASES: &[Case] = &[
         "length = 0.4, k1 = 1.2580503144087112",
         "lenght = 0.4, k1 = 1.2580503144087112",
     ),
+    table(
+        "lattice_negative_length",
+        "lattice.toml",
+        "length = 0.4, k1 = 1.2580503144087112",
+        "length = -0.4, k1 = 1.2580503144087112",
+    )
+    .unplaced(),
     table("lattice_unknown_element", "lattice.toml", "\"QD\", \"SD\",", "\"QD\", \"SDD\","),
     table("lattice_wrong_unit", "lattice.toml", "energy   = \"1 GeV\"", "energy   = \"1 GHz\""),
     table("lattice_wrong_kind", "lattice.toml", "harmonic = 90\nuse", "harmonic = \"ninety\"\nuse"),

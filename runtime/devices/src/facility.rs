@@ -202,7 +202,11 @@ fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice>
         Some(text) if path.ends_with(".toml") => fodo_lattice::formats::fodo::parse(text),
         _ => Lattice::load(&shown),
     };
-    lattice.map_err(|error| lattice_error(error, shown, text))
+    let sound = lattice.and_then(|lattice| {
+        lattice.check()?;
+        Ok(lattice)
+    });
+    sound.map_err(|error| lattice_error(error, shown, text))
 }
 
 fn lattice_error(error: LatticeError, shown: String, text: Option<Arc<str>>) -> Box<Diagnostic> {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::Lattice;
 use crate::elements::{Aperture, Body, Cavity, Element, ElementAperture, Magnet, Wiggler};
+use crate::{Lattice, LatticeError};
 
 /// What is wrong with an element or with the figures of the reference particle.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,6 +251,17 @@ impl fmt::Display for LatticeProblems {
             write!(out, "{gap}{problem}")?;
         }
         Ok(())
+    }
+}
+
+/// The first problem, and how many more there are: an element that is defined once may stand in the ring many times.
+impl From<LatticeProblems> for LatticeError {
+    fn from(LatticeProblems(problems): LatticeProblems) -> Self {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        Self::new(match problems.len() {
+            0 | 1 => first,
+            count => format!("{first} (and {} more problems)", count - 1),
+        })
     }
 }
 

@@ -62,11 +62,11 @@ impl Ring {
 
     /// The slices of each element that emits photons.
     fn emitters(&self, excitation: Excitation) -> Vec<Option<Emitter>> {
-        let photons = excitation == Excitation::Photons && self.settings.radiation;
+        if excitation == Excitation::Diffusion || !self.settings.radiation {
+            return self.steps.iter().map(|_| None).collect();
+        }
         let rest = if self.settings.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.settings.rest_energy };
-        let emitter = |(index, step): (usize, &Step)| {
-            Emitter::new(step, self.settings_at(index).energy, rest).filter(|_| photons)
-        };
+        let emitter = |(index, step): (usize, &Step)| Emitter::new(step, self.settings_at(index).energy, rest);
         self.steps.iter().enumerate().map(emitter).collect()
     }
 

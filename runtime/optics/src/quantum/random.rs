@@ -21,7 +21,7 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 impl Random {
     /// The numbers of this place.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "the halves of the seed; the places up to 2^32 are told apart")]
     pub fn new(seed: u64, particle: u64, turn: u64, element: usize) -> Self {
         Self {
             key: [seed as u32, (seed >> 32) as u32],
@@ -85,7 +85,7 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "the two halves of the product")]
 fn wide_product(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a) * u64::from(b);
     ((product >> 32) as u32, product as u32)
