@@ -4,6 +4,7 @@
 //! ready for tracking, whose elements can be changed one at a time. This crate knows nothing of devices, channels or
 //! files; the model it follows is fixed in the physics conventions.
 
+mod chromatic;
 pub mod constants;
 mod coupled;
 mod fast;
@@ -23,6 +24,7 @@ mod ring;
 mod section;
 mod track;
 
+pub use chromatic::{ChromaticFunctions, ChromaticPlane, Estimate, MomentumDependence};
 pub use coupled::CoupledOptics;
 pub use maps::Point;
 pub use modes::{Mode, NormalForm, modes, normal_form};

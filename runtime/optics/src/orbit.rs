@@ -131,7 +131,15 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        let (start, _) = self.newton(self.first_guess()?)?;
+        self.find_closed_orbit_from(self.first_guess()?)
+    }
+
+    /// The closed orbit near a point, without remembering it; in 4D at the delta of that point.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn find_closed_orbit_from(&self, guess: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
+        let (start, _) = self.newton(guess)?;
         self.orbit_from(start)
     }
 
