@@ -2,7 +2,8 @@
 
     live_pyat.py LATTICE        a file of `machine_data`, or of `pyaml_test_lattice`
 
-Everything is computed twice: for the lattice as it is, and with one quadrupole rolled and a skew gradient in another.
+Everything is computed twice: for the lattice as it is, and with one quadrupole rolled, a skew gradient in another, and a
+solenoid in the place of a drift.
 Optics are computed at all points, so that phases have all their turns, and printed at some of them.
 """
 
@@ -25,6 +26,7 @@ warnings.simplefilter("ignore")
 
 ROLL = 0.004
 SKEW = 0.003
+SOLENOID = 0.02
 STEP = 1e-3
 STEPS = np.arange(-4, 5) * STEP
 # of matrices off momentum: rounding counts less than with the usual 3e-8, and what is smooth in delta does no harm
@@ -50,7 +52,7 @@ def lists(value):
 
 
 def couple(ring):
-    """Rolls one quadrupole and gives another a skew gradient; says which, and how much."""
+    """Rolls one quadrupole, gives another a skew gradient, and puts a solenoid in a drift; says where, and how much."""
     quadrupoles = [index for index, element in enumerate(ring) if isinstance(element, at.Quadrupole)]
     rolled, skew = quadrupoles[0], quadrupoles[len(quadrupoles) // 2]
     c, s = np.cos(ROLL), np.sin(ROLL)
@@ -60,7 +62,17 @@ def couple(ring):
     ring[rolled].R1, ring[rolled].R2 = turn, turn.T
     ring[skew] = ring[skew].deepcopy()
     ring[skew].PolynomA[1] = SKEW * ring[skew].PolynomB[1]
-    return {"rolled": rolled, "roll": ROLL, "skew": skew, "skew_gradient": float(ring[skew].PolynomA[1])}
+    solenoid = next(i for i, element in enumerate(ring) if isinstance(element, at.Drift) and element.Length > 0.1)
+    length = ring[solenoid].Length
+    ring[solenoid] = at.elements.LongElement("solenoid", length, PassMethod="SolenoidLinearPass", K=SOLENOID)
+    return {
+        "rolled": rolled,
+        "roll": ROLL,
+        "skew": skew,
+        "skew_gradient": float(ring[skew].PolynomA[1]),
+        "solenoid": solenoid,
+        "solenoid_strength": SOLENOID,
+    }
 
 
 def optics(linopt, ring, points, fields, **options):

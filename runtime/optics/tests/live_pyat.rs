@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fodo_lattice::{Alignment, Lattice};
+use fodo_lattice::{Alignment, Body, Lattice, Solenoid};
 use fodo_optics::{ChromaticFunctions, CoupledOptics, Effects, Estimate, NormalOptics, Orbit, Point, Ring};
 use serde_json::Value;
 
@@ -43,6 +43,8 @@ impl Live {
             (alignment.r1, alignment.r2) = (turn.r1, turn.r2);
             let field = lattice.elements[index("skew")].field_mut().expect("a quadrupole");
             field.set_skew(1, number("skew_gradient"));
+            let solenoid = Solenoid { strength: number("solenoid_strength"), exact: false };
+            lattice.elements[index("solenoid")].body = Body::Solenoid(solenoid);
         }
         Ring::new(&lattice, effects)
     }
