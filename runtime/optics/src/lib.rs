@@ -9,6 +9,7 @@ pub mod constants;
 mod coupled;
 mod fast;
 mod features;
+mod inside;
 pub mod maps;
 pub mod matrix;
 mod modes;
@@ -26,6 +27,7 @@ mod track;
 
 pub use chromatic::{ChromaticFunctions, ChromaticPlane, Estimate, MomentumDependence};
 pub use coupled::CoupledOptics;
+pub use inside::{Cut, Cutting, OpticsInside};
 pub use maps::Point;
 pub use modes::{Mode, NormalForm, modes, normal_form};
 pub use normal::NormalOptics;
