@@ -4,12 +4,16 @@
 //! ready for tracking, whose elements can be changed one at a time. This crate knows nothing of devices, channels or
 //! files; the model it follows is fixed in the physics conventions.
 
+mod chromatic;
 pub mod constants;
+mod coupled;
 mod fast;
 mod features;
+mod inside;
 pub mod maps;
 pub mod matrix;
 mod modes;
+mod normal;
 pub mod number;
 mod optics;
 mod orbit;
@@ -21,8 +25,12 @@ mod ring;
 mod section;
 mod track;
 
+pub use chromatic::{ChromaticFunctions, ChromaticPlane, Estimate, MomentumDependence};
+pub use coupled::CoupledOptics;
+pub use inside::{Cut, Cutting, OpticsInside};
 pub use maps::Point;
-pub use modes::{Mode, modes};
+pub use modes::{Mode, NormalForm, modes, normal_form};
+pub use normal::NormalOptics;
 pub use optics::{NoOptics, Optics, Twiss};
 pub use orbit::{NoClosedOrbit, Orbit};
 pub use prepare::Settings;

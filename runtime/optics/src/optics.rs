@@ -121,6 +121,21 @@ fn energy_column(matrix: &Matrix6<f64>) -> Vector4<f64> {
     matrix.fixed_view::<4, 1>(0, 4).into()
 }
 
+/// The dispersion that comes back after one turn with this matrix.
+pub(crate) fn periodic_dispersion(turn: &Matrix6<f64>) -> Result<Vector4<f64>, NoClosedOrbit> {
+    let gap = Matrix4::identity() - transverse(turn);
+    Ok(gap.try_inverse().ok_or(NoClosedOrbit::Resonance)? * energy_column(turn))
+}
+
+/// The dispersion after each matrix, in units of the local delta, which acceleration and cavities change.
+pub(crate) fn carried_dispersion(matrices: &[Matrix6<f64>], start: Vector4<f64>) -> Vec<[f64; 4]> {
+    let carried = |matrix: &Matrix6<f64>| {
+        let delta = matrix[(4, 4)] + (0..4).map(|column| matrix[(4, column)] * start[column]).sum::<f64>();
+        ((transverse(matrix) * start + energy_column(matrix)) / delta).into()
+    };
+    matrices.iter().map(carried).collect()
+}
+
 impl Ring {
     /// Path length from the start to the entrance of each element and to the end [m].
     #[must_use]
@@ -145,9 +160,7 @@ impl Ring {
         let matrices = self.matrices_from(&start)?;
         let turn = matrices[self.len()];
         let twiss = [Twiss::periodic(block(&turn, 0), "horizontal")?, Twiss::periodic(block(&turn, 1), "vertical")?];
-        let gap = Matrix4::identity() - transverse(&turn);
-        let dispersion = gap.try_inverse().ok_or(NoClosedOrbit::Resonance)? * energy_column(&turn);
-        self.carry(&start, &matrices, twiss, dispersion)
+        self.carry(&start, &matrices, twiss, periodic_dispersion(&turn)?)
     }
 
     /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).
@@ -183,11 +196,6 @@ impl Ring {
                 .map(|(matrix, shrink)| twiss[plane].carried(block(matrix, plane), *shrink));
             Functions::unwrapped(points)
         });
-        // in units of the local delta, which acceleration and cavities change
-        let carried = |matrix: &Matrix6<f64>| {
-            let delta = matrix[(4, 4)] + (0..4).map(|column| matrix[(4, column)] * dispersion[column]).sum::<f64>();
-            ((transverse(matrix) * dispersion + energy_column(matrix)) / delta).into()
-        };
         let turn = &matrices[self.len()];
         let path = turn[(5, 4)] + (0..4).map(|column| turn[(5, column)] * dispersion[column]).sum::<f64>();
         Ok(Optics {
@@ -199,7 +207,7 @@ impl Ring {
             alpha_y: y.alpha,
             phase_x: x.phase,
             phase_y: y.phase,
-            dispersion: matrices.iter().map(carried).collect(),
+            dispersion: carried_dispersion(matrices, dispersion),
             momentum_compaction: path / self.length() + self.settings.inverse_gamma_squared(),
         })
     }
@@ -224,38 +232,19 @@ impl Ring {
         let half_trace = 0.5 * (matrix[(0, 0)] + matrix[(1, 1)]);
         modes(&matrix, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))
     }
-
-    /// Chromaticities dQ/d(delta) in x and y [1] of the elements, on off-momentum closed orbits about [`Ring::delta`].
-    ///
-    /// # Errors
-    /// No closed orbit, or unstable motion.
-    pub fn chromaticity(&self) -> Result<[f64; 2], NoOptics> {
-        let quiet = self.with_effects(Effects::NONE);
-        let step = 2e-5;
-        let tunes = |factor: f64| {
-            let mut beside = quiet.clone();
-            beside.set_delta(self.delta() + factor * step);
-            let modes = beside.modes()?;
-            Ok::<_, NoOptics>([modes[0].tune, modes[1].tune])
-        };
-        let (near, far) = ([tunes(-1.0)?, tunes(1.0)?], [tunes(-2.0)?, tunes(2.0)?]);
-        // fourth-order central difference; tunes differ by less than a half, also across an integer
-        let apart = |pair: [[f64; 2]; 2], plane: usize| (pair[1][plane] - pair[0][plane] + 0.5).rem_euclid(1.0) - 0.5;
-        Ok([0, 1].map(|plane| (8.0 * apart(near, plane) - apart(far, plane)) / (12.0 * step)))
-    }
 }
 
 /// Functions of one plane at all points.
 #[derive(Default)]
-struct Functions {
-    beta: Vec<f64>,
-    alpha: Vec<f64>,
-    phase: Vec<f64>,
+pub(crate) struct Functions {
+    pub(crate) beta: Vec<f64>,
+    pub(crate) alpha: Vec<f64>,
+    pub(crate) phase: Vec<f64>,
 }
 
 impl Functions {
     /// Collects points, adding whole turns so that the phase never falls (by more than rounding).
-    fn unwrapped(points: impl Iterator<Item = (f64, f64, f64)>) -> Self {
+    pub(crate) fn unwrapped(points: impl Iterator<Item = (f64, f64, f64)>) -> Self {
         let mut all = Self::default();
         let (mut last, mut turns) = (0.0, 0.0);
         for (beta, alpha, phase) in points {

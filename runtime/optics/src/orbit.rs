@@ -1,15 +1,18 @@
 //! Closed orbits, from a cold start and from the last one.
 
+mod goal;
+
 use std::fmt;
 
-use nalgebra::{Matrix4, Matrix6, Vector6};
+use goal::Goal;
+use nalgebra::{Matrix6, Vector6};
 
 use crate::constants::energy_loss;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
 use crate::matrix::{map_with_matrix, matrix_of};
 use crate::number::Dual;
-use crate::ring::{Ring, is_lost};
+use crate::ring::{Effects, Ring, is_lost};
 
 /// A closed orbit.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,12 +134,40 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        let (start, _) = self.newton(self.first_guess()?)?;
+        self.find_closed_orbit_from(self.first_guess()?)
+    }
+
+    /// The closed orbit near a point, without remembering it; in 4D at the delta of that point.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn find_closed_orbit_from(&self, guess: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
+        let (start, _) = self.newton(guess, self.goal())?;
         self.orbit_from(start)
     }
 
-    fn dimensions(&self) -> usize {
-        if self.settings.cavity { 6 } else { 4 }
+    /// The closed orbit on which a turn takes longer by `path_lengthening` [m] (ct at the end over that at the start) than
+    /// that of the reference: delta is whatever it has to be. Cavities and radiation are left out.
+    ///
+    /// [`Ring::path_lengthening`] says what a cavity asks for.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`]; [`NoClosedOrbit::Resonance`] where momentum does not change the path.
+    pub fn synchronous_orbit(&self, path_lengthening: f64) -> Result<Orbit, NoClosedOrbit> {
+        let quiet = self.with_effects(Effects::NONE);
+        let (start, _) = quiet.newton([0.0; 6], Goal::Synchronous(path_lengthening))?;
+        quiet.orbit_from(start)
+    }
+
+    /// By how much a turn has to be longer than the reference to stay with cavities of this frequency [m].
+    #[must_use]
+    pub fn path_lengthening(&self, frequency: f64) -> f64 {
+        let harmonic = (frequency * self.settings.revolution_time).round();
+        self.settings.speed() * harmonic / frequency - self.length()
+    }
+
+    fn goal(&self) -> Goal {
+        if self.settings.cavity { Goal::Whole(self.path_mismatch()) } else { Goal::Transverse }
     }
 
     /// Transverse 0; with cavities at the synchronous phase.
@@ -168,7 +199,7 @@ impl Ring {
 
     /// Newton's method from `start`, then everything the next search can start from.
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (start, inverse) = self.newton(start)?;
+        let (start, inverse) = self.newton(start, self.goal())?;
         let orbit = self.orbit_from(start)?;
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
         self.warm = Some(Warm { start, inverse, series });
@@ -184,15 +215,15 @@ impl Ring {
     }
 
     /// Damped Newton with the exact one-turn matrix. Returns the fixed point and (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start)?;
+    fn newton(&self, mut start: Point<f64>, goal: Goal) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, goal)?;
         let mut damping = 1.0;
         let mut size = f64::INFINITY;
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
             let next = stepped(&start, &step);
             size = largest(&step);
-            match self.turn_with_inverse(&next) {
+            match self.turn_with_inverse(&next, goal) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
                     (start, residual, inverse) = (next, after, next_inverse);
                     if size < REST * 100.0 && damping == 1.0 {
@@ -209,40 +240,21 @@ impl Ring {
     }
 
     /// One turn: what it misses its start by, and (1 - M)^-1.
-    fn turn_with_inverse(&self, start: &Point<f64>) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
+    fn turn_with_inverse(&self, start: &Point<f64>, goal: Goal) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
         let end = self.one_turn(start).map_err(|index| self.lost(index))?;
         let (end, matrix) = (end.map(|coordinate| coordinate.value), matrix_of(&end));
-        let inverse = self.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
-        Ok((self.residual(start, &end), inverse))
+        let inverse = goal.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((goal.residual(start, &end), inverse))
     }
 
     fn one_turn(&self, start: &Point<f64>) -> Result<Point<Dual<6>>, usize> {
         map_with_matrix(self, start)
     }
 
-    fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
-        let mut residual = Vector6::from_fn(|row, _| end[row] - start[row]);
-        residual[5] -= self.path_mismatch();
-        if self.dimensions() == 4 {
-            (residual[4], residual[5]) = (0.0, 0.0);
-        }
-        residual
-    }
-
-    fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
-        let gap = Matrix6::identity() - matrix;
-        if self.dimensions() == 6 {
-            return gap.try_inverse();
-        }
-        let transverse: Matrix4<f64> = gap.fixed_view::<4, 4>(0, 0).into();
-        let mut inverse = Matrix6::zeros();
-        inverse.fixed_view_mut::<4, 4>(0, 0).copy_from(&transverse.try_inverse()?);
-        Some(inverse)
-    }
-
     /// Goes on from the last closed orbit with fast maps and the last matrix; `None` if that does not come to rest.
     fn follow(&mut self, mut warm: Warm) -> Option<Orbit> {
-        if self.dimensions() == 4 {
+        let goal = self.goal();
+        if goal == Goal::Transverse {
             warm.start[4] = self.delta();
         }
         let mut orbit = Orbit { points: vec![[0.0; 6]; self.len() + 1] };
@@ -250,7 +262,7 @@ impl Ring {
         let mut before = Vector6::zeros();
         for _ in 0..WARM_STEPS {
             let stale = self.fast_turn(&warm, grade, &mut orbit.points)?;
-            let residual = self.residual(&warm.start, &orbit.points[self.len()]);
+            let residual = goal.residual(&warm.start, &orbit.points[self.len()]);
             let step = warm.inverse * residual;
             let size = largest(&step);
             if !size.is_finite() || size > 0.1 || (size > 2.0 * last && size > ROUGH_REST) {
@@ -293,7 +305,7 @@ impl Ring {
         for &index in stale.iter().take(renewals) {
             warm.series[index] = fast::expand(&self.steps[index], &orbit.points[index]);
         }
-        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start) {
+        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start, self.goal()) {
             warm.inverse = inverse;
         }
     }

@@ -6,7 +6,7 @@ use fodo_lattice::{
     Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Lattice, Magnet, Matrix66,
     Reference, Solenoid, Thin, Wiggler,
 };
-use fodo_optics::{Effects, NoClosedOrbit, Plane, Point, Ring};
+use fodo_optics::{Cutting, Effects, NoClosedOrbit, Plane, Point, Ring};
 use nalgebra::Matrix6;
 
 fn demo_ring() -> Lattice {
@@ -199,6 +199,34 @@ fn elements_run_backwards_are_their_inverse() {
     }
 }
 
+/// The same of a whole ring, with misaligned magnets and kicks, for many turns back and forth.
+#[test]
+fn a_ring_run_backwards_is_its_inverse() {
+    let turned = |z: Point<f64>| [z[0], -z[1], z[2], -z[3], z[4], -z[5]];
+    let mut lattice = demo_ring();
+    for (count, index) in lattice.indices_of(Class::Quadrupole).into_iter().enumerate() {
+        lattice.elements[index].set_misalignment(1e-5 * (count as f64).sin(), 1e-5 * (count as f64).cos(), 1e-3);
+    }
+    for index in lattice.indices_of(Class::Multipole) {
+        lattice.elements[index].kick = [1e-6, -2e-6];
+    }
+    let mut mirror = lattice.clone();
+    mirror.elements.reverse();
+    for element in &mut mirror.elements {
+        if let Body::Bend(bend) = &mut element.body {
+            std::mem::swap(&mut bend.entrance, &mut bend.exit);
+        }
+    }
+    let start = [1e-4, 2e-5, -8e-5, 3e-5, 1e-3, 1e-2];
+    let mut particles = [start];
+    Ring::new(&lattice, Effects::NONE).track(&mut particles, 10, 0);
+    assert!((particles[0][0] - start[0]).abs() > 1e-5, "it moved");
+    particles = particles.map(turned);
+    Ring::new(&mirror, Effects::NONE).track(&mut particles, 10, 0);
+    let apart = turned(particles[0]).iter().zip(start).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart < 1e-14, "{apart:.1e}");
+}
+
 #[test]
 fn two_halves_of_the_new_elements_are_the_whole() {
     let plain = |length: f64, angle: f64, slices| {
@@ -229,6 +257,71 @@ fn two_halves_of_the_new_elements_are_the_whole() {
             }
         }
     }
+}
+
+#[test]
+fn every_element_in_parts_is_the_whole() {
+    for (class, element) in every_element() {
+        let mut pitched = element.clone();
+        // what is done at the exit does not undo this
+        pitched.alignment.as_mut().expect("misaligned").t2 = Some([0.0, 1e-5, 1e-4, 0.0, 0.0, 0.0]);
+        let mut lattice = line(vec![element, pitched]);
+        for (effects, slow) in [(Effects::NONE, false), (Effects::ALL, false), (Effects::CAVITY, true)] {
+            lattice.rest_energy = if slow { 2.4e9 } else { 0.0 };
+            lattice.reference.exact_velocity = slow;
+            let ring = Ring::new(&lattice, effects);
+            let mut whole = START;
+            ring.pass(&mut whole, 0.0).expect("not lost");
+            for cutting in [Cutting::Parts(2), Cutting::Parts(7), Cutting::Longest(0.03)] {
+                let cut = ring.cut(cutting);
+                let mut parts = START;
+                cut.ring.pass(&mut parts, 0.0).expect("not lost");
+                let apart = parts.iter().zip(whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                // the arcs of an exact bend are known to rounding times the bending radius
+                let limit = if class == Class::Bend { 1e-13 } else { 1e-15 };
+                assert!(apart < limit, "{} {effects:?} {cutting:?}: {apart:.1e}", class.name());
+                assert!((cut.ring.length() - ring.length()).abs() < 1e-15 && cut.whole.len() == cut.ring.len() + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ring_in_parts_is_the_ring() {
+    let mut lattice = demo_ring();
+    let quadrupoles = lattice.indices_of(Class::Quadrupole);
+    lattice.elements[quadrupoles[3]].set_misalignment(1e-4, -5e-5, 2e-3);
+    let kicker = lattice.indices_of(Class::Multipole)[2];
+    lattice.elements[kicker].kick = [1e-5, -2e-5];
+    for effects in [Effects::NONE, Effects::ALL] {
+        let ring = Ring::new(&lattice, effects);
+        let cut = ring.cut(Cutting::Longest(0.05));
+        assert!(cut.ring.len() > 2 * ring.len());
+        let (whole, parts) = (ring.find_closed_orbit().expect("an orbit"), cut.ring.find_closed_orbit().expect("one"));
+        for index in 0..=ring.len() {
+            let part = cut.first_part(index);
+            assert_eq!(cut.whole[part], index);
+            let apart = (0..6).map(|k| (whole.at(index)[k] - parts.at(part)[k]).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-13, "{index}: {apart:.1e}");
+        }
+        for (whole, part) in ring.modes().expect("stable").iter().zip(cut.ring.modes().expect("stable")) {
+            assert!((whole.tune - part.tune).abs() < 1e-13, "{} {}", whole.tune, part.tune);
+            assert!((whole.damping - part.damping).abs() < 1e-13);
+        }
+    }
+    let ring = Ring::new(&lattice, Effects::NONE);
+    let (ends, inside) = (ring.optics().expect("stable"), ring.optics_inside(Cutting::Longest(0.02)).expect("stable"));
+    assert!(inside.optics.position.is_sorted());
+    let first = |whole: usize| inside.whole.partition_point(|&other| other < whole);
+    for index in 0..=ring.len() {
+        let (beta, other) = (ends.beta_x[index], inside.optics.beta_x[first(index)]);
+        assert!((beta / other - 1.0).abs() < 1e-12, "{beta} {other}");
+        assert!((ends.phase_y[index] - inside.optics.phase_y[first(index)]).abs() < 1e-12);
+        // the sum of thousands of parts
+        assert!((ends.position[index] - inside.optics.position[first(index)]).abs() < 1e-10);
+    }
+    let largest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    assert!(largest(&inside.optics.beta_x) > largest(&ends.beta_x), "a beta function is largest inside a quadrupole");
 }
 
 #[test]
