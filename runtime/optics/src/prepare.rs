@@ -69,10 +69,21 @@ impl Settings {
         }
     }
 
+    /// Rest energy of what radiates [eV]: that of an electron where the particle is taken to be as fast as light.
+    #[must_use]
+    pub fn radiating_rest_energy(&self) -> f64 {
+        if self.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.rest_energy }
+    }
+
+    /// Energy of the reference particle over its rest energy, as synchrotron radiation sees it [1].
+    #[must_use]
+    pub fn gamma(&self) -> f64 {
+        self.energy / self.radiating_rest_energy()
+    }
+
     /// Radiation constant (2/3) r_e gamma³ [m], where magnets radiate.
     fn radiation_constant(&self) -> Option<f64> {
-        let rest = if self.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.rest_energy };
-        self.radiation.then(|| 2.0 / 3.0 * ELECTRON_RADIUS * (self.energy / rest).powi(3))
+        self.radiation.then(|| 2.0 / 3.0 * ELECTRON_RADIUS * self.gamma().powi(3))
     }
 }
 

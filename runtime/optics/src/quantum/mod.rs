@@ -10,7 +10,7 @@ mod spectrum;
 pub use random::Random;
 pub use spectrum::photon_energy;
 
-use crate::constants::{ELECTRON_REST_ENERGY, HBAR_C, INVERSE_FINE_STRUCTURE};
+use crate::constants::{HBAR_C, INVERSE_FINE_STRUCTURE};
 use crate::maps::exact::exact_slice;
 use crate::maps::{Action, ExactBend, MagnetMap, Point, SecondOrderBend, Step};
 use crate::ring::{Loss, Ring, is_lost};
@@ -65,7 +65,7 @@ impl Ring {
         if excitation == Excitation::Diffusion || !self.settings.radiation {
             return self.steps.iter().map(|_| None).collect();
         }
-        let rest = if self.settings.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.settings.rest_energy };
+        let rest = self.settings.radiating_rest_energy();
         let emitter = |(index, step): (usize, &Step)| Emitter::new(step, self.settings_at(index).energy, rest);
         self.steps.iter().enumerate().map(emitter).collect()
     }
