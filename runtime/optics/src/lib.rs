@@ -5,11 +5,13 @@
 //! files; the model it follows is fixed in the physics conventions.
 
 pub mod constants;
+mod coupled;
 mod fast;
 mod features;
 pub mod maps;
 pub mod matrix;
 mod modes;
+mod normal;
 pub mod number;
 mod optics;
 mod orbit;
@@ -22,8 +24,10 @@ mod ring;
 mod section;
 mod track;
 
+pub use coupled::CoupledOptics;
 pub use maps::Point;
-pub use modes::{Mode, modes};
+pub use modes::{Mode, NormalForm, modes, normal_form};
+pub use normal::NormalOptics;
 pub use optics::{NoOptics, Optics, Twiss};
 pub use orbit::{NoClosedOrbit, Orbit};
 pub use prepare::Settings;

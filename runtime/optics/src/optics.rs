@@ -129,6 +129,21 @@ fn energy_column(matrix: &Matrix6<f64>) -> Vector4<f64> {
     matrix.fixed_view::<4, 1>(0, 4).into()
 }
 
+/// The dispersion that comes back after one turn with this matrix.
+pub(crate) fn periodic_dispersion(turn: &Matrix6<f64>) -> Result<Vector4<f64>, NoClosedOrbit> {
+    let gap = Matrix4::identity() - transverse(turn);
+    Ok(gap.try_inverse().ok_or(NoClosedOrbit::Resonance)? * energy_column(turn))
+}
+
+/// The dispersion after each matrix, in units of the local delta, which acceleration and cavities change.
+pub(crate) fn carried_dispersion(matrices: &[Matrix6<f64>], start: Vector4<f64>) -> Vec<[f64; 4]> {
+    let carried = |matrix: &Matrix6<f64>| {
+        let delta = matrix[(4, 4)] + (0..4).map(|column| matrix[(4, column)] * start[column]).sum::<f64>();
+        ((transverse(matrix) * start + energy_column(matrix)) / delta).into()
+    };
+    matrices.iter().map(carried).collect()
+}
+
 impl Ring {
     /// Path length from the start to the entrance of each element and to the end [m].
     #[must_use]
@@ -153,9 +168,7 @@ impl Ring {
         let matrices = self.matrices_from(&start)?;
         let turn = matrices[self.len()];
         let twiss = [Twiss::periodic(block(&turn, 0), "horizontal")?, Twiss::periodic(block(&turn, 1), "vertical")?];
-        let gap = Matrix4::identity() - transverse(&turn);
-        let dispersion = gap.try_inverse().ok_or(NoClosedOrbit::Resonance)? * energy_column(&turn);
-        self.carry(&start, &matrices, twiss, dispersion)
+        self.carry(&start, &matrices, twiss, periodic_dispersion(&turn)?)
     }
 
     /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).
@@ -191,11 +204,6 @@ impl Ring {
                 .map(|(matrix, shrink)| twiss[plane].carried(block(matrix, plane), *shrink));
             Functions::unwrapped(points)
         });
-        // in units of the local delta, which acceleration and cavities change
-        let carried = |matrix: &Matrix6<f64>| {
-            let delta = matrix[(4, 4)] + (0..4).map(|column| matrix[(4, column)] * dispersion[column]).sum::<f64>();
-            ((transverse(matrix) * dispersion + energy_column(matrix)) / delta).into()
-        };
         let turn = &matrices[self.len()];
         let path = turn[(5, 4)] + (0..4).map(|column| turn[(5, column)] * dispersion[column]).sum::<f64>();
         Ok(Optics {
@@ -207,7 +215,7 @@ impl Ring {
             alpha_y: y.alpha,
             phase_x: x.phase,
             phase_y: y.phase,
-            dispersion: matrices.iter().map(carried).collect(),
+            dispersion: carried_dispersion(matrices, dispersion),
             momentum_compaction: path / self.length() + self.settings.inverse_gamma_squared(),
         })
     }
@@ -255,15 +263,15 @@ impl Ring {
 
 /// Functions of one plane at all points.
 #[derive(Default)]
-struct Functions {
-    beta: Vec<f64>,
-    alpha: Vec<f64>,
-    phase: Vec<f64>,
+pub(crate) struct Functions {
+    pub(crate) beta: Vec<f64>,
+    pub(crate) alpha: Vec<f64>,
+    pub(crate) phase: Vec<f64>,
 }
 
 impl Functions {
     /// Collects points, adding whole turns so that the phase never falls (by more than rounding).
-    fn unwrapped(points: impl Iterator<Item = (f64, f64, f64)>) -> Self {
+    pub(crate) fn unwrapped(points: impl Iterator<Item = (f64, f64, f64)>) -> Self {
         let mut all = Self::default();
         let (mut last, mut turns) = (0.0, 0.0);
         for (beta, alpha, phase) in points {

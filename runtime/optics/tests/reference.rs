@@ -174,11 +174,6 @@ fn check_matrices(reference: &mut Reference) -> Result<(), NoOptics> {
     Ok(())
 }
 
-/// A column of a table with two columns.
-fn column(table: &[f64], column: usize) -> Vec<f64> {
-    table.iter().skip(column).step_by(2).copied().collect()
-}
-
 fn check_optics(reference: &mut Reference) -> Result<(), NoOptics> {
     let ring = reference.ring(Effects::NONE);
     let optics = ring.optics()?;
@@ -186,16 +181,68 @@ fn check_optics(reference: &mut Reference) -> Result<(), NoOptics> {
         (reference.numbers("optics2/beta"), reference.numbers("optics2/alpha"), reference.numbers("optics2/mu"));
     let position = reference.numbers("optics2/s_pos");
     reference.hold("positions", largest_difference(&optics.position, &position), 1e-9);
-    reference.hold("optics2 beta_x, relative", relative(&optics.beta_x, &column(&beta, 0)), 1e-7);
-    reference.hold("optics2 beta_y, relative", relative(&optics.beta_y, &column(&beta, 1)), 1e-7);
-    reference.hold("optics2 alpha_x", largest_difference(&optics.alpha_x, &column(&alpha, 0)), 1e-6);
-    reference.hold("optics2 alpha_y", largest_difference(&optics.alpha_y, &column(&alpha, 1)), 1e-6);
-    reference.hold("optics2 phase_x", largest_difference(&optics.phase_x, &column(&mu, 0)), 1e-6);
-    reference.hold("optics2 phase_y", largest_difference(&optics.phase_y, &column(&mu, 1)), 1e-6);
+    reference.hold("optics2 beta_x, relative", relative(&optics.beta_x, &every(&beta, 0, 2)), 1e-7);
+    reference.hold("optics2 beta_y, relative", relative(&optics.beta_y, &every(&beta, 1, 2)), 1e-7);
+    reference.hold("optics2 alpha_x", largest_difference(&optics.alpha_x, &every(&alpha, 0, 2)), 1e-6);
+    reference.hold("optics2 alpha_y", largest_difference(&optics.alpha_y, &every(&alpha, 1, 2)), 1e-6);
+    reference.hold("optics2 phase_x", largest_difference(&optics.phase_x, &every(&mu, 0, 2)), 1e-6);
+    reference.hold("optics2 phase_y", largest_difference(&optics.phase_y, &every(&mu, 1, 2)), 1e-6);
     let dispersion = reference.numbers("optics2/dispersion");
     let difference = relative_to_largest(&optics.dispersion.concat(), &dispersion);
     reference.hold("dispersion, relative to largest", difference, 1e-5);
     check_summary(reference, &ring, &optics)
+}
+
+/// Coupled optics, by decoupling the planes and by normalised eigenvectors; clic_dr has them in 6D only.
+fn check_coupled_optics(reference: &mut Reference) -> Result<(), NoOptics> {
+    let ring = reference.ring(Effects::NONE);
+    if reference.has("optics4/beta") {
+        let ours = ring.coupled_optics()?;
+        let betas = [&ours.beta_1, &ours.beta_2];
+        let alphas = [&ours.alpha_1, &ours.alpha_2];
+        check_modes(reference, "optics4", betas, alphas, &[&ours.phase_1, &ours.phase_2], &ours.dispersion);
+    }
+    for (name, effects) in [("optics6_4d", Effects::NONE), ("optics6", Effects::ALL)] {
+        if !reference.has(&format!("{name}/beta")) {
+            continue;
+        }
+        let ours = ring.with_effects(effects).normal_optics()?;
+        let phase = |mode: usize| ours.phase.iter().map(|phase| phase[mode]).collect::<Vec<_>>();
+        let phases = [0, 1, 2].map(phase);
+        let phases: Vec<&Vec<f64>> = phases.iter().take(ours.modes.len()).collect();
+        let betas = [&ours.beta_x, &ours.beta_y];
+        let alphas = [&ours.alpha_x, &ours.alpha_y];
+        check_modes(reference, name, betas, alphas, &phases, &ours.dispersion);
+    }
+    Ok(())
+}
+
+fn check_modes(
+    reference: &mut Reference,
+    name: &str,
+    betas: [&Vec<f64>; 2],
+    alphas: [&Vec<f64>; 2],
+    phases: &[&Vec<f64>],
+    dispersion: &[[f64; 4]],
+) {
+    let table = |reference: &Reference, what: &str| reference.numbers(&format!("{name}/{what}"));
+    for (mode, beta) in betas.into_iter().enumerate() {
+        let theirs = every(&table(reference, "beta"), mode, 2);
+        reference.hold(&format!("{name} beta {mode}, relative"), relative(beta, &theirs), 1e-8);
+        let theirs = every(&table(reference, "alpha"), mode, 2);
+        reference.hold(&format!("{name} alpha {mode}"), largest_difference(alphas[mode], &theirs), 1e-8);
+    }
+    for (mode, phase) in phases.iter().enumerate() {
+        let theirs = every(&table(reference, "mu"), mode, phases.len());
+        reference.hold(&format!("{name} phase {mode}"), largest_difference(phase, &theirs), 1e-8);
+    }
+    let difference = relative_to_largest(&dispersion.concat(), &table(reference, "dispersion"));
+    reference.hold(&format!("{name} dispersion, relative to largest"), difference, 1e-6);
+}
+
+/// Every `width`-th number from `first` on: a column of a table of that width.
+fn every(table: &[f64], first: usize, width: usize) -> Vec<f64> {
+    table.iter().skip(first).step_by(width).copied().collect()
 }
 
 /// Tunes, chromaticities and the like from the summary beside the numbers.
@@ -265,7 +312,9 @@ fn check_responses(reference: &mut Reference) -> Result<(), NoOptics> {
 fn check_ring(name: &'static str) {
     let Some(mut reference) = Reference::load(name) else { return };
     check_tracking(&mut reference, &[(1, 1e-15, 1e-15), (10, 1e-14, 1e-14), (1000, 1e-13, 1e-11)]);
-    for check in [check_orbits, check_matrices, check_optics, check_off_momentum, check_responses] {
+    let checks =
+        [check_orbits, check_matrices, check_optics, check_coupled_optics, check_off_momentum, check_responses];
+    for check in checks {
         if let Err(problem) = check(&mut reference) {
             eprintln!("{name}: {problem}");
             reference.failures.push(problem.to_string());
