@@ -1,8 +1,8 @@
 //! Synchrotron radiation integrals, and what follows from them (section 5 of the physics conventions).
 //!
 //! Every bend is taken to be a sector magnet with a gradient and thin edges, on the optics of the machine without
-//! radiation; quadrupoles count with the angle by which they bend the closed orbit. Coupling is left out: the
-//! equilibrium of [`Ring::equilibrium`] has it.
+//! radiation; quadrupoles count with the angle by which they bend the closed orbit. Of coupled motion only the part of
+//! the horizontal mode in x counts, and no vertical dispersion: the equilibrium of [`Ring::equilibrium`] has it all.
 
 use std::f64::consts::{PI, TAU};
 use std::ops::AddAssign;
@@ -10,7 +10,8 @@ use std::ops::AddAssign;
 use fodo_lattice::{Body, Element, Wiggler};
 
 use crate::constants::{ELECTRON_REST_ENERGY, SPEED_OF_LIGHT, energy_loss, quantum_constant};
-use crate::optics::{NoOptics, Optics};
+use crate::normal::NormalOptics;
+use crate::optics::NoOptics;
 use crate::orbit::NoClosedOrbit;
 use crate::ring::{Effects, Ring};
 
@@ -79,21 +80,19 @@ impl Ring {
     /// # Errors
     /// No closed orbit, or unstable motion.
     pub fn radiation_integrals(&self) -> Result<RadiationIntegrals, NoOptics> {
-        Ok(self.radiation_integrals_on(&self.optics()?))
-    }
-
-    /// The same on optical functions that are known.
-    #[must_use]
-    pub fn radiation_integrals_on(&self, optics: &Optics) -> RadiationIntegrals {
+        if self.effects() != Effects::NONE {
+            return self.with_effects(Effects::NONE).radiation_integrals();
+        }
+        let optics = self.normal_optics()?;
         let mut sum = RadiationIntegrals::default();
         for (index, element) in self.elements().iter().enumerate() {
             if let Body::Wiggler(wiggler) = &element.body {
-                sum += of_wiggler(wiggler, element.length, self.settings_at(index).energy, &Start::new(optics, index));
-            } else if let Some(bend) = Sector::new(element, optics, index) {
-                sum += bend.integrals(&Start::new(optics, index));
+                sum += of_wiggler(wiggler, element.length, self.settings_at(index).energy, &Place::new(&optics, index));
+            } else if let Some(bend) = Sector::new(element, &optics, index) {
+                sum += bend.integrals(&Place::new(&optics, index), &Place::new(&optics, index + 1));
             }
         }
-        sum
+        Ok(sum)
     }
 
     /// Damping and equilibrium of the whole machine, from the radiation integrals.
@@ -138,16 +137,16 @@ impl Ring {
     }
 }
 
-/// Optical functions at the entrance of a magnet.
-struct Start {
+/// Horizontal optical functions at one place.
+struct Place {
     beta: f64,
     alpha: f64,
     dispersion: f64,
     dispersion_slope: f64,
 }
 
-impl Start {
-    fn new(optics: &Optics, index: usize) -> Self {
+impl Place {
+    fn new(optics: &NormalOptics, index: usize) -> Self {
         let [dispersion, dispersion_slope, ..] = optics.dispersion[index];
         Self { beta: optics.beta_x[index], alpha: optics.alpha_x[index], dispersion, dispersion_slope }
     }
@@ -185,8 +184,11 @@ struct Sector {
 /// Angles below this [rad] do not count.
 const LEAST_ANGLE: f64 = 1e-7;
 
+/// Focusing strengths times length² below this [1] are too weak to find a dispersion from the slopes at the ends.
+const WEAK: f64 = 1e-6;
+
 impl Sector {
-    fn new(element: &Element, optics: &Optics, index: usize) -> Option<Self> {
+    fn new(element: &Element, optics: &NormalOptics, index: usize) -> Option<Self> {
         let (angle, magnet, faces) = match &element.body {
             Body::Bend(bend) => (bend.angle, &bend.magnet, [bend.entrance.angle, bend.exit.angle]),
             Body::Quadrupole(magnet) => {
@@ -203,12 +205,18 @@ impl Sector {
         Some(Self { length: element.length, curvature, gradient, edges: faces.map(|face| face.tan() * curvature) })
     }
 
-    fn integrals(&self, entrance: &Start) -> RadiationIntegrals {
+    fn integrals(&self, entrance: &Place, exit: &Place) -> RadiationIntegrals {
         let (length, h) = (self.length, self.curvature);
-        let start = entrance.behind_edge(self.edges[0]);
-        let averages = Averages::new(self.gradient + h * h, length);
-        let dispersion = averages.dispersion(&start, h);
-        let at_edges = start.dispersion * self.edges[0] + averages.end_dispersion(&start, h) * self.edges[1];
+        let (start, end) = (entrance.behind_edge(self.edges[0]), exit.behind_edge(-self.edges[1]));
+        let focusing = self.gradient + h * h;
+        let averages = Averages::new(focusing, length);
+        let dispersion = if (focusing * length * length).abs() < WEAK {
+            averages.dispersion(&start, h)
+        } else {
+            // what the tracked magnet has, whose integrator is not exact
+            (h * length - (end.dispersion_slope - start.dispersion_slope)) / (focusing * length)
+        };
+        let at_edges = start.dispersion * self.edges[0] + end.dispersion * self.edges[1];
         RadiationIntegrals {
             i1: dispersion * length * h,
             i2: length * h * h,
@@ -227,14 +235,12 @@ struct Averages {
     sine_squared: f64,
     versine_squared: f64,
     sine_versine: f64,
-    /// C, S and D at the end.
-    end: [f64; 3],
 }
 
 impl Averages {
     fn new(k: f64, length: f64) -> Self {
         let z = k * length * length;
-        let [c0, c1, c2, c3, c5] = [0, 1, 2, 3, 5].map(|order| remainder(order, z));
+        let [c1, c2, c3, c5] = [1, 2, 3, 5].map(|order| remainder(order, z));
         let [twice_c3, twice_c5] = [3, 5].map(|order| remainder(order, 4.0 * z));
         let square = length * length;
         Self {
@@ -244,21 +250,15 @@ impl Averages {
             sine_squared: 2.0 * square * twice_c3,
             versine_squared: 2.0 * square * square * (4.0 * twice_c5 - c5),
             sine_versine: 0.5 * square * length * c2 * c2,
-            end: [c0, length * c1, square * c2],
         }
     }
 
-    fn dispersion(&self, start: &Start, h: f64) -> f64 {
+    fn dispersion(&self, start: &Place, h: f64) -> f64 {
         start.dispersion * self.cosine + start.dispersion_slope * self.sine + h * self.versine
     }
 
-    fn end_dispersion(&self, start: &Start, h: f64) -> f64 {
-        let [cosine, sine, versine] = self.end;
-        start.dispersion * cosine + start.dispersion_slope * sine + h * versine
-    }
-
     /// Average invariant: carried back to the entrance, the dispersion is `(eta - h D, eta' + h S)`.
-    fn invariant(&self, start: &Start, h: f64) -> f64 {
+    fn invariant(&self, start: &Place, h: f64) -> f64 {
         let (eta, slope) = (start.dispersion, start.dispersion_slope);
         let gained = start.gamma() * (h * self.versine_squared - 2.0 * eta * self.versine)
             + 2.0 * start.alpha * (eta * self.sine - slope * self.versine - h * self.sine_versine)
@@ -287,7 +287,7 @@ const POINTS: u32 = 60;
 
 /// A wiggler about a straight orbit: its own dispersion counts in the first integral, and in the fifth where that of
 /// the ring is smaller.
-fn of_wiggler(wiggler: &Wiggler, length: f64, energy: f64, start: &Start) -> RadiationIntegrals {
+fn of_wiggler(wiggler: &Wiggler, length: f64, energy: f64, start: &Place) -> RadiationIntegrals {
     let rigidity = (energy * energy - ELECTRON_REST_ENERGY * ELECTRON_REST_ENERGY).sqrt() / SPEED_OF_LIGHT;
     let curvature = wiggler.peak_field / rigidity;
     let wave = TAU / wiggler.period;
@@ -314,7 +314,8 @@ fn mean_cube(wiggler: &Wiggler, curvature: f64) -> f64 {
     }
     let cube = |point: u32| {
         let phase = TAU * f64::from(point) / f64::from(POINTS);
-        let field = |rows: &[[f64; 6]]| -> f64 { rows.iter().map(|row| row[1] * (row[4] * phase + row[5]).cos()).sum() };
+        let field =
+            |rows: &[[f64; 6]]| -> f64 { rows.iter().map(|row| row[1] * (row[4] * phase + row[5]).cos()).sum() };
         (field(&wiggler.vertical).hypot(field(&wiggler.horizontal)) * curvature).powi(3)
     };
     (0..POINTS).map(cube).sum::<f64>() / f64::from(POINTS)

@@ -10,7 +10,8 @@ use fodo_optics::{Effects, NoOptics, Ring};
 use serde_json::Value;
 
 /// The rings with reference numbers.
-const RINGS: [&str; 6] = ["ebs_ring", "ebs_cell", "fodo_1gev_6d", "dba", "australian_synchrotron", "als_loco_2007"];
+const RINGS: [&str; 7] =
+    ["clic_dr", "ebs_ring", "ebs_cell", "fodo_1gev_6d", "dba", "australian_synchrotron", "als_loco_2007"];
 
 /// The folder of reference numbers: in `FODO_SHARED`, else beside the workspace.
 fn folder() -> Option<PathBuf> {
@@ -101,11 +102,10 @@ fn radiation_integrals_agree_with_pyat() {
         let radiation = ring.radiation()?;
         reference.hold_numbers(&[radiation.energy_loss], "/radiation_parameters/U0", 1e-9);
         reference.hold_numbers(&radiation.damping_partition, "/radiation_parameters/J", 1e-6);
+        // pyAT takes the speed of the particle for its period but that of light in tracking: 1/(2 gamma²), 5e-7 in dba
         reference.hold_numbers(&radiation.damping_times, "/radiation_parameters/Tau", 1e-6);
         reference.hold_numbers(&[radiation.energy_spread], "/radiation_parameters/sigma_e", 1e-6);
-        let emittances = [radiation.emittance_x, f64::NAN, f64::NAN];
-        let theirs = reference.numbers("/radiation_parameters/emittances/0");
-        reference.hold("emittance x", (emittances[0] / theirs[0] - 1.0).abs(), 1e-6);
+        reference.hold_numbers(&[radiation.emittance_x], "/radiation_parameters/emittances/0", 1e-6);
         let lost = ring.tracked_energy_loss()? * f64::from(ring.periodicity());
         reference.hold_numbers(&[lost], "/energy_loss_tracking_eV", 1e-8);
         Ok(())
