@@ -6,6 +6,7 @@
 
 pub mod constants;
 mod coupled;
+mod envelope;
 mod fast;
 mod features;
 pub mod maps;
@@ -25,6 +26,7 @@ mod section;
 mod track;
 
 pub use coupled::CoupledOptics;
+pub use envelope::Equilibrium;
 pub use maps::Point;
 pub use modes::{Mode, NormalForm, modes, normal_form};
 pub use normal::NormalOptics;
