@@ -58,6 +58,19 @@ impl Ring {
         self.equilibrium_of(passages)
     }
 
+    /// The same, from the last closed orbit found.
+    ///
+    /// # Errors
+    /// As [`Ring::find_equilibrium`].
+    pub fn equilibrium(&mut self) -> Result<Equilibrium, NoOptics> {
+        if self.effects() != Effects::ALL {
+            return self.find_equilibrium();
+        }
+        let start = self.closed_orbit()?.start();
+        let passages = self.passages(start)?;
+        self.equilibrium_of(passages)
+    }
+
     /// The beam matrix of an equilibrium at the entrance of each element and at the end: N + 1 matrices.
     ///
     /// # Errors
