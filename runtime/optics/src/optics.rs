@@ -65,6 +65,10 @@ pub enum NoOptics {
     NoClosedOrbit(NoClosedOrbit),
     /// The motion in a plane is not stable; half the trace of its one-turn matrix is given.
     Unstable(&'static str, f64),
+    /// Nothing radiates, so that nothing damps and there is no equilibrium.
+    NoRadiation,
+    /// Radiation makes the oscillations in a plane grow; the damping partition number or rate is given.
+    NotDamped(&'static str, f64),
 }
 
 impl fmt::Display for NoOptics {
@@ -73,6 +77,10 @@ impl fmt::Display for NoOptics {
             Self::NoClosedOrbit(reason) => reason.fmt(out),
             Self::Unstable(plane, cosine) => {
                 write!(out, "no stable {plane} optics: half the trace of the one-turn matrix is {cosine:.4}, beyond 1")
+            }
+            Self::NoRadiation => write!(out, "no equilibrium: nothing radiates, so nothing damps"),
+            Self::NotDamped(plane, damping) => {
+                write!(out, "no equilibrium: {plane} oscillations grow (damping {damping:.3e})")
             }
         }
     }

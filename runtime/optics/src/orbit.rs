@@ -210,7 +210,7 @@ impl Ring {
         self.trajectory(&start).map(|points| Orbit { points }).map_err(|index| self.lost(index))
     }
 
-    fn lost(&self, index: usize) -> NoClosedOrbit {
+    pub(crate) fn lost(&self, index: usize) -> NoClosedOrbit {
         NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
     }
 

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use fodo_lattice::{Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet, Reference};
 
-use crate::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, SPEED_OF_LIGHT};
+use crate::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, HBAR_C, SPEED_OF_LIGHT};
 use crate::maps::{
     Action, CavityMap, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, Limits, MagnetMap, Placement,
     ReferenceChange, SecondOrderBend, SecondOrderEdge, SolenoidMap, Step, ThinMap, WigglerMap,
@@ -69,10 +69,28 @@ impl Settings {
         }
     }
 
+    /// Rest energy of what radiates [eV]: that of an electron where the particle is taken to be as fast as light.
+    #[must_use]
+    pub fn radiating_rest_energy(&self) -> f64 {
+        if self.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.rest_energy }
+    }
+
+    /// Energy of the reference particle over its rest energy, as synchrotron radiation sees it [1].
+    #[must_use]
+    pub fn gamma(&self) -> f64 {
+        self.energy / self.radiating_rest_energy()
+    }
+
+    /// What the diffusion of delta² per length is, over the curvature cubed [m²].
+    #[must_use]
+    pub(crate) fn diffusion_constant(&self) -> f64 {
+        let wavelength = HBAR_C / ELECTRON_REST_ENERGY;
+        55.0 / (24.0 * 3f64.sqrt()) * ELECTRON_RADIUS * wavelength * self.gamma().powi(5)
+    }
+
     /// Radiation constant (2/3) r_e gamma³ [m], where magnets radiate.
     fn radiation_constant(&self) -> Option<f64> {
-        let rest = if self.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.rest_energy };
-        self.radiation.then(|| 2.0 / 3.0 * ELECTRON_RADIUS * (self.energy / rest).powi(3))
+        self.radiation.then(|| 2.0 / 3.0 * ELECTRON_RADIUS * self.gamma().powi(3))
     }
 }
 

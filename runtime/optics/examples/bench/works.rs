@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use fodo_lattice::{Class, Lattice};
-use fodo_optics::{Effects, Plane, Point, Ring};
+use fodo_optics::{Effects, Equilibrium, Plane, Point, Ring};
 use serde_json::{Value, json};
 
 use crate::clock::{Check, Result, time};
@@ -19,6 +19,8 @@ pub fn measure(lattice: &Lattice, work: &str) -> Result<Option<Value>> {
         "closed_orbit" => closed_orbit(lattice),
         "optics" => optics(lattice),
         "orbit_response" => orbit_response(lattice),
+        "equilibrium" => equilibrium(lattice),
+        "equilibrium_changed" => equilibrium_changed(lattice),
         "dynamic_aperture" => dynamic_aperture(lattice),
         _ => return Ok(None),
     };
@@ -74,6 +76,30 @@ fn orbit_response(lattice: &Lattice) -> Result<Value> {
             (entries.map(|value| value * value).sum::<f64>() / (rows * columns) as f64).sqrt()
         };
         Ok(vec![rms(Plane::X), rms(Plane::Y)])
+    })
+}
+
+fn shown(equilibrium: &Equilibrium) -> Check {
+    let [x, _, longitudinal] = equilibrium.emittances;
+    [[x, longitudinal].as_slice(), &equilibrium.tunes].concat()
+}
+
+/// 6D orbit, tunes, damping and emittances from nothing. Check: emittances 1 and 3, three tunes.
+fn equilibrium(lattice: &Lattice) -> Result<Value> {
+    time(1, || Ok(shown(&Ring::new(lattice, Effects::ALL).find_equilibrium()?)))
+}
+
+/// The same again after the first quadrupole has changed by 1e-4, to and fro. Check: with the change.
+fn equilibrium_changed(lattice: &Lattice) -> Result<Value> {
+    let mut ring = Ring::new(lattice, Effects::ALL);
+    let index = *lattice.indices_of(Class::Quadrupole).first().ok_or("no quadrupole")?;
+    let design = lattice.elements[index].field().map_or(0.0, |field| field.upright(1));
+    ring.equilibrium()?;
+    let mut changed = false;
+    time(1, || {
+        changed = !changed;
+        ring.set_upright(index, 1, if changed { design * (1.0 + 1e-4) } else { design });
+        Ok(shown(&ring.equilibrium()?))
     })
 }
 
