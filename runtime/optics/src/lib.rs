@@ -22,6 +22,7 @@ mod section;
 mod track;
 
 pub use maps::Point;
+pub use matrix::Passage;
 pub use modes::{Mode, modes};
 pub use optics::{NoOptics, Optics, Twiss};
 pub use orbit::{NoClosedOrbit, Orbit};

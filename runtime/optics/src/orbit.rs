@@ -7,8 +7,7 @@ use nalgebra::{Matrix4, Matrix6, Vector6};
 use crate::constants::energy_loss;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
-use crate::matrix::{map_with_matrix, matrix_of};
-use crate::number::Dual;
+use crate::matrix::Passage;
 use crate::ring::{Ring, is_lost};
 
 /// A closed orbit.
@@ -78,6 +77,8 @@ impl std::error::Error for NoClosedOrbit {}
 const REST: f64 = 1e-12;
 /// Steps below this have come near enough for the full maps.
 const ROUGH_REST: f64 = 1e-9;
+/// After a full step below this, what is still wanted is of the size of rounding: Newton's method squares it.
+const NEAR: f64 = 1e-8;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
@@ -131,8 +132,15 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        let (start, _) = self.newton(self.first_guess()?)?;
-        self.orbit_from(start)
+        Ok(Orbit { points: self.closed_passage()?.points })
+    }
+
+    /// The closed orbit with the matrices about it, from nothing: 6D with cavities, 4D at [`Ring::delta`] without.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn closed_passage(&self) -> Result<Passage, NoClosedOrbit> {
+        self.newton(self.first_guess()?).map(|(passage, _)| passage)
     }
 
     fn dimensions(&self) -> usize {
@@ -168,36 +176,35 @@ impl Ring {
 
     /// Newton's method from `start`, then everything the next search can start from.
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (start, inverse) = self.newton(start)?;
-        let orbit = self.orbit_from(start)?;
+        let (passage, inverse) = self.newton(start)?;
+        let orbit = Orbit { points: passage.points };
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
-        self.warm = Some(Warm { start, inverse, series });
+        self.warm = Some(Warm { start: orbit.start(), inverse, series });
         Ok(orbit)
     }
 
-    fn orbit_from(&self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        self.trajectory(&start).map(|points| Orbit { points }).map_err(|index| self.lost(index))
-    }
-
-    fn lost(&self, index: usize) -> NoClosedOrbit {
+    pub(crate) fn lost(&self, index: usize) -> NoClosedOrbit {
         NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
     }
 
-    /// Damped Newton with the exact one-turn matrix. Returns the fixed point and (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start)?;
-        let mut damping = 1.0;
-        let mut size = f64::INFINITY;
+    /// Damped Newton with the exact one-turn matrix. Returns the passage on the fixed point and (1 - M)^-1 there.
+    fn newton(&self, mut start: Point<f64>) -> Result<(Passage, Matrix6<f64>), NoClosedOrbit> {
+        let (mut passage, mut trial) = (Passage::default(), Passage::default());
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, &mut passage)?;
+        let (mut damping, mut size, mut last) = (1.0, f64::INFINITY, f64::INFINITY);
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
-            let next = stepped(&start, &step);
             size = largest(&step);
-            match self.turn_with_inverse(&next) {
+            if damping == 1.0 && (size < 0.1 * REST || (last < NEAR && size < NEAR)) {
+                passage.shift(&step);
+                return Ok((passage, inverse));
+            }
+            let next = stepped(&start, &step);
+            match self.turn_with_inverse(&next, &mut trial) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
+                    std::mem::swap(&mut passage, &mut trial);
                     (start, residual, inverse) = (next, after, next_inverse);
-                    if size < REST * 100.0 && damping == 1.0 {
-                        return Ok((stepped(&start, &(inverse * residual)), inverse));
-                    }
+                    last = if damping == 1.0 { size } else { f64::INFINITY };
                     damping = f64::min(1.0, 2.0 * damping);
                 }
                 Err(error) if damping < 1e-3 => return Err(error),
@@ -209,15 +216,14 @@ impl Ring {
     }
 
     /// One turn: what it misses its start by, and (1 - M)^-1.
-    fn turn_with_inverse(&self, start: &Point<f64>) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let end = self.one_turn(start).map_err(|index| self.lost(index))?;
-        let (end, matrix) = (end.map(|coordinate| coordinate.value), matrix_of(&end));
-        let inverse = self.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
-        Ok((self.residual(start, &end), inverse))
-    }
-
-    fn one_turn(&self, start: &Point<f64>) -> Result<Point<Dual<6>>, usize> {
-        map_with_matrix(self, start)
+    fn turn_with_inverse(
+        &self,
+        start: &Point<f64>,
+        passage: &mut Passage,
+    ) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
+        self.record_passage(start, passage).map_err(|index| self.lost(index))?;
+        let inverse = self.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((self.residual(start, &passage.end()), inverse))
     }
 
     fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
@@ -229,7 +235,8 @@ impl Ring {
         residual
     }
 
-    fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
+    /// (1 - M)^-1; in four dimensions zero elsewhere.
+    pub(crate) fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
         let gap = Matrix6::identity() - matrix;
         if self.dimensions() == 6 {
             return gap.try_inverse();
@@ -293,7 +300,7 @@ impl Ring {
         for &index in stale.iter().take(renewals) {
             warm.series[index] = fast::expand(&self.steps[index], &orbit.points[index]);
         }
-        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start) {
+        if slow && let Some(inverse) = self.one_turn_matrix(&warm.start).ok().and_then(|turn| self.inverse(&turn)) {
             warm.inverse = inverse;
         }
     }

@@ -3,6 +3,7 @@
 use nalgebra::{Matrix4, Matrix6, Vector6};
 
 use crate::maps::{Action, Point};
+use crate::matrix::Passage;
 use crate::number::{Dual, Number};
 use crate::orbit::NoClosedOrbit;
 use crate::ring::Ring;
@@ -47,58 +48,86 @@ impl OrbitResponse {
     }
 }
 
-/// A ring linearised about a closed orbit: what a push anywhere does everywhere.
-struct Linear {
-    matrices: Vec<Matrix6<f64>>,
-    /// (1 - M)^-1; zero; `None` for a line.
+/// A ring linearised about a closed orbit, or a line about a trajectory: what a push anywhere does everywhere.
+pub(crate) struct Linear {
+    pub(crate) passage: Passage,
+    /// (1 - M)^-1, zero where coordinates stay as they are; `None` for a line.
     inverse: Option<Matrix6<f64>>,
+    /// Coordinates that are free: four on closed orbits at a given momentum, else six.
+    pub(crate) dimensions: usize,
 }
 
 impl Linear {
     fn of_line(ring: &Ring, start: &Point<f64>) -> Result<Self, NoClosedOrbit> {
-        let matrices = ring.matrices_from(start)?;
-        Ok(Self { matrices, inverse: None })
+        let passage = ring.passage(start).map_err(|index| ring.lost(index))?;
+        Ok(Self { passage, inverse: None, dimensions: 6 })
     }
 
-    fn of_ring(ring: &Ring, start: &Point<f64>) -> Result<Self, NoClosedOrbit> {
-        let mut linear = Self::of_line(ring, start)?;
-        if !ring.effects().cavity {
-            linear.matrices.iter_mut().for_each(keep_transverse);
+    pub(crate) fn of_ring(ring: &Ring) -> Result<Self, NoClosedOrbit> {
+        let passage = ring.closed_passage()?;
+        let inverse = ring.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
+        Ok(Self { passage, inverse: Some(inverse), dimensions: if ring.effects().cavity { 6 } else { 4 } })
+    }
+
+    /// The push `push`, which comes before element `index`, carried back to the start.
+    pub(crate) fn at_start(&self, index: usize, push: &Vector6<f64>) -> Option<Vector6<f64>> {
+        let matrix = &self.passage.matrices[index];
+        if self.dimensions == 6 {
+            return matrix.lu().solve(push);
         }
-        let turn = linear.matrices[ring.len()];
-        let gap = Matrix6::identity() - turn;
-        linear.inverse = if ring.effects().cavity { gap.try_inverse() } else { invert_transverse(&gap) };
-        if linear.inverse.is_none() { Err(NoClosedOrbit::Resonance) } else { Ok(linear) }
+        let transverse: Matrix4<f64> = matrix.fixed_view::<4, 4>(0, 0).into();
+        let back = transverse.try_inverse()? * push.fixed_rows::<4>(0);
+        Some(Vector6::new(back[0], back[1], back[2], back[3], 0.0, 0.0))
     }
 
-    /// The push `push`, which comes after element `index`, carried back to the start.
-    fn at_start(&self, index: usize, push: &Vector6<f64>) -> Option<Vector6<f64>> {
-        self.matrices[index + 1].lu().solve(push)
-    }
-
-    /// Change of the starting point of the closed orbit by a push seen at the start of the same turn.
-    fn closed(&self, back: &Vector6<f64>) -> Vector6<f64> {
-        let end = self.matrices[self.matrices.len() - 1] * back;
+    /// Change of the starting point of the closed orbit by what is missing at the end.
+    pub(crate) fn closed(&self, end: &Vector6<f64>) -> Vector6<f64> {
         self.inverse.map_or_else(Vector6::zeros, |inverse| inverse * end)
     }
+
+    /// A push before element `after`, given as it is there.
+    fn push(&self, after: usize, push: &Vector6<f64>) -> Result<Push, NoClosedOrbit> {
+        let back = self.at_start(after, push).ok_or(NoClosedOrbit::Resonance)?;
+        Ok(Push { before: after, back, start: self.closed(&(self.passage.matrix() * back)) })
+    }
 }
 
-/// Leaves energy and path length alone.
-fn keep_transverse(matrix: &mut Matrix6<f64>) {
-    for k in 0..6 {
-        for longitudinal in [4, 5] {
-            matrix[(k, longitudinal)] = 0.0;
-            matrix[(longitudinal, k)] = 0.0;
+/// A push on the closed orbit.
+pub(crate) struct Push {
+    /// The element at whose entrance it is given.
+    pub(crate) before: usize,
+    /// It, carried back to the start of the same turn.
+    pub(crate) back: Vector6<f64>,
+    /// What it does to the closed orbit at the start.
+    pub(crate) start: Vector6<f64>,
+}
+
+/// What many pushes do to the orbit at one place after another: a table of coordinates by pushes.
+pub(crate) struct Front<'p> {
+    pushes: &'p [Push],
+    /// Pushes in the order in which a particle meets them.
+    order: Vec<usize>,
+    met: usize,
+    /// Changes of the coordinates, carried back to the start: six rows of as many columns as there are pushes.
+    pub(crate) table: Vec<f64>,
+}
+
+impl<'p> Front<'p> {
+    pub(crate) fn new(pushes: &'p [Push]) -> Self {
+        let mut order: Vec<usize> = (0..pushes.len()).collect();
+        order.sort_by_key(|&push| pushes[push].before);
+        let table = (0..6).flat_map(|row| pushes.iter().map(move |push| push.start[row])).collect();
+        Self { pushes, order, met: 0, table }
+    }
+
+    /// Goes on to the entrance of an element further on.
+    pub(crate) fn advance(&mut self, element: usize) {
+        let columns = self.pushes.len();
+        while let Some(&push) = self.order.get(self.met).filter(|&&push| self.pushes[push].before <= element) {
+            (0..6).for_each(|row| self.table[row * columns + push] += self.pushes[push].back[row]);
+            self.met += 1;
         }
     }
-    (matrix[(4, 4)], matrix[(5, 5)]) = (1.0, 1.0);
-}
-
-fn invert_transverse(gap: &Matrix6<f64>) -> Option<Matrix6<f64>> {
-    let transverse: Matrix4<f64> = gap.fixed_view::<4, 4>(0, 0).into();
-    let mut inverse = Matrix6::zeros();
-    inverse.fixed_view_mut::<4, 4>(0, 0).copy_from(&transverse.try_inverse()?);
-    Some(inverse)
 }
 
 impl Ring {
@@ -109,9 +138,7 @@ impl Ring {
     /// # Errors
     /// There is no closed orbit.
     pub fn orbit_response(&self, monitors: &[usize], correctors: &[usize]) -> Result<OrbitResponse, NoClosedOrbit> {
-        let orbit = self.find_closed_orbit()?;
-        let linear = Linear::of_ring(self, &orbit.start())?;
-        self.response(&linear, &orbit.points, monitors, correctors)
+        self.response(&Linear::of_ring(self)?, monitors, correctors)
     }
 
     /// Response of the trajectory from `start` to the kicks of `correctors` at the entrance of `monitors` [m/rad].
@@ -124,41 +151,47 @@ impl Ring {
         monitors: &[usize],
         correctors: &[usize],
     ) -> Result<OrbitResponse, NoClosedOrbit> {
-        let linear = Linear::of_line(self, start)?;
-        let points = self.trajectory(start);
-        let points = points.map_err(|index| NoClosedOrbit::Lost(index, self.element(index).name.to_string()))?;
-        self.response(&linear, &points, monitors, correctors)
+        self.response(&Linear::of_line(self, start)?, monitors, correctors)
     }
 
     fn response(
         &self,
         linear: &Linear,
-        points: &[Point<f64>],
         monitors: &[usize],
         correctors: &[usize],
     ) -> Result<OrbitResponse, NoClosedOrbit> {
         let mut response = OrbitResponse::new(monitors.len(), correctors.len());
-        for (column, &corrector) in correctors.iter().enumerate() {
-            let pushes = self.kick_pushes(corrector, &points[corrector]);
-            for (kick, push) in [Plane::X, Plane::Y].into_iter().zip(pushes) {
-                let push = if self.effects().cavity || linear.inverse.is_none() { push } else { transverse_only(push) };
-                let back = linear.at_start(corrector, &push).ok_or(NoClosedOrbit::Resonance)?;
-                let start = linear.closed(&back);
-                for (row, &monitor) in monitors.iter().enumerate() {
-                    let from = if monitor > corrector { start + back } else { start };
-                    let moved = linear.matrices[monitor] * from;
-                    for (plane, coordinate) in [(Plane::X, 0), (Plane::Y, 2)] {
-                        let place = response.place(plane, row, kick, column);
-                        response.values[place] = moved[coordinate];
-                    }
-                }
+        let pushes = self.kick_pushes(linear, correctors)?;
+        let mut front = Front::new(&pushes);
+        let mut order: Vec<usize> = (0..monitors.len()).collect();
+        order.sort_by_key(|&row| monitors[row]);
+        for row in order {
+            front.advance(monitors[row]);
+            let matrix = &linear.passage.matrices[monitors[row]];
+            for (plane, coordinate) in [(Plane::X, 0), (Plane::Y, 2)] {
+                let factors: [f64; 6] = std::array::from_fn(|column| matrix[(coordinate, column)]);
+                let place = response.place(plane, row, Plane::X, 0);
+                let out = &mut response.values[place..place + pushes.len()];
+                add_products(out, &factors[..linear.dimensions], &front.table);
             }
         }
         Ok(response)
     }
 
+    /// The pushes of the horizontal kicks of all correctors, then those of the vertical ones.
+    fn kick_pushes(&self, linear: &Linear, correctors: &[usize]) -> Result<Vec<Push>, NoClosedOrbit> {
+        let (mut pushes, mut vertical) = (Vec::with_capacity(2 * correctors.len()), vec![]);
+        for &corrector in correctors {
+            let [x, y] = self.kicks_of(corrector, &linear.passage.points[corrector]);
+            pushes.push(linear.push(corrector + 1, &x)?);
+            vertical.push(linear.push(corrector + 1, &y)?);
+        }
+        pushes.append(&mut vertical);
+        Ok(pushes)
+    }
+
     /// Derivatives of the coordinates after an element with respect to its horizontal and its vertical kick.
-    fn kick_pushes(&self, index: usize, at: &Point<f64>) -> [Vector6<f64>; 2] {
+    fn kicks_of(&self, index: usize, at: &Point<f64>) -> [Vector6<f64>; 2] {
         let mut z: Point<Dual<2>> = at.map(Dual::constant);
         self.step_with_kicks(index).apply(&mut z, 0.0);
         [0, 1].map(|kick| Vector6::from_fn(|row, _| z[row].slope[kick]))
@@ -169,20 +202,17 @@ impl Ring {
     /// # Errors
     /// There is no closed orbit, or no cavity is on.
     pub fn frequency_response(&self, monitors: &[usize]) -> Result<Vec<[f64; 2]>, NoClosedOrbit> {
-        let orbit = self.find_closed_orbit()?;
-        let linear = Linear::of_ring(self, &orbit.start())?;
+        let linear = Linear::of_ring(self)?;
         let mut pushes = Vec::new();
         for index in self.cavity_indices() {
-            let push = self.frequency_push(index, &orbit.points[index]);
-            pushes.push((index, linear.at_start(index, &push).ok_or(NoClosedOrbit::Resonance)?));
+            let push = self.frequency_push(index, &linear.passage.points[index]);
+            pushes.push(linear.push(index + 1, &push)?);
         }
-        let total = pushes.iter().fold(Vector6::zeros(), |sum, (_, back)| sum + back);
-        let mut end = linear.matrices[self.len()] * total;
-        end[5] -= self.path_mismatch_slope();
-        let start = linear.inverse.map_or_else(Vector6::zeros, |inverse| inverse * end);
+        let mismatch = Vector6::new(0.0, 0.0, 0.0, 0.0, 0.0, -self.path_mismatch_slope());
+        let start = pushes.iter().fold(linear.closed(&mismatch), |sum, push| sum + push.start);
         let at = |&monitor: &usize| {
-            let before = pushes.iter().filter(|(index, _)| *index < monitor);
-            let moved = linear.matrices[monitor] * before.fold(start, |sum, (_, back)| sum + back);
+            let met = pushes.iter().filter(|push| push.before <= monitor);
+            let moved = linear.passage.matrices[monitor] * met.fold(start, |sum, push| sum + push.back);
             [moved[0], moved[2]]
         };
         Ok(monitors.iter().map(at).collect())
@@ -207,7 +237,9 @@ impl Ring {
     }
 }
 
-fn transverse_only(mut push: Vector6<f64>) -> Vector6<f64> {
-    (push[4], push[5]) = (0.0, 0.0);
-    push
+/// Adds to each entry the products of `factors` with its column of `table`, which has a row for each factor.
+fn add_products(out: &mut [f64], factors: &[f64], table: &[f64]) {
+    for (factor, row) in factors.iter().zip(table.chunks_exact(out.len().max(1))) {
+        out.iter_mut().zip(row).for_each(|(out, entry)| *out += factor * entry);
+    }
 }

@@ -7,6 +7,7 @@ mod dual;
 mod lanes;
 mod registers;
 mod series;
+mod tangent;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
@@ -16,6 +17,7 @@ pub use lanes::Lanes;
 pub(crate) use registers::{Avx2, Avx512, Sse2};
 pub(crate) use registers::{Register, Registers};
 pub use series::Series;
+pub(crate) use tangent::Tangent;
 
 /// What an element map needs of a number.
 ///
