@@ -103,3 +103,56 @@ pub(crate) fn on_best_tangent(walk: Walk) -> End {
 fn tangent_avx2(walk: Walk) -> End {
     walk.run::<Avx2, 2>()
 }
+
+/// Products of a table with factors, one for each row: `out[c] = sum_r factors[r] table[r][c]`, added to what is in
+/// `out` or in its place.
+pub(crate) struct Products<'a> {
+    pub out: &'a mut [f64],
+    pub factors: &'a [f64],
+    pub table: &'a [f64],
+    pub add: bool,
+}
+
+/// Columns that are worked on at once: what fits the registers.
+const BLOCK: usize = 16;
+
+impl Products<'_> {
+    /// Does it with the widest registers there are.
+    #[allow(unsafe_code, reason = "a function compiled for an instruction set may be called where that has been found")]
+    pub fn make(self) {
+        match Kernel::best() {
+            Kernel::Plain => self.run::<false>(),
+            // SAFETY: as with passages.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 | Kernel::Avx512 => unsafe { products_avx2(self) },
+        }
+    }
+
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let columns = self.out.len();
+        let (whole, rest) = self.out.as_chunks_mut::<BLOCK>();
+        for (block, out) in whole.iter_mut().enumerate() {
+            let mut sum = if self.add { *out } else { [0.0; BLOCK] };
+            for (row, &factor) in self.factors.iter().enumerate() {
+                let from = row * columns + block * BLOCK;
+                for (sum, entry) in sum.iter_mut().zip(&self.table[from..from + BLOCK]) {
+                    *sum = if FUSED { factor.mul_add(*entry, *sum) } else { factor * entry + *sum };
+                }
+            }
+            *out = sum;
+        }
+        let first = whole.len() * BLOCK;
+        for (column, out) in rest.iter_mut().enumerate() {
+            let entries = self.table.iter().skip(first + column).step_by(columns);
+            let products = self.factors.iter().zip(entries).map(|(factor, entry)| factor * entry);
+            *out = products.sum::<f64>() + if self.add { *out } else { 0.0 };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn products_avx2(products: Products) {
+    products.run::<true>();
+}

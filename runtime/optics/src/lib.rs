@@ -5,8 +5,10 @@
 //! files; the model it follows is fixed in the physics conventions.
 
 pub mod constants;
+mod derivatives;
 mod fast;
 mod features;
+mod loco;
 pub mod maps;
 pub mod matrix;
 mod modes;
@@ -21,6 +23,8 @@ mod ring;
 mod section;
 mod track;
 
+pub use derivatives::Strength;
+pub use loco::{NoDerivative, ResponseModel};
 pub use maps::Point;
 pub use matrix::Passage;
 pub use modes::{Mode, modes};
