@@ -79,6 +79,8 @@ const REST: f64 = 1e-12;
 const ROUGH_REST: f64 = 1e-9;
 /// After a full step below this, what is still wanted is of the size of rounding: Newton's method squares it.
 const NEAR: f64 = 1e-8;
+/// What a step may leave to the next, as a part of itself, if the matrix is to be kept.
+const LITTLE: f64 = 0.05;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
@@ -132,7 +134,7 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        Ok(Orbit { points: self.closed_passage()?.points })
+        self.cold(self.first_guess()?).map(|(orbit, _)| orbit)
     }
 
     /// The closed orbit with the matrices about it, from nothing: 6D with cavities, 4D at [`Ring::delta`] without.
@@ -140,7 +142,9 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn closed_passage(&self) -> Result<Passage, NoClosedOrbit> {
-        self.newton(self.first_guess()?).map(|(passage, _)| passage)
+        let mut passage = Passage::default();
+        self.newton(self.first_guess()?, &mut passage)?;
+        Ok(passage)
     }
 
     fn dimensions(&self) -> usize {
@@ -176,8 +180,7 @@ impl Ring {
 
     /// Newton's method from `start`, then everything the next search can start from.
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (passage, inverse) = self.newton(start)?;
-        let orbit = Orbit { points: passage.points };
+        let (orbit, inverse) = self.cold(start)?;
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
         self.warm = Some(Warm { start: orbit.start(), inverse, series });
         Ok(orbit)
@@ -187,22 +190,56 @@ impl Ring {
         NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
     }
 
-    /// Damped Newton with the exact one-turn matrix. Returns the passage on the fixed point and (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>) -> Result<(Passage, Matrix6<f64>), NoClosedOrbit> {
-        let (mut passage, mut trial) = (Passage::default(), Passage::default());
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start, &mut passage)?;
+    /// A closed orbit found from `start`, and (1 - M)^-1 on or near it.
+    fn cold(&self, start: Point<f64>) -> Result<(Orbit, Matrix6<f64>), NoClosedOrbit> {
+        let mut passage = Passage::default();
+        // where magnets radiate, derivatives take several times as long as the orbit alone
+        if self.settings.radiation {
+            let (residual, inverse) = self.turn_with_inverse(&start, &mut passage)?;
+            if let Some(points) = self.settle(start, &inverse, inverse * residual) {
+                return Ok((Orbit { points }, inverse));
+            }
+        }
+        let inverse = self.newton(start, &mut passage)?;
+        Ok((Orbit { points: passage.points }, inverse))
+    }
+
+    /// Comes to rest with the matrix of the first turn, where each step leaves little to the next; else `None`.
+    fn settle(&self, mut start: Point<f64>, inverse: &Matrix6<f64>, mut step: Vector6<f64>) -> Option<Vec<Point<f64>>> {
+        let mut last = largest(&step);
+        for _ in 0..WARM_STEPS {
+            start = stepped(&start, &step);
+            let points = self.trajectory(&start).ok()?;
+            step = inverse * self.residual(&start, points.last()?);
+            let size = largest(&step);
+            let slow = size > LITTLE * last;
+            if size < 0.1 * REST || (slow && size < 10.0 * REST) {
+                return Some(points);
+            }
+            if slow {
+                return None;
+            }
+            last = size;
+        }
+        None
+    }
+
+    /// Damped Newton with the exact one-turn matrix. Leaves the passage on the fixed point and returns (1 - M)^-1 there.
+    fn newton(&self, mut start: Point<f64>, passage: &mut Passage) -> Result<Matrix6<f64>, NoClosedOrbit> {
+        let mut trial = Passage::default();
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, passage)?;
         let (mut damping, mut size, mut last) = (1.0, f64::INFINITY, f64::INFINITY);
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
             size = largest(&step);
             if damping == 1.0 && (size < 0.1 * REST || (last < NEAR && size < NEAR)) {
                 passage.shift(&step);
-                return Ok((passage, inverse));
+                return Ok(inverse);
             }
             let next = stepped(&start, &step);
             match self.turn_with_inverse(&next, &mut trial) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
-                    std::mem::swap(&mut passage, &mut trial);
+                    std::mem::swap(passage, &mut trial);
                     (start, residual, inverse) = (next, after, next_inverse);
                     last = if damping == 1.0 { size } else { f64::INFINITY };
                     damping = f64::min(1.0, 2.0 * damping);
