@@ -7,10 +7,12 @@
 mod chromatic;
 pub mod constants;
 mod coupled;
+mod derivatives;
 mod envelope;
 mod fast;
 mod features;
 mod inside;
+mod loco;
 pub mod maps;
 pub mod matrix;
 mod modes;
@@ -29,9 +31,12 @@ mod track;
 
 pub use chromatic::{ChromaticFunctions, ChromaticPlane, Estimate, MomentumDependence};
 pub use coupled::CoupledOptics;
+pub use derivatives::Strength;
 pub use envelope::Equilibrium;
 pub use inside::{Cut, Cutting, OpticsInside};
+pub use loco::{NoDerivative, ResponseModel};
 pub use maps::Point;
+pub use matrix::Passage;
 pub use modes::{Mode, NormalForm, modes, normal_form};
 pub use normal::NormalOptics;
 pub use optics::{NoOptics, Optics, Twiss};

@@ -7,9 +7,9 @@
 
 use nalgebra::Matrix6;
 
+use super::slopes::{matrix_of, with_identity};
 use crate::maps::Point;
 use crate::maps::watch::{ThinKick, Watch, Way};
-use crate::matrix::{matrix_of, with_identity};
 use crate::number::Number;
 
 /// The diffusion collected in a body so far.

@@ -6,6 +6,7 @@
 
 mod diffusion;
 mod passage;
+mod slopes;
 
 use nalgebra::{Complex, Matrix2, Matrix6};
 

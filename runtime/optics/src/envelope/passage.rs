@@ -3,8 +3,8 @@
 use nalgebra::Matrix6;
 
 use super::diffusion::Diffusion;
+use super::slopes::{matrix_of, with_identity};
 use crate::maps::{Point, Step};
-use crate::matrix::{matrix_of, with_identity};
 use crate::number::Dual;
 
 /// An element seen by a beam: `R` becomes `M R Mᵀ + B`.
