@@ -10,9 +10,11 @@ mod dynamic_aperture;
 mod fft;
 mod frequency;
 mod frequency_map;
+mod lifetime;
 mod loss_map;
 mod matching;
 mod momentum_aperture;
+mod quadrature;
 mod resonance;
 mod survival;
 mod turns;
@@ -24,6 +26,10 @@ pub use driving_terms::{DrivingTermOptions, DrivingTerms, driving_terms};
 pub use dynamic_aperture::{DynamicAperture, DynamicApertureOptions, dynamic_aperture, survival_map};
 pub use frequency::{Analyser, FrequencyOptions, Line, NoFrequency, naff, naff_real};
 pub use frequency_map::{FrequencyMapOptions, Grid, MapPoint, Motion, NoFrequencyMap, frequency_map};
+pub use lifetime::{
+    Acceptance, AcceptanceShape, Gas, GasLosses, Lifetime, Molecule, MomentumLimits, NoLifetime, Touschek,
+    TouschekPlace, bremsstrahlung, elastic, electrons, gas_losses, touschek, touschek_rate,
+};
 pub use loss_map::{LossMap, Lost, loss_map};
 pub use matching::{
     Bound, Computed, Driven, Entry, Figure, Match, Matching, NoMatch, Parameter, Reached, Relation, Target, Turned,
