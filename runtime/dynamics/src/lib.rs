@@ -17,7 +17,9 @@ mod momentum_aperture;
 mod quadrature;
 mod resonance;
 mod survival;
+mod train;
 mod turns;
+mod wake;
 
 pub use bunch::{Bunch, Filling, Moments, NoBunch, Shape, Sizes, beam_matrix, beam_matrix_at, distribution};
 pub use convergence::{Convergence, ModelChoice, NoConvergence, Quantity, Shift, convergence, figures, with_slices};
@@ -38,4 +40,6 @@ pub use matching::{
 pub use momentum_aperture::{MomentumAperture, MomentumApertureOptions, momentum_aperture};
 pub use resonance::Powers;
 pub use survival::{NoAperture, Search, survive};
+pub use train::{Station, TrainRecord, track_train};
 pub use turns::{Normal, Track, turn_by_turn};
+pub use wake::{NoWake, Resonator, Wake, WakeField, WakeFunction};
