@@ -12,6 +12,8 @@ import time
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"
 
+OUT, sys.stdout = sys.stdout, sys.stderr  # what libraries print, at their import or later, is no answer
+
 PARTICLES = 1000
 
 
@@ -19,6 +21,14 @@ def block(numpy):
     """The block of particles that every code tracks: x, px, y, py, delta, path."""
     part = numpy.arange(1, PARTICLES + 1) / PARTICLES
     return [1e-3 * part, 2e-5 * part, 5e-4 * part, -1e-5 * part, 1e-4 * part, 0.0 * part]
+
+
+def naff_signals(numpy, turns=1024):
+    """320 signals: cos(2 pi nu n + 0.1 k) + 0.2 cos(2 pi 0.34 n) with nu = 0.21 + 1e-5 k for signal k."""
+    turn = numpy.arange(turns)
+    for k in range(320):
+        phase = 2 * numpy.pi * (0.21 + 1e-5 * k) * turn + 0.1 * k
+        yield numpy.cos(phase) + 0.2 * numpy.cos(2 * numpy.pi * 0.34 * turn)
 
 
 def timed(work, long):
@@ -34,7 +44,6 @@ def timed(work, long):
 
 
 def serve(works, long=()):
-    out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
     ready = {}
     for line in sys.stdin:
         name = line.strip()
@@ -47,4 +56,4 @@ def serve(works, long=()):
                 answer = timed(ready[name], name in long)
         except Exception as problem:  # told to whoever asked, who decides
             answer = {"error": f"{type(problem).__name__}: {problem}"}
-        print(json.dumps({**answer, "work": name}), file=out, flush=True)
+        print(json.dumps({**answer, "work": name}), file=OUT, flush=True)
