@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use fodo_lattice::{
-    Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Lattice, Magnet, Matrix66,
-    Reference, Solenoid, Thin, Wiggler,
+    Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, KickMap, Lattice, Magnet,
+    Matrix66, Reference, Solenoid, Thin, Wiggler,
 };
 use fodo_optics::number::Dual;
 use fodo_optics::{Cutting, Effects, NoClosedOrbit, Plane, Point, Ring};
@@ -50,6 +50,14 @@ fn exact_bend(k1: f64) -> Body {
     element.body
 }
 
+/// Kicks of a quadratic potential, over uneven places.
+fn kick_map() -> KickMap {
+    let (x, y) = (vec![-4e-3, -1e-3, 5e-4, 6e-3], vec![-3e-3, 0.0, 1e-3]);
+    let table = |of_x: f64, of_y: f64| y.iter().flat_map(|y| x.iter().map(move |x| of_x * x + of_y * y)).collect();
+    let kicks = |strength: f64| [table(-0.1 * strength, 0.02 * strength), table(0.02 * strength, -0.3 * strength)];
+    KickMap { slices: 5, second: kicks(1.0), first: kicks(-0.2), x, y }
+}
+
 /// One element of every class, as hard on the maps as can be.
 fn every_element() -> Vec<(Class, Element)> {
     let exact = Magnet { exact: true, ..magnet(vec![0.0, 1.0, 5.0], vec![], 5) };
@@ -93,6 +101,7 @@ fn every_element() -> Vec<(Class, Element)> {
         (0.0, Body::Matrix66(Box::new(Matrix66 { rows: rotation, radiating: None }))),
         (0.0, Body::Aperture(fodo_lattice::Aperture::default())),
         (0.5, Body::Wiggler(Box::new(wiggler))),
+        (1.5, Body::KickMap(kick_map().into())),
         (0.7, Body::Solenoid(Solenoid { strength: 0.9, exact: false })),
         (0.7, Body::Solenoid(Solenoid { strength: -0.9, exact: true })),
         (0.8, exact_bend(-0.7)),
@@ -119,6 +128,14 @@ fn form() -> Matrix6<f64> {
     form
 }
 
+/// Kicks that fall with the square of the momentum come without the path length that belongs to them, as in AT.
+fn without_second_order(element: &mut Element) {
+    if let Body::KickMap(map) = &mut element.body {
+        let map = std::sync::Arc::make_mut(map);
+        map.second.iter_mut().for_each(|table| table.fill(0.0));
+    }
+}
+
 #[test]
 fn every_element_without_radiation_is_symplectic() {
     for (class, mut element) in every_element() {
@@ -132,6 +149,7 @@ fn every_element_without_radiation_is_symplectic() {
             // the path length of a thin bend has the sign of pyAT (3.6), which is not the symplectic one
             thin.bending_angle = [0.0; 2];
         }
+        without_second_order(&mut element);
         let ring = Ring::new(&line(vec![element]), Effects::CAVITY);
         let matrix = ring.one_turn_matrix(&START).expect("not lost");
         let broken = (matrix.transpose() * form() * matrix - form()).amax();
@@ -154,6 +172,7 @@ fn every_element_is_symplectic_for_slow_particles() {
             Body::Matrix66(_) => continue,
             _ => {}
         }
+        without_second_order(&mut element);
         let mut lattice = line(vec![element]);
         lattice.rest_energy = 2.4e9;
         lattice.reference.exact_velocity = true;
