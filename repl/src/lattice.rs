@@ -11,7 +11,10 @@ use std::process::ExitCode;
 
 /// Computes and prints.
 pub fn lattice(common: &Common, arguments: &LatticeArguments) -> Result<ExitCode> {
-    let lattice = fodo_builtins::read_lattice(&arguments.file)?;
+    let mut lattice = fodo_builtins::read_lattice(&arguments.file)?;
+    if lattice.name.is_empty() {
+        lattice.name = arguments.file.display().to_string();
+    }
     if arguments.converge {
         return converge(common, &lattice);
     }

@@ -3,7 +3,7 @@
 use super::{Along, Model};
 use crate::quantity;
 use fodo_language::{OrFail, Outcome, fail};
-use fodo_optics::Optics;
+use fodo_optics::{Optics, RadiationIntegrals};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_units::Unit;
 use rhai::Dynamic;
@@ -40,9 +40,30 @@ const FIGURES: &[Figure] = &[
     ("momentum_compaction", "1", |m| Ok(m.optics()?.momentum_compaction)),
     ("length", "m", |m| Ok(m.ring.length())),
     ("energy", "eV", |m| Ok(m.ring.energy())),
+    ("i1", "m", |m| Ok(m.integrals()?.i1)),
+    ("i2", "1/m", |m| Ok(m.integrals()?.i2)),
+    ("i3", "1/m^2", |m| Ok(m.integrals()?.i3)),
+    ("i4", "1/m", |m| Ok(m.integrals()?.i4)),
+    ("i5", "1/m", |m| Ok(m.integrals()?.i5)),
+    ("energy_loss", "eV", |m| Ok(m.or_failed(m.ring.radiation())?.energy_loss)),
+    ("damping_partition_x", "1", |m| Ok(m.integrals()?.damping_partition()[0])),
+    ("tune_s", "1", |m| Ok(m.equilibrium()?.tunes[2])),
+    ("damping_time_x", "s", |m| Ok(m.equilibrium()?.damping_times[0])),
+    ("damping_time_y", "s", |m| Ok(m.equilibrium()?.damping_times[1])),
+    ("damping_time_s", "s", |m| Ok(m.equilibrium()?.damping_times[2])),
+    ("emittance_x", "m", |m| Ok(m.equilibrium()?.emittances[0])),
+    ("emittance_y", "m", |m| Ok(m.equilibrium()?.emittances[1])),
+    ("emittance_s", "m", |m| Ok(m.equilibrium()?.emittances[2])),
+    ("energy_spread", "1", |m| Ok(m.equilibrium()?.energy_spread)),
+    ("bunch_length", "m", |m| Ok(m.equilibrium()?.bunch_length)),
 ];
 
 impl Model {
+    /// Radiation integrals of the elements of the lattice.
+    fn integrals(&self) -> Result<RadiationIntegrals> {
+        self.or_failed(self.ring.radiation_integrals())
+    }
+
     fn chromaticity(&self) -> Result<[f64; 2]> {
         self.or_failed(self.ring.chromaticity())
     }

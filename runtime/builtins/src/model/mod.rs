@@ -5,6 +5,7 @@ mod beam;
 mod figures;
 mod halved;
 mod matching;
+mod optics;
 mod studies;
 
 pub use along::Along;
@@ -16,7 +17,7 @@ use crate::orbit::model_response;
 use fodo_devices::{Facility, Quantities};
 use fodo_language::{OrFail, Outcome, script_error};
 use fodo_lattice::{Body, Lattice};
-use fodo_optics::{Effects, Optics, Plane, Ring};
+use fodo_optics::{Effects, Equilibrium, Optics, Plane, Ring};
 use fodo_report::{Diagnostic, Kind, Result};
 use halved::Halved;
 use nalgebra::DMatrix;
@@ -33,6 +34,7 @@ pub struct Model {
     ring: Ring,
     halved: OnceLock<Halved>,
     optics: OnceLock<Result<Optics>>,
+    equilibrium: OnceLock<Result<Equilibrium>>,
 }
 
 /// The model of a facility, made when first asked for.
@@ -75,7 +77,7 @@ impl Model {
         let has_cavity = lattice.elements.iter().any(|e| matches!(&e.body, Body::Cavity(c) if c.voltage != 0.0));
         let effects = if has_cavity { Effects::CAVITY } else { Effects::NONE };
         let ring = Ring::new(&lattice, effects);
-        Model { title, lattice, ring, halved: OnceLock::new(), optics: OnceLock::new() }
+        Model { title, lattice, ring, halved: OnceLock::new(), optics: OnceLock::new(), equilibrium: OnceLock::new() }
     }
 
     fn halved(&self) -> &Halved {
@@ -85,6 +87,12 @@ impl Model {
     /// Optical functions of the cut lattice, without cavities and radiation.
     fn optics(&self) -> Result<&Optics> {
         let made = self.optics.get_or_init(|| self.or_failed(self.halved().ring.optics()));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// The equilibrium beam with cavities and radiation.
+    fn equilibrium(&self) -> Result<&Equilibrium> {
+        let made = self.equilibrium.get_or_init(|| self.or_failed(self.ring.find_equilibrium()));
         made.as_ref().map_err(Clone::clone)
     }
 
@@ -181,6 +189,7 @@ pub fn register(engine: &mut Engine) {
     studies::register(engine);
     beam::register(engine);
     matching::register(engine);
+    optics::register(engine);
     document!(
         engine,
         "load_lattice",

@@ -26,18 +26,26 @@ pub const METHODS: &[&str] = &[
     "driving_terms(",
     "frequency_map(",
     "match_optics(",
+    "coupled_optics(",
+    "optics_6d(",
+    "beam_sizes(",
+    "momentum_dependence(",
+    "chromatic_functions(",
+    "optics_inside(",
 ];
 
 /// A map of named values.
-fn map<const N: usize>(entries: [(&str, Dynamic); N]) -> Map {
+pub fn map<const N: usize>(entries: [(&str, Dynamic); N]) -> Map {
     entries.into_iter().map(|(name, value)| (name.into(), value)).collect()
 }
 
-fn vector(values: Vec<f64>, unit: &str) -> Outcome<Dynamic> {
+/// A vector with its unit.
+pub fn vector(values: Vec<f64>, unit: &str) -> Outcome<Dynamic> {
     Ok(Dynamic::from(Vector::from_si(values, Unit::parse(unit).or_fail()?)))
 }
 
-fn one(value: f64, unit: &str) -> Outcome<Dynamic> {
+/// A quantity; a plain number where there is no unit.
+pub fn one(value: f64, unit: &str) -> Outcome<Dynamic> {
     Ok(quantity::of(value, Unit::parse(unit).or_fail()?))
 }
 
