@@ -25,3 +25,9 @@ pub fn energy_loss(energy: f64, second_integral: f64) -> f64 {
     let coefficient = 4.0 * std::f64::consts::PI * ELECTRON_RADIUS / (3.0 * rest.powi(3));
     coefficient / std::f64::consts::TAU * (energy * 1e-9).powi(4) * second_integral * 1e9
 }
+
+/// Photon energies against mean losses: energy spread² is this times gamma² I3 / (Je I2) [m].
+#[must_use]
+pub fn quantum_constant() -> f64 {
+    55.0 / (32.0 * 3f64.sqrt()) * HBAR_C / ELECTRON_REST_ENERGY
+}

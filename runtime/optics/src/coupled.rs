@@ -94,9 +94,9 @@ impl Ring {
         if self.effects() != Effects::NONE {
             return self.with_effects(Effects::NONE).coupled_optics();
         }
-        let orbit = self.find_closed_orbit()?.points;
-        let matrices = self.matrices_from(&orbit[0])?;
-        let turn = &matrices[self.len()];
+        let passage = self.closed_passage()?;
+        let turn = &passage.matrix();
+        let (orbit, matrices) = (passage.points, passage.matrices);
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
         let form = normal_form(turn, 4).ok_or(NoOptics::Unstable("transverse", half_trace))?;
         let start: Matrix4<f64> = form.basis.fixed_view::<4, 4>(0, 0).into();

@@ -89,9 +89,9 @@ impl Ring {
     /// # Errors
     /// No closed orbit, or unstable motion.
     pub fn normal_optics(&self) -> Result<NormalOptics, NoOptics> {
-        let orbit = self.find_closed_orbit()?.points;
-        let mut matrices = self.matrices_from(&orbit[0])?;
-        let turn = matrices[self.len()];
+        let passage = self.closed_passage()?;
+        let turn = passage.matrix();
+        let (orbit, mut matrices) = (passage.points, passage.matrices);
         let dimensions = if self.effects().cavity { 6 } else { 4 };
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
         let form = normal_form(&turn, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))?;

@@ -10,8 +10,7 @@ use nalgebra::{Matrix6, Vector6};
 use crate::constants::energy_loss;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
-use crate::matrix::{map_with_matrix, matrix_of};
-use crate::number::Dual;
+use crate::matrix::Passage;
 use crate::ring::{Effects, Ring, is_lost};
 
 /// A closed orbit.
@@ -81,6 +80,10 @@ impl std::error::Error for NoClosedOrbit {}
 const REST: f64 = 1e-12;
 /// Steps below this have come near enough for the full maps.
 const ROUGH_REST: f64 = 1e-9;
+/// After a full step below this, what is still wanted is of the size of rounding: Newton's method squares it.
+const NEAR: f64 = 1e-8;
+/// What a step may leave to the next, as a part of itself, if the matrix is to be kept.
+const LITTLE: f64 = 0.05;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
@@ -142,8 +145,17 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit_from(&self, guess: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (start, _) = self.newton(guess, self.goal())?;
-        self.orbit_from(start)
+        self.cold(guess).map(|(orbit, _)| orbit)
+    }
+
+    /// The closed orbit with the matrices about it, from nothing: 6D with cavities, 4D at [`Ring::delta`] without.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn closed_passage(&self) -> Result<Passage, NoClosedOrbit> {
+        let mut passage = Passage::default();
+        self.newton(self.first_guess()?, self.goal(), &mut passage)?;
+        Ok(passage)
     }
 
     /// The closed orbit on which a turn takes longer by `path_lengthening` [m] (ct at the end over that at the start) than
@@ -155,8 +167,9 @@ impl Ring {
     /// As [`Ring::closed_orbit`]; [`NoClosedOrbit::Resonance`] where momentum does not change the path.
     pub fn synchronous_orbit(&self, path_lengthening: f64) -> Result<Orbit, NoClosedOrbit> {
         let quiet = self.with_effects(Effects::NONE);
-        let (start, _) = quiet.newton([0.0; 6], Goal::Synchronous(path_lengthening))?;
-        quiet.orbit_from(start)
+        let mut passage = Passage::default();
+        quiet.newton([0.0; 6], Goal::Synchronous(path_lengthening), &mut passage)?;
+        Ok(Orbit { points: passage.points })
     }
 
     /// By how much a turn has to be longer than the reference to stay with cavities of this frequency [m].
@@ -199,36 +212,68 @@ impl Ring {
 
     /// Newton's method from `start`, then everything the next search can start from.
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (start, inverse) = self.newton(start, self.goal())?;
-        let orbit = self.orbit_from(start)?;
+        let (orbit, inverse) = self.cold(start)?;
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
-        self.warm = Some(Warm { start, inverse, series });
+        self.warm = Some(Warm { start: orbit.start(), inverse, series });
         Ok(orbit)
     }
 
-    fn orbit_from(&self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        self.trajectory(&start).map(|points| Orbit { points }).map_err(|index| self.lost(index))
-    }
-
-    fn lost(&self, index: usize) -> NoClosedOrbit {
+    pub(crate) fn lost(&self, index: usize) -> NoClosedOrbit {
         NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
     }
 
-    /// Damped Newton with the exact one-turn matrix. Returns the fixed point and (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>, goal: Goal) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start, goal)?;
-        let mut damping = 1.0;
-        let mut size = f64::INFINITY;
+    /// A closed orbit found from `start`, and (1 - M)^-1 on or near it.
+    fn cold(&self, start: Point<f64>) -> Result<(Orbit, Matrix6<f64>), NoClosedOrbit> {
+        let (goal, mut passage) = (self.goal(), Passage::default());
+        // where magnets radiate, derivatives take several times as long as the orbit alone
+        if self.settings.radiation {
+            let (residual, inverse) = self.turn_with_inverse(&start, goal, &mut passage)?;
+            if let Some(points) = self.settle(start, &inverse, inverse * residual) {
+                return Ok((Orbit { points }, inverse));
+            }
+        }
+        let inverse = self.newton(start, goal, &mut passage)?;
+        Ok((Orbit { points: passage.points }, inverse))
+    }
+
+    /// Comes to rest with the matrix of the first turn, where each step leaves little to the next; else `None`.
+    fn settle(&self, mut start: Point<f64>, inverse: &Matrix6<f64>, mut step: Vector6<f64>) -> Option<Vec<Point<f64>>> {
+        let mut last = largest(&step);
+        for _ in 0..WARM_STEPS {
+            start = stepped(&start, &step);
+            let points = self.trajectory(&start).ok()?;
+            step = inverse * self.goal().residual(&start, points.last()?);
+            let size = largest(&step);
+            let slow = size > LITTLE * last;
+            if size < 0.1 * REST || (slow && size < 10.0 * REST) {
+                return Some(points);
+            }
+            if slow {
+                return None;
+            }
+            last = size;
+        }
+        None
+    }
+
+    /// Damped Newton with the exact one-turn matrix. Leaves the passage on the fixed point and returns (1 - M)^-1 there.
+    fn newton(&self, mut start: Point<f64>, goal: Goal, passage: &mut Passage) -> Result<Matrix6<f64>, NoClosedOrbit> {
+        let mut trial = Passage::default();
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, goal, passage)?;
+        let (mut damping, mut size, mut last) = (1.0, f64::INFINITY, f64::INFINITY);
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
-            let next = stepped(&start, &step);
             size = largest(&step);
-            match self.turn_with_inverse(&next, goal) {
+            if damping == 1.0 && (size < 0.1 * REST || (last < NEAR && size < NEAR)) {
+                passage.shift(&step);
+                return Ok(inverse);
+            }
+            let next = stepped(&start, &step);
+            match self.turn_with_inverse(&next, goal, &mut trial) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
+                    std::mem::swap(passage, &mut trial);
                     (start, residual, inverse) = (next, after, next_inverse);
-                    if size < REST * 100.0 && damping == 1.0 {
-                        return Ok((stepped(&start, &(inverse * residual)), inverse));
-                    }
+                    last = if damping == 1.0 { size } else { f64::INFINITY };
                     damping = f64::min(1.0, 2.0 * damping);
                 }
                 Err(error) if damping < 1e-3 => return Err(error),
@@ -240,15 +285,20 @@ impl Ring {
     }
 
     /// One turn: what it misses its start by, and (1 - M)^-1.
-    fn turn_with_inverse(&self, start: &Point<f64>, goal: Goal) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let end = self.one_turn(start).map_err(|index| self.lost(index))?;
-        let (end, matrix) = (end.map(|coordinate| coordinate.value), matrix_of(&end));
-        let inverse = goal.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
-        Ok((goal.residual(start, &end), inverse))
+    fn turn_with_inverse(
+        &self,
+        start: &Point<f64>,
+        goal: Goal,
+        passage: &mut Passage,
+    ) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
+        self.record_passage(start, passage).map_err(|index| self.lost(index))?;
+        let inverse = goal.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((goal.residual(start, &passage.end()), inverse))
     }
 
-    fn one_turn(&self, start: &Point<f64>) -> Result<Point<Dual<6>>, usize> {
-        map_with_matrix(self, start)
+    /// (1 - M)^-1 as closed orbits need it; in four dimensions zero elsewhere.
+    pub(crate) fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
+        self.goal().inverse(matrix)
     }
 
     /// Goes on from the last closed orbit with fast maps and the last matrix; `None` if that does not come to rest.
@@ -305,7 +355,7 @@ impl Ring {
         for &index in stale.iter().take(renewals) {
             warm.series[index] = fast::expand(&self.steps[index], &orbit.points[index]);
         }
-        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start, self.goal()) {
+        if slow && let Some(inverse) = self.one_turn_matrix(&warm.start).ok().and_then(|turn| self.inverse(&turn)) {
             warm.inverse = inverse;
         }
     }

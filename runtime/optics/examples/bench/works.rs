@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use fodo_lattice::{Class, Lattice};
-use fodo_optics::{Effects, Plane, Point, Ring};
+use fodo_optics::{Effects, Equilibrium, Plane, Point, Ring, Strength};
 use serde_json::{Value, json};
 
 use crate::clock::{Check, Result, time};
@@ -19,6 +19,9 @@ pub fn measure(lattice: &Lattice, work: &str) -> Result<Option<Value>> {
         "closed_orbit" => closed_orbit(lattice),
         "optics" => optics(lattice),
         "orbit_response" => orbit_response(lattice),
+        "equilibrium" => equilibrium(lattice),
+        "equilibrium_changed" => equilibrium_changed(lattice),
+        "loco_jacobian" => loco_jacobian(lattice),
         "dynamic_aperture" => dynamic_aperture(lattice),
         _ => return Ok(None),
     };
@@ -45,8 +48,9 @@ fn track(lattice: &Lattice, effects: Effects) -> Result<Value> {
 
 /// The 6D orbit at all elements, from nothing. Check: x, delta and ct at the start.
 fn closed_orbit(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::ALL);
     time(1, || {
-        let start = Ring::new(lattice, Effects::ALL).find_closed_orbit()?.start();
+        let start = ring.find_closed_orbit()?.start();
         Ok(vec![start[0], start[4], start[5]])
     })
 }
@@ -74,6 +78,55 @@ fn orbit_response(lattice: &Lattice) -> Result<Value> {
             (entries.map(|value| value * value).sum::<f64>() / (rows * columns) as f64).sqrt()
         };
         Ok(vec![rms(Plane::X), rms(Plane::Y)])
+    })
+}
+
+fn shown(equilibrium: &Equilibrium) -> Check {
+    let [x, _, longitudinal] = equilibrium.emittances;
+    [[x, longitudinal].as_slice(), &equilibrium.tunes].concat()
+}
+
+/// 6D orbit, tunes, damping and emittances from nothing. Check: emittances 1 and 3, three tunes.
+fn equilibrium(lattice: &Lattice) -> Result<Value> {
+    time(1, || Ok(shown(&Ring::new(lattice, Effects::ALL).find_equilibrium()?)))
+}
+
+/// The same again after the first quadrupole has changed by 1e-4, to and fro. Check: with the change.
+fn equilibrium_changed(lattice: &Lattice) -> Result<Value> {
+    let mut ring = Ring::new(lattice, Effects::ALL);
+    let index = *lattice.indices_of(Class::Quadrupole).first().ok_or("no quadrupole")?;
+    let design = lattice.elements[index].field().map_or(0.0, |field| field.upright(1));
+    ring.equilibrium()?;
+    let mut changed = false;
+    time(1, || {
+        changed = !changed;
+        ring.set_upright(index, 1, if changed { design * (1.0 + 1e-4) } else { design });
+        Ok(shown(&ring.equilibrium()?))
+    })
+}
+
+/// Derivatives of that response in all four blocks (both planes by both kicks) with respect to all quadrupole gradients,
+/// one after the other into the same table. Check: rms of those of the first, x to horizontal, y to vertical kicks.
+fn loco_jacobian(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let (monitors, sextupoles) = (lattice.indices_of(Class::Monitor), lattice.indices_of(Class::Sextupole));
+    let quadrupoles = lattice.indices_of(Class::Quadrupole);
+    let (rows, columns) = (monitors.len(), sextupoles.len());
+    time(1, || {
+        let model = ring.response_model(&monitors, &sextupoles)?;
+        let mut table = vec![0.0; model.table_length()];
+        let mut check = vec![];
+        for &quadrupole in &quadrupoles {
+            model.derivative(Strength::Gradient(quadrupole), &mut table)?;
+            let rms = |plane: usize| {
+                let lines = table.chunks(columns).skip(2 * plane * rows + plane).step_by(2).take(rows);
+                (lines.flatten().map(|value| value * value).sum::<f64>() / (rows * columns) as f64).sqrt()
+            };
+            if check.is_empty() {
+                check = vec![rms(0), rms(1)];
+            }
+        }
+        Ok(check)
     })
 }
 

@@ -5,8 +5,9 @@
 //! in the slopes (13.13), as PTC, MAD-NG, Xtrack (`full` edges) and the Accelerator Toolbox (ExactSectorBendPass)
 //! have them. Multipoles are kicks between parts of the body (fourth order), without curvature terms, as in the last.
 
-use super::kick::{FieldAt, General};
-use super::magnet::{MagnetMap, radiate_in_kick};
+use super::exact::exact_kick;
+use super::magnet::MagnetMap;
+use super::watch::{Unwatched, Watch, Way, fly};
 use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over};
@@ -42,11 +43,18 @@ impl ExactEdge {
 impl<C: Coefficient> ExactBend<C> {
     /// Takes a particle through the bend.
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
-        self.around(z, |z| self.body(z));
+        self.around(z, |z| self.body(z, &mut Unwatched));
     }
 
     /// Edges and fringes, with `body` between them.
     pub(crate) fn around<N: Over<C>>(&self, z: &mut Point<N>, body: impl FnOnce(&mut Point<N>)) {
+        self.enter(z);
+        body(z);
+        self.leave(z);
+    }
+
+    /// Turn of the axes, fringes and wedge at the entrance.
+    pub(crate) fn enter<N: Over<C>>(&self, z: &mut Point<N>) {
         let h = self.magnet.curvature;
         turn_axes(z, self.entrance.angle);
         if let Some(integral) = self.entrance.fringe {
@@ -54,7 +62,11 @@ impl<C: Coefficient> ExactBend<C> {
         }
         self.magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
         wedge(z, h, -self.entrance.angle);
-        body(z);
+    }
+
+    /// Wedge, fringes and turn of the axes at the exit.
+    pub(crate) fn leave<N: Over<C>>(&self, z: &mut Point<N>) {
+        let h = self.magnet.curvature;
         wedge(z, h, -self.exit.angle);
         self.magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
         if let Some(integral) = self.exit.fringe {
@@ -63,31 +75,22 @@ impl<C: Coefficient> ExactBend<C> {
         turn_axes(z, self.exit.angle);
     }
 
-    fn body<N: Over<C>>(&self, z: &mut Point<N>) {
+    /// The body, without edges and fringes.
+    pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>, watch: &mut impl Watch) {
         let slice = self.magnet.length / f64::from(self.magnet.slices);
         for _ in 0..self.magnet.slices {
-            self.slice(z, slice);
+            self.slice(z, slice, watch);
         }
     }
 
     /// One slice of this length [m].
-    pub(crate) fn slice<N: Over<C>>(&self, z: &mut Point<N>, slice: f64) {
-        let h = self.magnet.curvature;
+    pub(crate) fn slice<N: Over<C>>(&self, z: &mut Point<N>, slice: f64, watch: &mut impl Watch) {
         for (drift_part, kick_part) in [(0, Some(0)), (1, Some(1)), (1, Some(0)), (0, None)] {
-            sector(z, h, slice * DRIFT[drift_part]);
+            fly(z, Way::Sector(self.magnet.curvature), slice * DRIFT[drift_part], watch);
             if let Some(part) = kick_part {
-                self.kick(z, slice * KICK[part]);
+                exact_kick(&self.magnet, z, slice * KICK[part], watch);
             }
         }
-    }
-
-    fn kick<N: Over<C>>(&self, z: &mut Point<N>, length: f64) {
-        let at = General(&self.magnet.b, &self.magnet.a).at(z[0], z[2]);
-        if let Some(constant) = self.magnet.radiation {
-            radiate_in_kick(z, at, self.magnet.curvature, constant * length);
-        }
-        z[1] -= at.0 * length;
-        z[3] += at.1 * length;
     }
 }
 
@@ -98,7 +101,7 @@ fn along<N: Number>(total: N, px: N, py: N) -> N {
 }
 
 /// A part of the body, whose reference has the curvature `h` [1/m] of the field.
-fn sector<N: Number>(z: &mut Point<N>, h: f64, length: f64) {
+pub(super) fn sector<N: Number>(z: &mut Point<N>, h: f64, length: f64) {
     let theta = h * length;
     let (sine, half) = (theta.sin(), (0.5 * theta).sin());
     // 1 - cos(theta) without loss of digits

@@ -16,6 +16,9 @@ pub trait Kick<N> {
 pub trait FieldAt<N> {
     /// `(By, Bx)` at (x, y).
     fn at(&self, x: N, y: N) -> (N, N);
+
+    /// Real and imaginary part of the derivative of `By + i Bx` by `x + i y`.
+    fn gradient(&self, x: N, y: N) -> (N, N);
 }
 
 /// `sum (b_k + i a_k)(x + i y)^k`: both lists have the same length, at least 2.
@@ -45,6 +48,17 @@ impl<N: Over<C>, C: Coefficient> FieldAt<N> for General<'_, C> {
         }
         sum
     }
+
+    #[inline(always)]
+    fn gradient(&self, x: N, y: N) -> (N, N) {
+        let Self(b, a) = self;
+        let (zero, top) = (N::constant(0.0), b.len() - 1);
+        let mut sum = (zero + b[top] * top as f64, zero + a[top] * top as f64);
+        for k in (1..top).rev() {
+            sum = horner(sum, (x, y), b[k] * k as f64, a[k] * k as f64);
+        }
+        sum
+    }
 }
 
 impl<N: Over<C>, C: Coefficient, const M: usize> FieldAt<N> for Upright<'_, C, M> {
@@ -61,6 +75,17 @@ impl<N: Over<C>, C: Coefficient, const M: usize> FieldAt<N> for Upright<'_, C, M
             (re, im) = (re.mul_add(x, (-im).mul_add(y, N::constant(0.0) + b[k])), im.mul_add(x, re.mul_add(y, lowest)));
         }
         (re, im)
+    }
+
+    #[inline(always)]
+    fn gradient(&self, x: N, y: N) -> (N, N) {
+        let Self(b, _) = self;
+        let (zero, top) = (N::constant(0.0), M - 1);
+        let mut sum = (zero + b[top] * top as f64, zero);
+        for k in (1..top).rev() {
+            sum = horner(sum, (x, y), b[k] * k as f64, b[k] * 0.0);
+        }
+        sum
     }
 }
 

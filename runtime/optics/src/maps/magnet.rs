@@ -4,6 +4,7 @@ use super::drift::drift_with;
 use super::edge::EdgeMap;
 use super::fringe::fringe;
 use super::kick::{CoupledKick, DipoleKick, FieldAt, FieldKick, General, GradientKick, Kick, LinearKick, Upright};
+use super::watch::{ThinKick, Unwatched, Watch, Way};
 use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over, Work};
@@ -79,9 +80,15 @@ impl<C: Coefficient> MagnetMap<C> {
     /// The body, without edges and fringes; takes and gives back q = 1 / (1 + delta).
     #[inline(always)]
     pub(crate) fn body<N: Over<C>>(&self, z: &mut Point<N>, q: N) -> N {
+        self.watched_body(z, q, &mut Unwatched)
+    }
+
+    /// The same with a watch that is told of every step where the magnet radiates.
+    #[inline(always)]
+    pub(crate) fn watched_body<N: Over<C>>(&self, z: &mut Point<N>, q: N, watch: &mut impl Watch) -> N {
         match (self.radiation, self.curvature == 0.0) {
-            (Some(constant), true) => return self.chosen_radiating_body::<N, false>(z, q, constant),
-            (Some(constant), false) => return self.chosen_radiating_body::<N, true>(z, q, constant),
+            (Some(constant), true) => return self.chosen_radiating_body::<N, _, false>(z, q, constant, watch),
+            (Some(constant), false) => return self.chosen_radiating_body::<N, _, true>(z, q, constant, watch),
             (None, true) => self.chosen_body::<N, false>(z, q),
             (None, false) => self.chosen_body::<N, true>(z, q),
         }
@@ -195,64 +202,78 @@ impl<C: Coefficient> MagnetMap<C> {
     }
 
     #[inline(always)]
-    fn chosen_radiating_body<N: Over<C>, const BENT: bool>(&self, z: &mut Point<N>, q: N, constant: f64) -> N {
+    fn chosen_radiating_body<N: Over<C>, W: Watch, const BENT: bool>(
+        &self,
+        z: &mut Point<N>,
+        q: N,
+        constant: f64,
+        watch: &mut W,
+    ) -> N {
         match self.b.first_chunk::<2>().filter(|_| self.b.len() == 2 && !self.has_skew_gradient()) {
-            Some(b) => self.radiate_apart::<N, _, BENT>(z, q, constant, &Upright(b, self.a[0])),
-            None => self.radiate_apart::<N, _, BENT>(z, q, constant, &General(&self.b, &self.a)),
+            Some(b) => self.radiate_apart::<N, _, W, BENT>(z, q, constant, &Upright(b, self.a[0]), watch),
+            None => self.radiate_apart::<N, _, W, BENT>(z, q, constant, &General(&self.b, &self.a), watch),
         }
     }
 
     #[inline(always)]
-    fn radiate_apart<N: Over<C>, F: FieldAt<N>, const BENT: bool>(
+    fn radiate_apart<N: Over<C>, F: FieldAt<N>, W: Watch, const BENT: bool>(
         &self,
         z: &mut Point<N>,
         mut q: N,
         constant: f64,
         field: &F,
+        watch: &mut W,
     ) -> N {
-        N::apart(Radiating::<N, C, F, BENT> { magnet: self, q: &mut q, constant, field, z });
+        N::apart(Radiating::<N, C, F, W, BENT> { magnet: self, q: &mut q, constant, field, watch, z });
         q
     }
 
     /// The integrator with energy loss in each kick.
     #[inline(always)]
-    fn radiate<N: Over<C>, const BENT: bool>(
+    fn radiate<N: Over<C>, W: Watch, const BENT: bool>(
         &self,
         z: &mut Point<N>,
         mut q: N,
         constant: f64,
         field: &impl FieldAt<N>,
+        watch: &mut W,
     ) -> N {
         let slice = self.length / f64::from(self.slices);
         let [outer, inner] = [DRIFT[0] * slice, DRIFT[1] * slice];
         let lengths = self.kick_lengths();
-        drift_with(z, q * outer, q);
+        watched_drift(z, q, outer, watch);
         for slice in 0..self.slices {
             if slice > 0 {
-                drift_with(z, q * (2.0 * outer), q);
+                watched_drift(z, q, 2.0 * outer, watch);
             }
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
-            drift_with(z, q * inner, q);
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[1], constant, field);
-            drift_with(z, q * inner, q);
-            q = self.radiating_kick::<N, BENT>(z, q, lengths[0], constant, field);
+            q = self.radiating_kick::<N, W, BENT>(z, q, lengths[0], constant, field, watch);
+            watched_drift(z, q, inner, watch);
+            q = self.radiating_kick::<N, W, BENT>(z, q, lengths[1], constant, field, watch);
+            watched_drift(z, q, inner, watch);
+            q = self.radiating_kick::<N, W, BENT>(z, q, lengths[0], constant, field, watch);
         }
-        drift_with(z, q * outer, q);
+        watched_drift(z, q, outer, watch);
         q
     }
 
     /// A thin kick with energy loss; takes and gives back 1 / (1 + delta).
     #[inline(always)]
-    fn radiating_kick<N: Over<C>, const BENT: bool>(
+    fn radiating_kick<N: Over<C>, W: Watch, const BENT: bool>(
         &self,
         z: &mut Point<N>,
         q: N,
         length: f64,
         constant: f64,
         field: &impl FieldAt<N>,
+        watch: &mut W,
     ) -> N {
         let h = self.curvature;
         let (re, im) = field.at(z[0], z[2]);
+        if W::LOOKS {
+            let (gradient, skew) = field.gradient(z[0], z[2]);
+            let slopes = [gradient + h * h, -skew, skew, gradient];
+            watch.kick(z, &ThinKick { length, field: (re, im), slopes, dispersion: h, curvature: h });
+        }
         let bending = if BENT { re - (z[4] - z[0] * h) * h } else { re };
         let q = lose_energy::<N, BENT>(z, q, (re, im), h, constant * length);
         z[1] = bending.times_add(-length, z[1]);
@@ -262,6 +283,13 @@ impl<C: Coefficient> MagnetMap<C> {
         }
         q
     }
+}
+
+/// A drift that a watch is told of.
+#[inline(always)]
+fn watched_drift<N: Number>(z: &mut Point<N>, q: N, length: f64, watch: &mut impl Watch) {
+    watch.flight(z, Way::Straight, length);
+    drift_with(z, q * length, q);
 }
 
 /// A body without energy loss, as a piece of work.
@@ -282,18 +310,19 @@ impl<N: Over<C>, C: Coefficient, K: Kick<N>, const BENT: bool, const VERTICAL: b
 }
 
 /// A body with energy loss, as a piece of work.
-struct Radiating<'w, N, C, F, const BENT: bool> {
+struct Radiating<'w, N, C, F, W, const BENT: bool> {
     magnet: &'w MagnetMap<C>,
     q: &'w mut N,
     constant: f64,
     field: &'w F,
+    watch: &'w mut W,
     z: &'w mut Point<N>,
 }
 
-impl<N: Over<C>, C: Coefficient, F: FieldAt<N>, const BENT: bool> Work for Radiating<'_, N, C, F, BENT> {
+impl<N: Over<C>, C: Coefficient, F: FieldAt<N>, W: Watch, const BENT: bool> Work for Radiating<'_, N, C, F, W, BENT> {
     #[inline(always)]
     fn run(self) {
-        *self.q = self.magnet.radiate::<N, BENT>(self.z, *self.q, self.constant, self.field);
+        *self.q = self.magnet.radiate::<N, W, BENT>(self.z, *self.q, self.constant, self.field, self.watch);
     }
 }
 

@@ -16,9 +16,11 @@ mod fringe;
 mod kick;
 mod magnet;
 mod matrix;
+mod parts;
 mod placement;
 mod solenoid;
 mod thin;
+pub mod watch;
 mod wiggler;
 
 use std::ops::{Add, Mul, Neg};

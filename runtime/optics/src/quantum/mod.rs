@@ -10,8 +10,9 @@ mod spectrum;
 pub use random::Random;
 pub use spectrum::photon_energy;
 
-use crate::constants::{ELECTRON_REST_ENERGY, HBAR_C, INVERSE_FINE_STRUCTURE};
+use crate::constants::{HBAR_C, INVERSE_FINE_STRUCTURE};
 use crate::maps::exact::exact_slice;
+use crate::maps::watch::Unwatched;
 use crate::maps::{Action, ExactBend, MagnetMap, Point, SecondOrderBend, Step};
 use crate::ring::{Loss, Ring, is_lost};
 
@@ -65,7 +66,7 @@ impl Ring {
         if excitation == Excitation::Diffusion || !self.settings.radiation {
             return self.steps.iter().map(|_| None).collect();
         }
-        let rest = if self.settings.rest_energy == 0.0 { ELECTRON_REST_ENERGY } else { self.settings.rest_energy };
+        let rest = self.settings.radiating_rest_energy();
         let emitter = |(index, step): (usize, &Step)| Emitter::new(step, self.settings_at(index).energy, rest);
         self.steps.iter().enumerate().map(emitter).collect()
     }
@@ -175,13 +176,13 @@ impl Emitter {
             Body::Exact(magnet) => {
                 magnet.fringe_at_entrance(z, (z[4] + 1.0).recip());
                 slices(z, &|z| {
-                    exact_slice(magnet, z, self.slice);
+                    exact_slice(magnet, z, self.slice, &mut Unwatched);
                     z[5] -= self.slice;
                 });
                 magnet.fringe_at_exit(z, (z[4] + 1.0).recip());
             }
-            Body::SecondOrder(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice))),
-            Body::ExactBend(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice))),
+            Body::SecondOrder(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice, &mut Unwatched))),
+            Body::ExactBend(bend) => bend.around(z, |z| slices(z, &|z| bend.slice(z, self.slice, &mut Unwatched))),
         }
     }
 

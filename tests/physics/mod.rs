@@ -1,0 +1,3 @@
+//! Physics at the command line: any lattice file, summarised and tracked through.
+
+mod track;
