@@ -110,7 +110,7 @@ impl Ring {
                 Err(reason) => return best.ok_or(reason),
                 Ok(samples) => {
                     let found = quiet.expanded(&samples, step);
-                    if !best.as_mut().map_or(true, |best| best.improve(&found)) {
+                    if !best.as_mut().is_none_or(|best| best.improve(&found)) {
                         break;
                     }
                     best.get_or_insert(found);

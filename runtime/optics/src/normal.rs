@@ -98,10 +98,10 @@ impl Ring {
         let dispersion =
             if dimensions == 6 { vec![] } else { carried_dispersion(&matrices, periodic_dispersion(&turn)?) };
         matrices.iter_mut().for_each(|matrix| keep_modes(matrix, dimensions));
-        self.from_basis(orbit, &matrices, form.modes, form.basis, dispersion)
+        self.carry_basis(orbit, &matrices, form.modes, form.basis, dispersion)
     }
 
-    fn from_basis(
+    fn carry_basis(
         &self,
         orbit: Vec<Point<f64>>,
         matrices: &[Matrix6<f64>],
@@ -115,9 +115,9 @@ impl Ring {
         for matrix in matrices {
             let at = matrix * start;
             let inverse = back * matrix.try_inverse().ok_or(NoClosedOrbit::Resonance)?;
-            for mode in 0..modes.len() {
+            for (mode, points) in points.iter_mut().enumerate().take(modes.len()) {
                 let (q, r) = (2 * mode, mode_matrix(&at, &inverse, mode));
-                points[mode].push((r[(q, q)], -r[(q + 1, q)], at[(q, q + 1)].atan2(at[(q, q)])));
+                points.push((r[(q, q)], -r[(q + 1, q)], at[(q, q + 1)].atan2(at[(q, q)])));
                 if mode == 2 {
                     dispersion.push(std::array::from_fn(|row| r[(row, 4)] / r[(4, 4)]));
                 }

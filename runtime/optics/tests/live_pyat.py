@@ -1,6 +1,6 @@
 """What pyAT finds for a lattice that comes with it: tracking, closed orbits, matrices, optics. Prints JSON.
 
-    live_pyat.py LATTICE        a file of `machine_data`, or of `pyaml_test_lattice`
+    live_pyat.py LATTICE        a file of `machine_data` or of `pyaml_test_lattice`, or the path of another
 
 Everything is computed twice: for the lattice as it is, and with one quadrupole rolled, a skew gradient in another, and a
 solenoid in the place of a drift.
@@ -43,6 +43,8 @@ PARTICLES = np.array(
 
 
 def find(name):
+    if os.path.isfile(name):
+        return name
     folders = [os.path.dirname(machine_data.__file__), os.path.dirname(pyaml_test_lattice.__file__) + "/data/lattice"]
     return next(path for path in (os.path.join(folder, name) for folder in folders) if os.path.isfile(path))
 
@@ -162,6 +164,9 @@ def with_cavity_and_radiation(ring, points):
 def main(name):
     path = find(name)
     ring = at.load_lattice(path).disable_6d(copy=True)
+    # find_orbit6 takes the speed of a massive particle for what a cavity asks of the path, tracking that of light: the orbit
+    # it finds does not come back. With the speed of light for both, they agree
+    ring.particle = "relativistic"
     points = np.unique(np.linspace(0, len(ring), min(len(ring) + 1, 60)).astype(int))
     coupled = ring.deepcopy()
     found = {

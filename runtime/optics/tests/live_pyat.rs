@@ -20,11 +20,11 @@ struct Live {
 }
 
 impl Live {
-    fn load(name: &'static str) -> Self {
+    fn load(name: &'static str, lattice: &Path) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python: PathBuf = folder.join("../../.venv/bin/python");
         assert!(python.is_file(), "{} is missing: run ./test.sh, which installs it", python.display());
-        let output = Command::new(python).arg(folder.join("tests/live_pyat.py")).arg(name).output().expect("python");
+        let output = Command::new(python).arg(folder.join("tests/live_pyat.py")).arg(lattice).output().expect("python");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         let theirs: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let lattice = Lattice::load(theirs["path"].as_str().expect("a path")).expect("a lattice");
@@ -246,7 +246,11 @@ fn check_chromatic_functions(live: &mut Live, ours: &ChromaticFunctions, theirs:
 }
 
 fn check(name: &'static str) {
-    let mut live = Live::load(name);
+    check_file(name, Path::new(name));
+}
+
+fn check_file(name: &'static str, lattice: &Path) {
+    let mut live = Live::load(name, lattice);
     check_case(&mut live, "ideal");
     check_case(&mut live, "coupled");
     check_off_momentum(&mut live);
@@ -296,4 +300,17 @@ fn ebs_with_errors() {
 #[test]
 fn fodo_1gev_6d() {
     check("fodo_1gev_6d.json");
+}
+
+/// The damping ring of CLIC, with 10 000 elements: from the folder of reference lattices beside the project.
+#[test]
+fn clic_dr() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("FODO_SHARED").map_or(beside, PathBuf::from);
+    let lattice = folder.join("reference/clic_dr.at.json");
+    if lattice.is_file() {
+        check_file("clic_dr", &lattice);
+    } else {
+        _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED: ../shared missing\n"));
+    }
 }

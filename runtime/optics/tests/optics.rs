@@ -65,9 +65,9 @@ fn chromaticities_of_a_thin_cell_are_those_of_the_formula() {
         let truth = [f1 * u1, f2 * u1 * u1 + f1 * u2, f3 * u1.powi(3) + 3.0 * f2 * u1 * u2 + f1 * u3];
         for plane in [0, 1] {
             assert!((found.tunes[plane] - a.asin() / PI).abs() < 1e-12);
-            for order in 0..3 {
-                holds("chromaticity", found.chromaticity[plane][order], truth[order] / PI);
-                assert!(found.chromaticity[plane][order].uncertainty < 1e-4 * truth[order].abs());
+            for (estimate, truth) in found.chromaticity[plane].iter().zip(truth) {
+                holds("chromaticity", *estimate, truth / PI);
+                assert!(estimate.uncertainty < 1e-4 * truth.abs());
             }
         }
         let simple = ring.chromaticity().expect("stable");

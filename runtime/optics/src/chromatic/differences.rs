@@ -12,10 +12,10 @@ const WEIGHTS: [[[f64; REACH]; 2]; 3] = [
     [[8.0 / 5.0, -1.0 / 5.0, 8.0 / 315.0, -1.0 / 560.0], [3.0 / 2.0, -3.0 / 20.0, 1.0 / 90.0, 0.0]],
     [[-61.0 / 30.0, 169.0 / 120.0, -3.0 / 10.0, 7.0 / 240.0], [-13.0 / 8.0, 1.0, -1.0 / 8.0, 0.0]],
 ];
-/// The sixth difference. It cancels all but the rounding of values, which it makes larger by the root of the sum of the
-/// squares.
-const SIXTH: [f64; 7] = [1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0];
-const SIXTH_GAIN: f64 = 30.4;
+/// The seventh and eighth differences cancel all but the rounding of values, which they make larger by these: the roots
+/// of the sums of the squares of their weights.
+const SEVENTH_GAIN: f64 = 58.6;
+const EIGHTH_GAIN: f64 = 113.4;
 /// Few differences may all happen to be small: rounding is taken to be this many times larger.
 const CAUTION: f64 = 4.0;
 
@@ -66,8 +66,13 @@ impl Samples {
 
     /// Size of the rounding of the values, at least the last digit of the largest.
     fn rounding(&self) -> f64 {
-        let sixth = |values: &[f64]| values.iter().zip(SIXTH).map(|(value, weight)| value * weight).sum::<f64>().abs();
-        let seen = self.values.windows(SIXTH.len()).map(sixth).fold(0.0, f64::max) / SIXTH_GAIN;
+        let mut differences = self.values;
+        for order in 1..=7 {
+            (0..POINTS - order).for_each(|index| differences[index] = differences[index + 1] - differences[index]);
+        }
+        let [first, second, ..] = differences;
+        let seventh = f64::max(first.abs(), second.abs());
+        let seen = f64::max(seventh / SEVENTH_GAIN, (second - first).abs() / EIGHTH_GAIN);
         let largest = self.values.iter().fold(0.0, |largest, value| f64::max(largest, value.abs()));
         CAUTION * f64::max(seen, f64::EPSILON * largest)
     }
