@@ -21,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
     usage("lattice_missing", &["lattice", "@/ring.mat"]),
     usage("lattice_of_no_known_format", &["lattice", "@/ring.seq"]).kind("facility").with(&[("ring.seq", "")]),
     usage("lattice_unstable", &["lattice", "@/ring.toml"]).kind("facility").with(&[("ring.toml", UNSTABLE)]),
-    usage("lattice_wrong_at_a_line", &["lattice", "@/ring.json"])
+    script("lattice_wrong_at_a_line", &["lattice", "@/ring.json"])
         .kind("facility")
         .with(&[("ring.json", "{\"elements\": [}\n")]),
     usage("track_no_particles", &["track", "facilities/demo_ring/lattice.toml", "--particles", "0"]),

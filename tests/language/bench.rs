@@ -69,7 +69,11 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Bench {
         static FACILITY: OnceLock<Arc<Facility>> = OnceLock::new();
-        let load = || Arc::new(Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap());
+        let load = || {
+            // scripts name files from the project's folder
+            std::env::set_current_dir(project()).unwrap();
+            Arc::new(Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap())
+        };
         let facility = FACILITY.get_or_init(load).clone();
         let twin = Twin::new(&facility, TwinOptions::default()).unwrap();
         let backend = Arc::new(Simulator::new(Arc::new(twin)));

@@ -91,5 +91,6 @@ pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
         return Ok(Dynamic::from(Along { values, unit: Unit::parse(unit).or_fail()?, places, lattice }));
     }
     let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`")).near(name, names());
-    Err(fail(Box::new(report.hint(format!("it has {}", names().collect::<Vec<_>>().join(", "))))))
+    let all = || format!("it has {}", names().collect::<Vec<_>>().join(", "));
+    Err(fail(Box::new(if report.hints.is_empty() { report.hint(all()) } else { report })))
 }
