@@ -105,7 +105,7 @@ def momentum_aperture():
 
     def work():
         found, _, _ = at.get_momentum_acceptance(RADIATING, 0.002, 0.1, nturns=512, refpts=places, verbose=False)
-        return numpy.asarray(found).mean(axis=0)
+        return numpy.asarray(found).mean(axis=0)  # negative and positive side
 
     return work
 

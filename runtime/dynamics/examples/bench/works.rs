@@ -148,7 +148,7 @@ fn dynamic_aperture(lattice: &Lattice) -> Result<Value> {
     time(1, one)
 }
 
-/// At 20 monitors, 6D with radiation, 512 turns, to 0.2 % of momentum. Check: mean of the positive and negative sides.
+/// At 20 monitors, 6D with radiation, 512 turns, to 0.2 % of momentum. Check: mean of the negative and of the positive sides.
 fn momentum_aperture(lattice: &Lattice) -> Result<Value> {
     let ring = Ring::new(lattice, Effects::ALL);
     let places: Vec<usize> = lattice.indices_of(Class::Monitor).into_iter().step_by(16).collect();
@@ -157,7 +157,7 @@ fn momentum_aperture(lattice: &Lattice) -> Result<Value> {
     time(1, || {
         let found = find_momentum_aperture(&ring, &places, &options)?;
         let mean = |side: &[f64]| side.iter().sum::<f64>() / side.len() as f64;
-        Ok(vec![mean(&found.positive), mean(&found.negative)])
+        Ok(vec![mean(&found.negative), mean(&found.positive)])
     })
 }
 
