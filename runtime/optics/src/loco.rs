@@ -65,8 +65,11 @@ impl From<NoClosedOrbit> for NoDerivative {
     }
 }
 
-/// A place of the closed orbit at the start in the order of the coordinates, or less of it.
+/// A closed orbit at the start.
 type Start = Vector6<f64>;
+
+/// What Z gains in an element, and the changes of the pushes of its kicks, carried back to the start.
+type Rate = (Matrix6<f64>, [Vector6<f64>; 2]);
 
 /// How transfer matrices and pushes change with the start of the closed orbit.
 struct Curvature {
@@ -257,8 +260,8 @@ impl ResponseModel<'_> {
         })
     }
 
-    /// For each coordinate at the start, what Z gains in an element, and the changes of the pushes of its kicks.
-    fn local_rates(&self, element: usize) -> Result<Vec<(Matrix6<f64>, [Vector6<f64>; 2])>, NoClosedOrbit> {
+    /// The rates of an element with each coordinate at the start.
+    fn local_rates(&self, element: usize) -> Result<Vec<Rate>, NoClosedOrbit> {
         if self.ring.steps[element].is_nothing() {
             return Ok(vec![(Matrix6::zeros(), [Vector6::zeros(); 2]); self.linear.dimensions]);
         }
