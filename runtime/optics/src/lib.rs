@@ -8,6 +8,7 @@ pub mod constants;
 mod derivatives;
 mod fast;
 mod features;
+mod instruments;
 mod loco;
 pub mod maps;
 pub mod matrix;
@@ -24,6 +25,7 @@ mod section;
 mod track;
 
 pub use derivatives::Strength;
+pub use instruments::{Calibration, InstrumentParameter, Instruments};
 pub use loco::{NoDerivative, ResponseModel};
 pub use maps::Point;
 pub use matrix::Passage;

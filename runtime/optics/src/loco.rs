@@ -38,7 +38,7 @@ pub enum NoDerivative {
     NoClosedOrbit(NoClosedOrbit),
     /// The element of this index and name has no field.
     NoField(usize, String),
-    /// There is no element of this index.
+    /// There is no element, monitor or corrector of this number.
     NoElement(usize),
     /// The table has this length; the other is wanted.
     WrongLength(usize, usize),
@@ -49,7 +49,7 @@ impl std::fmt::Display for NoDerivative {
         match self {
             Self::NoClosedOrbit(reason) => reason.fmt(out),
             Self::NoField(index, name) => write!(out, "element {index}, {name}, has no field and so no gradient"),
-            Self::NoElement(index) => write!(out, "there is no element {index}"),
+            Self::NoElement(index) => write!(out, "there is no element, monitor or corrector {index}"),
             Self::WrongLength(length, wanted) => {
                 write!(out, "a table for the derivatives has {length} numbers; {wanted} are wanted")
             }
