@@ -23,6 +23,7 @@ mod response;
 mod ring;
 mod section;
 mod track;
+mod tree;
 
 pub use derivatives::Strength;
 pub use instruments::{Calibration, InstrumentParameter, Instruments};
@@ -36,3 +37,4 @@ pub use prepare::Settings;
 pub use quantum::{Excitation, Quantum};
 pub use response::{OrbitResponse, Plane};
 pub use ring::{Effects, Loss, Ring};
+pub use tree::MatrixTree;

@@ -253,7 +253,8 @@ fn derivatives_of_what_is_measured_are_its_slopes() {
         instruments
     };
     let step = 1e-4;
-    let cases: [(InstrumentParameter, &dyn Fn(&mut Instruments, f64)); 6] = [
+    type Case<'c> = (InstrumentParameter, &'c dyn Fn(&mut Instruments, f64));
+    let cases: [Case; 6] = [
         (MonitorGain(Plane::Y, 2), &|all, by| all.monitors[2].gain[1] += by),
         (MonitorCoupling(Plane::X, 2), &|all, by| all.monitors[2].coupling[0] += by),
         (MonitorRoll(2), &|all, by| all.monitors[2] = Calibration::of_monitor([1.02, 0.97], 0.02 + by)),
