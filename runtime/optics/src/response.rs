@@ -7,9 +7,7 @@ use crate::derivatives::Local;
 use crate::features::Products;
 use crate::maps::Point;
 use crate::matrix::Passage;
-use crate::number::{Dual, Number};
 use crate::orbit::NoClosedOrbit;
-use crate::prepare::Strengths;
 use crate::ring::{Effects, Ring};
 
 /// Response of the orbit to correctors [m/rad].
@@ -219,7 +217,7 @@ impl Ring {
     pub(crate) fn kick_pushes(&self, linear: &Linear, correctors: &[usize]) -> Result<Vec<Push>, NoClosedOrbit> {
         let (mut pushes, mut vertical) = (Vec::with_capacity(2 * correctors.len()), vec![]);
         for &corrector in correctors {
-            let [x, y] = self.kicks_of(corrector, &linear.passage.points[corrector]);
+            let [x, y] = self.kicks_of(corrector, linear);
             pushes.push(linear.push(corrector + 1, &x)?);
             vertical.push(linear.push(corrector + 1, &y)?);
         }
@@ -227,15 +225,10 @@ impl Ring {
         Ok(pushes)
     }
 
-    /// Derivatives of the coordinates after an element with respect to its horizontal and its vertical kick.
-    fn kicks_of(&self, index: usize, at: &Point<f64>) -> [Vector6<f64>; 2] {
-        let step = self.step_with(index, |strengths: &mut Strengths<Dual<2>>| {
-            strengths.kick[0].slope[0] = 1.0;
-            strengths.kick[1].slope[1] = 1.0;
-        });
-        let mut z: Point<Dual<2>> = at.map(Dual::constant);
-        step.apply(&mut z, 0.0);
-        [0, 1].map(|kick| Vector6::from_fn(|row, _| z[row].slope[kick]))
+    /// Derivatives of the coordinates after an element on this orbit with respect to its kicks [1/rad], horizontal and
+    /// vertical; of a cavity with respect to its frequency [1/Hz].
+    fn kicks_of(&self, index: usize, linear: &Linear) -> [Vector6<f64>; 2] {
+        Local::new(&self.mixed_step(index, None), &linear.passage.points[index], &Vector6::zeros()).kicks
     }
 
     /// Response of the closed orbit to the frequency of all cavities: (x, y) at the entrance of each monitor [m/Hz]; 0
@@ -258,11 +251,7 @@ impl Ring {
             let start = linear.closed(&(linear.passage.matrix() * delta)) + delta;
             return Ok(EnergyPushes { pushes: vec![], start });
         }
-        let push = |index: usize| {
-            let step = self.mixed_step(index, None);
-            let local = Local::new(&step, &linear.passage.points[index], &Vector6::zeros());
-            linear.push(index + 1, &local.kicks[0])
-        };
+        let push = |index: usize| linear.push(index + 1, &self.kicks_of(index, linear)[0]);
         let mut pushes = self.cavity_indices().into_iter().map(push).collect::<Result<Vec<_>, _>>()?;
         pushes.sort_by_key(|push| push.before);
         let mismatch = Vector6::ith(5, -self.path_mismatch_slope());

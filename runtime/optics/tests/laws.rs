@@ -575,6 +575,27 @@ fn the_response_to_the_frequency_is_what_the_frequency_does() {
 }
 
 #[test]
+fn a_tree_of_matrices_is_the_ring_also_after_changes() {
+    let lattice = demo_ring();
+    let mut ring = Ring::new(&lattice, Effects::NONE);
+    let passage = ring.closed_passage().expect("a closed orbit");
+    let mut tree = ring.matrix_tree(&passage);
+    for (round, index) in lattice.indices_of(Class::Quadrupole).into_iter().enumerate() {
+        ring.set_upright(index, 1, 1.2 - 0.1 * round as f64);
+        tree.set(index, ring.element_matrix(index, &passage.points[index]));
+        let turn = ring.one_turn_matrix(&passage.points[0]).expect("not lost");
+        let apart = (tree.turn() - turn).amax() / turn.amax();
+        assert!(apart < 1e-13, "{apart:.1e}");
+    }
+    let changed = ring.passage(&passage.points[0]).expect("not lost");
+    for section in [0..0, 0..1, 3..70, 17..ring.len(), 5..6, 0..ring.len()] {
+        let across = tree.section(section.clone()) * changed.matrices[section.start];
+        let apart = (across - changed.matrices[section.end]).amax() / across.amax();
+        assert!(apart < 1e-12, "{section:?}: {apart:.1e}");
+    }
+}
+
+#[test]
 fn warm_orbits_are_cold_orbits() {
     let lattice = demo_ring();
     let (kickers, quadrupoles) = (lattice.indices_of(Class::Multipole), lattice.indices_of(Class::Quadrupole));

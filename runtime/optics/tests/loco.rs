@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use fodo_lattice::{Body, Class, Lattice};
-use fodo_optics::{Effects, NoDerivative, ResponseModel, Ring, Strength};
+use fodo_optics::{
+    Calibration, Effects, InstrumentParameter, Instruments, NoDerivative, Plane, ResponseModel, Ring, Strength,
+};
 
 /// Step of a gradient [1/m²] for differences: near the best for four-point differences of a response with a rounding of
 /// 1e-13, whose own scale is about 0.1/m².
@@ -214,4 +216,61 @@ fn what_has_no_derivative_is_said() {
     assert_eq!(none, Err(NoDerivative::NoElement(ring.len())));
     let none = model.derivative(Strength::Gradient(1), &mut table[1..]);
     assert!(matches!(none, Err(NoDerivative::WrongLength(..))), "{none:?}");
+}
+
+fn measured(instruments: &Instruments, table: &[f64]) -> Vec<f64> {
+    let mut measured = vec![f64::NAN; table.len()];
+    instruments.measured(table, &mut measured).expect("the right length");
+    measured
+}
+
+#[test]
+fn a_rolled_corrector_is_one_whose_element_is_rolled() {
+    let lattice = demo_ring();
+    let (monitors, correctors) = (lattice.indices_of(Class::Monitor), lattice.indices_of(Class::Multipole));
+    let mut ring = Ring::new(&lattice, Effects::NONE);
+    let straight = ring.orbit_response(&monitors, &correctors).expect("a closed orbit");
+    ring.set_misalignment(correctors[4], 0.0, 0.0, 0.1);
+    let rolled = ring.orbit_response(&monitors, &correctors).expect("a closed orbit");
+    let mut instruments = Instruments::perfect(monitors.len(), correctors.len());
+    instruments.correctors[4] = Calibration::of_corrector([1.0; 2], 0.1);
+    assert!(apart(&measured(&instruments, straight.values()), rolled.values()) < 1e-13);
+}
+
+/// What is measured is linear in gains and couplings, so that differences are exact; rolls go by a sine.
+#[test]
+fn derivatives_of_what_is_measured_are_its_slopes() {
+    use InstrumentParameter::*;
+    let lattice = demo_ring();
+    let Places { monitors, correctors, .. } = Places::new(&lattice);
+    let ring = wrong(&lattice, Effects::NONE);
+    let response = ring.orbit_response(&monitors, &correctors).expect("a closed orbit");
+    let instruments = |by: &dyn Fn(&mut Instruments)| {
+        let mut instruments = Instruments::perfect(monitors.len(), correctors.len());
+        instruments.monitors[2] = Calibration::of_monitor([1.02, 0.97], 0.02);
+        instruments.correctors[3] = Calibration::of_corrector([0.95, 1.1], -0.03);
+        by(&mut instruments);
+        instruments
+    };
+    let step = 1e-4;
+    type Case<'c> = (InstrumentParameter, &'c dyn Fn(&mut Instruments, f64));
+    let cases: [Case; 6] = [
+        (MonitorGain(Plane::Y, 2), &|all, by| all.monitors[2].gain[1] += by),
+        (MonitorCoupling(Plane::X, 2), &|all, by| all.monitors[2].coupling[0] += by),
+        (MonitorRoll(2), &|all, by| all.monitors[2] = Calibration::of_monitor([1.02, 0.97], 0.02 + by)),
+        (CorrectorGain(Plane::X, 3), &|all, by| all.correctors[3].gain[0] += by),
+        (CorrectorCoupling(Plane::Y, 3), &|all, by| all.correctors[3].coupling[1] += by),
+        (CorrectorRoll(3), &|all, by| all.correctors[3] = Calibration::of_corrector([0.95, 1.1], -0.03 + by)),
+    ];
+    for (parameter, change) in cases {
+        let at = |by: f64| measured(&instruments(&|all| change(all, by)), response.values());
+        let (below, above) = (at(-step), at(step));
+        let slope: Vec<_> = below.iter().zip(&above).map(|(below, above)| (above - below) / (2.0 * step)).collect();
+        let mut ours = vec![f64::NAN; slope.len()];
+        instruments(&|_| ()).derivative(response.values(), parameter, &mut ours).expect("a derivative");
+        let apart = apart(&ours, &slope);
+        eprintln!("{parameter:?}: {apart:.1e}");
+        // step²/6 of a sine, and rounding over the step
+        assert!(apart < 2e-9, "{parameter:?}: {apart:.1e}");
+    }
 }

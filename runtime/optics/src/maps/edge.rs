@@ -1,7 +1,7 @@
 //! Edges of a dipole (3.1).
 
 use super::Point;
-use crate::number::Number;
+use crate::number::{Number, Work};
 
 /// One edge of a dipole.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +43,11 @@ impl EdgeMap {
             z[1] = z[0].times_add(self.horizontal, z[1]);
             z[3] = z[2].times_add(-self.vertical, z[3]);
         } else {
-            self.apply_with_integral(z, q);
+            N::apart(WithIntegral { edge: self, z, q });
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn apply_with_integral<N: Number>(&self, z: &mut Point<N>, q: N) {
         let vertical = match self.method {
             2 => (-(q * self.psi) + self.angle).tan() * q,
@@ -56,5 +56,19 @@ impl EdgeMap {
         };
         z[1] += z[0] * self.horizontal;
         z[3] -= z[2] * vertical * self.curvature;
+    }
+}
+
+/// An edge with a fringe integral, as a piece of work.
+struct WithIntegral<'w, N> {
+    edge: &'w EdgeMap,
+    z: &'w mut Point<N>,
+    q: N,
+}
+
+impl<N: Number> Work for WithIntegral<'_, N> {
+    #[inline(always)]
+    fn run(self) {
+        self.edge.apply_with_integral(self.z, self.q);
     }
 }

@@ -6,12 +6,16 @@
 //! elements before it. So each strength costs a few products of small matrices at the monitors and correctors, and then
 //! two rows of products for each row of the response.
 
+mod change;
+
 use std::sync::OnceLock;
 
 use nalgebra::{Matrix6, Vector6};
 use rayon::prelude::*;
 
-use crate::derivatives::{Local, Strength};
+use change::{Change, Curvature};
+
+use crate::derivatives::Strength;
 use crate::orbit::NoClosedOrbit;
 use crate::response::{EnergyPushes, Front, Linear, OrbitResponse, Push, order_of, rows};
 use crate::ring::Ring;
@@ -38,7 +42,7 @@ pub enum NoDerivative {
     NoClosedOrbit(NoClosedOrbit),
     /// The element of this index and name has no field.
     NoField(usize, String),
-    /// There is no element of this index.
+    /// There is no element, monitor or corrector of this number.
     NoElement(usize),
     /// The table has this length; the other is wanted.
     WrongLength(usize, usize),
@@ -49,7 +53,7 @@ impl std::fmt::Display for NoDerivative {
         match self {
             Self::NoClosedOrbit(reason) => reason.fmt(out),
             Self::NoField(index, name) => write!(out, "element {index}, {name}, has no field and so no gradient"),
-            Self::NoElement(index) => write!(out, "there is no element {index}"),
+            Self::NoElement(index) => write!(out, "there is no element, monitor or corrector {index}"),
             Self::WrongLength(length, wanted) => {
                 write!(out, "a table for the derivatives has {length} numbers; {wanted} are wanted")
             }
@@ -64,33 +68,6 @@ impl From<NoClosedOrbit> for NoDerivative {
         Self::NoClosedOrbit(reason)
     }
 }
-
-/// A place of the closed orbit at the start in the order of the coordinates, or less of it.
-type Start = Vector6<f64>;
-
-/// How transfer matrices and pushes change with the start of the closed orbit.
-struct Curvature {
-    /// For each place and each coordinate at the start, the Z of its change.
-    generators: Vec<Vec<Matrix6<f64>>>,
-    /// For each kick and each coordinate, the change of its push, carried back to the start.
-    kicks: Vec<Vec<Vector6<f64>>>,
-    /// The same for the pushes that change the energy.
-    energy: Vec<Vec<Vector6<f64>>>,
-}
-
-/// What one strength changes, seen at the start.
-struct Change {
-    element: usize,
-    /// Change of the closed orbit at the start, and in addition after the element; `None` if it stays.
-    shift: Option<[Start; 2]>,
-    /// What Z gains in the element, about the closed orbit as it is after it.
-    gain: Matrix6<f64>,
-    /// Change of the pushes by kicks of the element itself.
-    kicks: [Vector6<f64>; 2],
-}
-
-/// Shifts of the orbit below this, in units of the change of the matrix, are rounding.
-const NO_SHIFT: f64 = 1e-16;
 
 impl Ring {
     /// The response of the closed orbit at the entrance of `monitors` to the kicks of `correctors`, ready for derivatives.
@@ -202,118 +179,6 @@ impl ResponseModel<'_> {
         if length == wanted { Ok(()) } else { Err(NoDerivative::WrongLength(length, wanted)) }
     }
 
-    /// Change of the start of the closed orbit by a change of what it is at the start of the same turn.
-    fn around(&self, back: &Vector6<f64>) -> Vector6<f64> {
-        self.linear.closed(&(self.linear.passage.matrix() * back))
-    }
-
-    fn change(&self, strength: Strength) -> Result<Change, NoDerivative> {
-        let element = strength.element();
-        let known = self.ring.elements().get(element).ok_or(NoDerivative::NoElement(element))?;
-        if known.field().is_none() {
-            return Err(NoDerivative::NoField(element, known.name.to_string()));
-        }
-        let passage = &self.linear.passage;
-        let step = self.ring.mixed_step(element, Some(strength));
-        let local = Local::new(&step, &passage.points[element], &Vector6::zeros());
-        let inverse = self.inverse_at(element + 1)?;
-        let (mut gain, back) = (inverse * local.matrix_rate * passage.matrices[element], inverse * local.push);
-        let kicks = local.kick_rates.map(|rate| inverse * rate);
-        let moved = (0..self.linear.dimensions).fold(0.0, |most, row| f64::max(most, back[row].abs()));
-        let shift = (moved > NO_SHIFT * gain.amax()).then(|| [self.around(&back), back]);
-        if let Some([_, back]) = &shift {
-            gain -= self.curvature()?.generator(element + 1, back);
-        }
-        Ok(Change { element, shift, gain, kicks })
-    }
-
-    fn inverse_at(&self, place: usize) -> Result<Matrix6<f64>, NoClosedOrbit> {
-        self.linear.passage.matrices[place].try_inverse().ok_or(NoClosedOrbit::Resonance)
-    }
-
-    fn curvature(&self) -> Result<&Curvature, NoClosedOrbit> {
-        self.curvature.get_or_init(|| self.new_curvature()).as_ref().map_err(Clone::clone)
-    }
-
-    fn new_curvature(&self) -> Result<Curvature, NoClosedOrbit> {
-        let mut generators = vec![vec![Matrix6::zeros(); self.linear.dimensions]];
-        for element in 0..self.ring.len() {
-            let mut next = generators[element].clone();
-            let rates = self.local_rates(element)?;
-            next.iter_mut().zip(rates).for_each(|(generator, rate)| *generator += rate.0);
-            generators.push(next);
-        }
-        let change = |push: &Push, plane: usize| {
-            let rates = self.local_rates(push.before - 1)?;
-            Ok(rates.into_iter().map(|rate| rate.1[plane]).collect())
-        };
-        let correctors = self.kicks.len() / 2;
-        let kicks = self.kicks.iter().enumerate().map(|(column, push)| change(push, usize::from(column >= correctors)));
-        let energy = self.energy.pushes.iter().map(|push| change(push, 0));
-        Ok(Curvature {
-            kicks: kicks.collect::<Result<_, NoClosedOrbit>>()?,
-            energy: energy.collect::<Result<_, NoClosedOrbit>>()?,
-            generators,
-        })
-    }
-
-    /// For each coordinate at the start, what Z gains in an element, and the changes of the pushes of its kicks.
-    fn local_rates(&self, element: usize) -> Result<Vec<(Matrix6<f64>, [Vector6<f64>; 2])>, NoClosedOrbit> {
-        if self.ring.steps[element].is_nothing() {
-            return Ok(vec![(Matrix6::zeros(), [Vector6::zeros(); 2]); self.linear.dimensions]);
-        }
-        let passage = &self.linear.passage;
-        let (matrix, inverse) = (&passage.matrices[element], self.inverse_at(element + 1)?);
-        let step = self.ring.mixed_step(element, None);
-        let rate = |coordinate: usize| {
-            let local = Local::new(&step, &passage.points[element], &matrix.column(coordinate).into());
-            (inverse * local.matrix_rate * matrix, local.kick_rates.map(|rate| inverse * rate))
-        };
-        Ok((0..self.linear.dimensions).map(rate).collect())
-    }
-
-    /// Z at the entrance of an element.
-    fn z(&self, change: &Change, place: usize) -> Matrix6<f64> {
-        let after = place > change.element;
-        let gain = if after { change.gain } else { Matrix6::zeros() };
-        match (&change.shift, self.curvature.get()) {
-            (Some([start, back]), Some(Ok(curvature))) => {
-                gain + curvature.generator(place, &if after { start + back } else { *start })
-            }
-            _ => gain,
-        }
-    }
-
-    /// Change of a push carried back to the start; `rates` are those with the start of the closed orbit.
-    fn changed_back(&self, change: &Change, push: &Push, rates: Option<&[Vector6<f64>]>) -> Vector6<f64> {
-        let mut changed = -(self.z(change, push.before) * push.back);
-        if let (Some([start, back]), Some(rates)) = (&change.shift, rates) {
-            // the orbit at the entrance of the element that kicks
-            let at = if push.before > change.element + 1 { start + back } else { *start };
-            changed += rates.iter().zip(at.iter()).fold(Vector6::zeros(), |sum, (rate, by)| sum + rate * *by);
-        }
-        changed
-    }
-
-    /// Changes of the pushes of all kicks and of what they do, seen at the start.
-    fn changed_kicks(&self, change: &Change) -> Result<Vec<[Vector6<f64>; 2]>, NoDerivative> {
-        let curvature = if change.shift.is_some() { Some(self.curvature()?) } else { None };
-        let end = self.z(change, self.ring.len());
-        let correctors = self.kicks.len() / 2;
-        let changed = |(column, push): (usize, &Push)| {
-            let mut back = Vector6::zeros();
-            if change.shift.is_some() || push.before > change.element {
-                let rates = curvature.map(|curvature| curvature.kicks[column].as_slice());
-                back = self.changed_back(change, push, rates);
-            }
-            if push.before == change.element + 1 {
-                back += change.kicks[usize::from(column >= correctors)];
-            }
-            [self.around(&(end * (push.start + push.back) + back)), back]
-        };
-        Ok(self.kicks.iter().enumerate().map(changed).collect())
-    }
-
     /// Writes the derivative of the response, or adds it.
     fn write(&self, change: &Change, table: &mut [f64], add: bool) -> Result<(), NoDerivative> {
         let (count, columns) = (self.linear.dimensions, self.kicks.len());
@@ -351,23 +216,4 @@ fn doubled(z: &Matrix6<f64>, factors: &[f64; 6], count: usize) -> [f64; 12] {
         place if place < 2 * count => factors[place - count],
         _ => 0.0,
     })
-}
-
-impl Curvature {
-    /// Z of the change of the matrix to a place with a shift of the start.
-    fn generator(&self, place: usize, shift: &Start) -> Matrix6<f64> {
-        let parts = self.generators[place].iter().zip(shift.iter());
-        parts.fold(Matrix6::zeros(), |sum, (generator, by)| sum + generator * *by)
-    }
-}
-
-impl Change {
-    fn scaled(&self, weight: f64) -> Self {
-        Self {
-            element: self.element,
-            shift: self.shift.map(|parts| parts.map(|part| part * weight)),
-            gain: self.gain * weight,
-            kicks: self.kicks.map(|kick| kick * weight),
-        }
-    }
 }
