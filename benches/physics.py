@@ -28,7 +28,7 @@ WORKS = {
     "orbit_response": ({"pyat": 1e-3, "xtrack": 1e-2}, 1, False),
     "equilibrium": ({"pyat": 1e-5, "xtrack": 1e-2}, 1, False),
     "equilibrium_changed": ({"pyat": 1e-5}, 1, False),
-    "loco_jacobian": ({"pyat": 2e-2}, 512 / 2, True),  # 2 of 512 quadrupoles, scaled
+    "loco_jacobian": ({"pyat": 2e-2, "xtrack": 2e-2}, 512 / 2, True),  # 2 of 512 quadrupoles, scaled
     "dynamic_aperture": ({"pyat": 2e-2}, 1, True),
     "momentum_aperture": ({"pyat": 5e-2}, 1, True),
     "naff": ({"pynaff": 1e-6}, 1, True),

@@ -12,6 +12,8 @@ import time
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"
 
+ANSWERS, sys.stdout = sys.stdout, sys.stderr  # what libraries print, from their import on, is no answer
+
 PARTICLES = 1000
 
 
@@ -34,7 +36,6 @@ def timed(work, long):
 
 
 def serve(works, long=()):
-    out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
     ready = {}
     for line in sys.stdin:
         name = line.strip()
@@ -47,4 +48,4 @@ def serve(works, long=()):
                 answer = timed(ready[name], name in long)
         except Exception as problem:  # told to whoever asked, who decides
             answer = {"error": f"{type(problem).__name__}: {problem}"}
-        print(json.dumps({**answer, "work": name}), file=out, flush=True)
+        print(json.dumps({**answer, "work": name}), file=ANSWERS, flush=True)

@@ -91,6 +91,31 @@ def orbit_response():
     return work
 
 
+def loco_jacobian():
+    """Two responses per quadrupole, one differenced against the design: 2 of 512 are done, then scaled."""
+    from xtrack.trajectory_correction import _build_response_matrix
+
+    ring, lattice = still(), at.load_lattice(sys.argv[1])
+    names = lambda kind: [element.FamName for element in lattice if isinstance(element, kind)]
+    monitors, sextupoles = names(at.Monitor), names(at.Sextupole)
+    quadrupoles = [ring[name] for name in names(at.Quadrupole)[:2]]
+
+    def responses():
+        twiss = ring.twiss4d()
+        return [_build_response_matrix(twiss, monitors, sextupoles, plane=plane) for plane in "xy"]
+
+    def work():
+        design, rms = responses(), []
+        for quadrupole in quadrupoles:
+            strength = quadrupole.k1
+            quadrupole.k1 = strength + 1e-5
+            rms += [numpy.sqrt((((one - first) / 1e-5) ** 2).mean()) for one, first in zip(responses(), design)]
+            quadrupole.k1 = strength
+        return rms[:2]
+
+    return work
+
+
 def equilibrium():
     ring = radiating()
 
@@ -106,5 +131,6 @@ serve({
     "track_radiation": lambda: track(radiating()),
     "optics": optics,
     "orbit_response": orbit_response,
+    "loco_jacobian": loco_jacobian,
     "equilibrium": equilibrium,
-})
+}, long=("loco_jacobian",))

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use fodo_lattice::{Class, Lattice};
-use fodo_optics::{Effects, Ring};
+use fodo_optics::{Effects, Ring, Strength};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: timing LATTICE")?;
@@ -80,5 +80,16 @@ fn time(lattice: &Lattice, effects: Effects) -> Result<(), Box<dyn std::error::E
         monitors.len(),
         kicks.len()
     );
+    let quadrupoles = lattice.indices_of(Class::Quadrupole);
+    let model = ring.response_model(&monitors, &kicks)?;
+    let mut table = vec![0.0; model.table_length()];
+    let clock = Instant::now();
+    model.derivative(Strength::SkewGradient(quadrupoles[0]), &mut table)?;
+    println!("  first derivative  {:9.3} ms", 1e3 * clock.elapsed().as_secs_f64());
+    let clock = Instant::now();
+    for &quadrupole in &quadrupoles {
+        model.derivative(Strength::Gradient(quadrupole), &mut table)?;
+    }
+    println!("  all derivatives   {:9.3} ms, {}", 1e3 * clock.elapsed().as_secs_f64(), quadrupoles.len());
     Ok(())
 }

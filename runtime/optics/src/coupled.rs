@@ -8,6 +8,7 @@
 use nalgebra::{Matrix2, Matrix4};
 
 use crate::maps::Point;
+use crate::matrix::Passage;
 use crate::modes::normal_form;
 use crate::optics::{Functions, NoOptics, carried_dispersion, periodic_dispersion};
 use crate::ring::{Effects, Ring};
@@ -94,8 +95,7 @@ impl Ring {
         if self.effects() != Effects::NONE {
             return self.with_effects(Effects::NONE).coupled_optics();
         }
-        let orbit = self.find_closed_orbit()?.points;
-        let matrices = self.matrices_from(&orbit[0])?;
+        let Passage { points: orbit, matrices } = self.closed_passage()?;
         let turn = &matrices[self.len()];
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
         let form = normal_form(turn, 4).ok_or(NoOptics::Unstable("transverse", half_trace))?;

@@ -6,9 +6,11 @@
 
 pub mod constants;
 mod coupled;
+mod derivatives;
 mod envelope;
 mod fast;
 mod features;
+mod loco;
 pub mod maps;
 pub mod matrix;
 mod modes;
@@ -23,11 +25,15 @@ mod ramp;
 mod response;
 mod ring;
 mod section;
+mod tapering;
 mod track;
 
 pub use coupled::CoupledOptics;
+pub use derivatives::Strength;
 pub use envelope::Equilibrium;
+pub use loco::{NoDerivative, ResponseModel};
 pub use maps::Point;
+pub use matrix::Passage;
 pub use modes::{Mode, NormalForm, modes, normal_form};
 pub use normal::NormalOptics;
 pub use optics::{NoOptics, Optics, Twiss};
@@ -37,3 +43,4 @@ pub use quantum::{Excitation, Quantum};
 pub use radiation_integrals::{Radiation, RadiationIntegrals};
 pub use response::{OrbitResponse, Plane};
 pub use ring::{Effects, Loss, Ring};
+pub use tapering::Tapered;

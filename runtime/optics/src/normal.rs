@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 use nalgebra::Matrix6;
 
 use crate::maps::Point;
+use crate::matrix::Passage;
 use crate::modes::{Mode, normal_form};
 use crate::optics::{Functions, NoOptics, carried_dispersion, periodic_dispersion};
 use crate::orbit::NoClosedOrbit;
@@ -89,8 +90,7 @@ impl Ring {
     /// # Errors
     /// No closed orbit, or unstable motion.
     pub fn normal_optics(&self) -> Result<NormalOptics, NoOptics> {
-        let orbit = self.find_closed_orbit()?.points;
-        let mut matrices = self.matrices_from(&orbit[0])?;
+        let Passage { points: orbit, mut matrices } = self.closed_passage()?;
         let turn = matrices[self.len()];
         let dimensions = if self.effects().cavity { 6 } else { 4 };
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);

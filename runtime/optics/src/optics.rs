@@ -6,6 +6,7 @@ use std::fmt;
 use nalgebra::{Matrix4, Matrix6, Vector4};
 
 use crate::maps::Point;
+use crate::matrix::Passage;
 use crate::modes::{Mode, modes};
 use crate::orbit::NoClosedOrbit;
 use crate::ring::{Effects, Ring};
@@ -164,11 +165,10 @@ impl Ring {
         if self.effects() != Effects::NONE {
             return self.with_effects(Effects::NONE).optics();
         }
-        let start = self.find_closed_orbit()?.start();
-        let matrices = self.matrices_from(&start)?;
-        let turn = matrices[self.len()];
+        let passage = self.closed_passage()?;
+        let turn = passage.matrix();
         let twiss = [Twiss::periodic(block(&turn, 0), "horizontal")?, Twiss::periodic(block(&turn, 1), "vertical")?];
-        self.carry(&start, &matrices, twiss, periodic_dispersion(&turn)?)
+        Ok(self.carry(passage, twiss, periodic_dispersion(&turn)?))
     }
 
     /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).
@@ -180,22 +180,12 @@ impl Ring {
     /// The particle on the design orbit is lost.
     pub fn optics_from(&self, twiss: [Twiss; 2], dispersion: [f64; 4]) -> Result<Optics, NoOptics> {
         let start = [0.0, 0.0, 0.0, 0.0, self.delta(), 0.0];
-        let matrices = self.matrices_from(&start)?;
-        self.carry(&start, &matrices, twiss, Vector4::from(dispersion))
+        let passage = self.passage(&start).map_err(|index| self.lost(index))?;
+        Ok(self.carry(passage, twiss, Vector4::from(dispersion)))
     }
 
-    pub(crate) fn matrices_from(&self, start: &Point<f64>) -> Result<Vec<Matrix6<f64>>, NoClosedOrbit> {
-        self.transfer_matrices(start).map_err(|index| NoClosedOrbit::Lost(index, self.element(index).name.to_string()))
-    }
-
-    fn carry(
-        &self,
-        start: &Point<f64>,
-        matrices: &[Matrix6<f64>],
-        twiss: [Twiss; 2],
-        dispersion: Vector4<f64>,
-    ) -> Result<Optics, NoOptics> {
-        let orbit = self.trajectory(start).map_err(|index| NoClosedOrbit::Lost(index, String::new()))?;
+    fn carry(&self, passage: Passage, twiss: [Twiss; 2], dispersion: Vector4<f64>) -> Optics {
+        let matrices = &passage.matrices;
         let shrinks = self.momentum_ratios();
         let [x, y] = [0, 1].map(|plane| {
             let points = matrices
@@ -204,11 +194,10 @@ impl Ring {
                 .map(|(matrix, shrink)| twiss[plane].carried(block(matrix, plane), *shrink));
             Functions::unwrapped(points)
         });
-        let turn = &matrices[self.len()];
+        let turn = passage.matrix();
         let path = turn[(5, 4)] + (0..4).map(|column| turn[(5, column)] * dispersion[column]).sum::<f64>();
-        Ok(Optics {
+        Optics {
             position: self.positions(),
-            orbit,
             beta_x: x.beta,
             beta_y: y.beta,
             alpha_x: x.alpha,
@@ -217,7 +206,8 @@ impl Ring {
             phase_y: y.phase,
             dispersion: carried_dispersion(matrices, dispersion),
             momentum_compaction: path / self.length() + self.settings.inverse_gamma_squared(),
-        })
+            orbit: passage.points,
+        }
     }
 
     /// Fractional tunes and damping rates of the normal modes on the closed orbit: two without cavities, three with.
@@ -225,7 +215,7 @@ impl Ring {
     /// # Errors
     /// No closed orbit, or unstable motion.
     pub fn modes(&self) -> Result<Vec<Mode>, NoOptics> {
-        self.modes_at(&self.find_closed_orbit()?.start())
+        self.modes_of(&self.closed_passage()?.matrix())
     }
 
     /// The same about a closed orbit that is known, from its coordinates at the start.
@@ -233,12 +223,14 @@ impl Ring {
     /// # Errors
     /// The particle is lost, or the motion is unstable.
     pub fn modes_at(&self, start: &Point<f64>) -> Result<Vec<Mode>, NoOptics> {
-        let matrix = self
-            .one_turn_matrix(start)
-            .map_err(|index| NoClosedOrbit::Lost(index, self.element(index).name.to_string()))?;
+        let matrix = self.one_turn_matrix(start).map_err(|index| self.lost(index))?;
+        self.modes_of(&matrix)
+    }
+
+    fn modes_of(&self, matrix: &Matrix6<f64>) -> Result<Vec<Mode>, NoOptics> {
         let dimensions = if self.effects().cavity { 6 } else { 4 };
         let half_trace = 0.5 * (matrix[(0, 0)] + matrix[(1, 1)]);
-        modes(&matrix, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))
+        modes(matrix, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))
     }
 
     /// Chromaticities dQ/d(delta) in x and y [1] of the elements, on off-momentum closed orbits about [`Ring::delta`].

@@ -5,10 +5,10 @@ use std::fmt;
 use nalgebra::{Matrix4, Matrix6, Vector6};
 
 use crate::constants::energy_loss;
+use crate::envelope::Kept;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
-use crate::matrix::{map_with_matrix, matrix_of};
-use crate::number::Dual;
+use crate::matrix::Passage;
 use crate::ring::{Ring, is_lost};
 
 /// A closed orbit.
@@ -78,12 +78,28 @@ impl std::error::Error for NoClosedOrbit {}
 const REST: f64 = 1e-12;
 /// Steps below this have come near enough for the full maps.
 const ROUGH_REST: f64 = 1e-9;
+/// After a full step below this, what is still wanted is of the size of rounding: Newton's method squares it.
+const NEAR: f64 = 1e-8;
+/// What a step may leave to the next, as a part of itself, if the matrix is to be kept.
+const LITTLE: f64 = 0.05;
+/// What a first step leaves, over its square, from the curvature of the maps [1/m]: several times what rings have.
+const SQUARED: f64 = 5.0;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
 const COLD_STEPS: usize = 60;
 /// Magnets whose fast map may be renewed in one call; with radiation, which takes longer, a sixth of it.
 const RENEWALS: usize = 48;
+
+/// A place near the closed orbit.
+pub(crate) struct Near {
+    /// Coordinates at the start.
+    pub start: Point<f64>,
+    /// (1 - M)^-1 nearby.
+    pub inverse: Matrix6<f64>,
+    /// A passage nearby.
+    pub passage: Passage,
+}
 
 /// What is kept from one closed orbit for the next.
 #[derive(Clone, Debug)]
@@ -93,12 +109,15 @@ pub(crate) struct Warm {
     inverse: Matrix6<f64>,
     /// Fast maps of the elements that have one.
     series: Vec<Option<Box<BodySeries>>>,
+    /// What the elements do to a beam on that orbit, as far as it has been asked for.
+    pub(crate) beam: Kept,
 }
 
 impl Warm {
     /// Drops what is known about an element that has changed.
     pub(crate) fn forget(&mut self, index: usize) {
         self.series[index] = None;
+        self.beam.forget(index);
     }
 
     /// Betters the inverse by what the last step did: after the step `taken`, `left` is still wanted (Broyden's rule).
@@ -131,8 +150,17 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        let (start, _) = self.newton(self.first_guess()?)?;
-        self.orbit_from(start)
+        self.cold(self.first_guess()?).map(|(orbit, _)| orbit)
+    }
+
+    /// The closed orbit with the matrices about it, from nothing: 6D with cavities, 4D at [`Ring::delta`] without.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn closed_passage(&self) -> Result<Passage, NoClosedOrbit> {
+        let mut passage = Passage::default();
+        self.newton(self.first_guess()?, &mut passage)?;
+        Ok(passage)
     }
 
     fn dimensions(&self) -> usize {
@@ -140,7 +168,7 @@ impl Ring {
     }
 
     /// Transverse 0; with cavities at the synchronous phase.
-    fn first_guess(&self) -> Result<Point<f64>, NoClosedOrbit> {
+    pub(crate) fn first_guess(&self) -> Result<Point<f64>, NoClosedOrbit> {
         let mut start = [0.0; 6];
         let Some(cavity) = self.first_cavity().filter(|_| self.settings.cavity) else {
             start[4] = self.delta();
@@ -168,36 +196,76 @@ impl Ring {
 
     /// Newton's method from `start`, then everything the next search can start from.
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        let (start, inverse) = self.newton(start)?;
-        let orbit = self.orbit_from(start)?;
+        let (orbit, inverse) = self.cold(start)?;
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
-        self.warm = Some(Warm { start, inverse, series });
+        self.warm = Some(Warm { start: orbit.start(), inverse, series, beam: Kept::default() });
         Ok(orbit)
-    }
-
-    fn orbit_from(&self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
-        self.trajectory(&start).map(|points| Orbit { points }).map_err(|index| self.lost(index))
     }
 
     pub(crate) fn lost(&self, index: usize) -> NoClosedOrbit {
         NoClosedOrbit::Lost(index, self.elements[index].name.to_string())
     }
 
-    /// Damped Newton with the exact one-turn matrix. Returns the fixed point and (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>) -> Result<(Point<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start)?;
-        let mut damping = 1.0;
-        let mut size = f64::INFINITY;
+    /// A closed orbit found from `start`, and (1 - M)^-1 on or near it.
+    fn cold(&self, start: Point<f64>) -> Result<(Orbit, Matrix6<f64>), NoClosedOrbit> {
+        // where magnets radiate, derivatives take several times as long as the orbit alone
+        if self.settings.radiation {
+            let near = self.approach(start, 0.1 * REST)?;
+            let points = self.trajectory(&near.start).map_err(|index| self.lost(index))?;
+            return Ok((Orbit { points }, near.inverse));
+        }
+        let mut passage = Passage::default();
+        let inverse = self.newton(start, &mut passage)?;
+        Ok((Orbit { points: passage.points }, inverse))
+    }
+
+    /// Comes from `start` to where no more than about `rest` is left to the closed orbit: with the matrix of the first
+    /// turn where each step leaves little to the next, else by Newton's method.
+    pub(crate) fn approach(&self, start: Point<f64>, rest: f64) -> Result<Near, NoClosedOrbit> {
+        let mut passage = Passage::default();
+        let (residual, inverse) = self.turn_with_inverse(&start, &mut passage)?;
+        let (mut at, mut step) = (start, inverse * residual);
+        let mut size = largest(&step);
+        let mut left = SQUARED * size * size;
+        for _ in 0..WARM_STEPS {
+            at = stepped(&at, &step);
+            if left < rest {
+                return Ok(Near { start: at, inverse, passage });
+            }
+            let mut end = at;
+            if self.pass(&mut end, 0.0).is_err() {
+                break;
+            }
+            step = inverse * self.residual(&at, &end);
+            let last = std::mem::replace(&mut size, largest(&step));
+            let slow = size > LITTLE * last;
+            if slow && size > 10.0 * REST {
+                break;
+            }
+            left = if slow { 0.0 } else { size * size / last };
+        }
+        let inverse = self.newton(start, &mut passage)?;
+        Ok(Near { start: passage.points[0], inverse, passage })
+    }
+
+    /// Damped Newton with the exact one-turn matrix. Leaves the passage on the fixed point and returns (1 - M)^-1 there.
+    fn newton(&self, mut start: Point<f64>, passage: &mut Passage) -> Result<Matrix6<f64>, NoClosedOrbit> {
+        let mut trial = Passage::default();
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, passage)?;
+        let (mut damping, mut size, mut last) = (1.0, f64::INFINITY, f64::INFINITY);
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
-            let next = stepped(&start, &step);
             size = largest(&step);
-            match self.turn_with_inverse(&next) {
+            if damping == 1.0 && (size < 0.1 * REST || (last < NEAR && size < NEAR)) {
+                passage.shift(&step);
+                return Ok(inverse);
+            }
+            let next = stepped(&start, &step);
+            match self.turn_with_inverse(&next, &mut trial) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
+                    std::mem::swap(passage, &mut trial);
                     (start, residual, inverse) = (next, after, next_inverse);
-                    if size < REST * 100.0 && damping == 1.0 {
-                        return Ok((stepped(&start, &(inverse * residual)), inverse));
-                    }
+                    last = if damping == 1.0 { size } else { f64::INFINITY };
                     damping = f64::min(1.0, 2.0 * damping);
                 }
                 Err(error) if damping < 1e-3 => return Err(error),
@@ -209,18 +277,17 @@ impl Ring {
     }
 
     /// One turn: what it misses its start by, and (1 - M)^-1.
-    fn turn_with_inverse(&self, start: &Point<f64>) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
-        let end = self.one_turn(start).map_err(|index| self.lost(index))?;
-        let (end, matrix) = (end.map(|coordinate| coordinate.value), matrix_of(&end));
-        let inverse = self.inverse(&matrix).ok_or(NoClosedOrbit::Resonance)?;
-        Ok((self.residual(start, &end), inverse))
+    fn turn_with_inverse(
+        &self,
+        start: &Point<f64>,
+        passage: &mut Passage,
+    ) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
+        self.record_passage(start, passage).map_err(|index| self.lost(index))?;
+        let inverse = self.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((self.residual(start, &passage.end()), inverse))
     }
 
-    fn one_turn(&self, start: &Point<f64>) -> Result<Point<Dual<6>>, usize> {
-        map_with_matrix(self, start)
-    }
-
-    fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
+    pub(crate) fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
         let mut residual = Vector6::from_fn(|row, _| end[row] - start[row]);
         residual[5] -= self.path_mismatch();
         if self.dimensions() == 4 {
@@ -229,7 +296,8 @@ impl Ring {
         residual
     }
 
-    fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
+    /// (1 - M)^-1; in four dimensions zero elsewhere.
+    pub(crate) fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
         let gap = Matrix6::identity() - matrix;
         if self.dimensions() == 6 {
             return gap.try_inverse();
@@ -293,7 +361,7 @@ impl Ring {
         for &index in stale.iter().take(renewals) {
             warm.series[index] = fast::expand(&self.steps[index], &orbit.points[index]);
         }
-        if slow && let Ok((_, inverse)) = self.turn_with_inverse(&warm.start) {
+        if slow && let Some(inverse) = self.one_turn_matrix(&warm.start).ok().and_then(|turn| self.inverse(&turn)) {
             warm.inverse = inverse;
         }
     }
@@ -303,7 +371,7 @@ fn stepped(start: &Point<f64>, step: &Vector6<f64>) -> Point<f64> {
     std::array::from_fn(|row| start[row] + step[row])
 }
 
-fn largest(step: &Vector6<f64>) -> f64 {
+pub(crate) fn largest(step: &Vector6<f64>) -> f64 {
     if step.iter().all(|entry| entry.is_finite()) { step.amax() } else { f64::INFINITY }
 }
 

@@ -6,7 +6,7 @@ use fodo_lattice::{Bend, Body, Cavity, Class, Element, ElementAperture, Field, M
 
 use crate::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, HBAR_C, SPEED_OF_LIGHT};
 use crate::maps::{
-    Action, CavityMap, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, Limits, MagnetMap, Placement,
+    Action, CavityMap, Coefficient, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, Limits, MagnetMap, Placement,
     ReferenceChange, SecondOrderBend, SecondOrderEdge, SolenoidMap, Step, ThinMap, WigglerMap,
 };
 use crate::number::Number;
@@ -94,15 +94,38 @@ impl Settings {
     }
 }
 
-/// Makes an element ready with its own kick.
-#[must_use]
-pub fn prepare(element: &Element, settings: &Settings) -> Step {
-    prepare_with(element, settings, element.kick)
+/// The strengths of an element that may carry derivatives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strengths<C> {
+    /// Kicks, horizontal and vertical [rad].
+    pub kick: [C; 2],
+    /// Gradients that act, upright and skew [1/m²]; integrated in a thin magnet [1/m].
+    pub gradient: [C; 2],
 }
 
-/// Makes an element ready with this kick [rad], which may carry derivatives.
+impl<C: Number> Strengths<C> {
+    /// The strengths an element has.
+    #[must_use]
+    pub fn of(element: &Element) -> Self {
+        let acting = element.field().filter(|field| field.max_order >= 1);
+        let gradient = acting.map_or([0.0; 2], |field| [field.upright(1), field.skew(1)]);
+        Self { kick: element.kick.map(C::constant), gradient: gradient.map(C::constant) }
+    }
+}
+
+/// Makes an element ready with its own strengths.
 #[must_use]
-pub fn prepare_with<C: Number>(element: &Element, settings: &Settings, kick: [C; 2]) -> Step<C> {
+pub fn prepare(element: &Element, settings: &Settings) -> Step {
+    prepare_with(element, settings, Strengths::of(element))
+}
+
+/// Makes an element ready with these strengths, which may carry derivatives.
+#[must_use]
+pub fn prepare_with<C: Number + Coefficient>(
+    element: &Element,
+    settings: &Settings,
+    strengths: Strengths<C>,
+) -> Step<C> {
     let alignment = element.alignment.as_deref().cloned().unwrap_or_default();
     Step {
         scaling: element.field_scaling,
@@ -110,7 +133,7 @@ pub fn prepare_with<C: Number>(element: &Element, settings: &Settings, kick: [C;
         exit: Placement::new(alignment.t2, alignment.r2),
         limits: element.aperture.as_deref().map(|aperture| Box::new(limits(aperture, None))),
         flight: flight(element, settings),
-        action: action(element, settings, kick),
+        action: action(element, settings, &strengths),
     }
 }
 
@@ -133,19 +156,19 @@ pub fn reference_gain(element: &Element, settings: &Settings) -> f64 {
     }
 }
 
-fn action<C: Number>(element: &Element, settings: &Settings, kick: [C; 2]) -> Action<C> {
-    let length = element.length;
+fn action<C: Number + Coefficient>(element: &Element, settings: &Settings, strengths: &Strengths<C>) -> Action<C> {
+    let (length, kick) = (element.length, strengths.kick);
     match &element.body {
         Body::Marker | Body::Monitor if length == 0.0 => Action::Nothing,
         Body::Marker | Body::Monitor => Action::Drift(length),
         Body::Drift { exact: false } => Action::Drift(length),
         Body::Drift { exact: true } => Action::ExactDrift(length),
         Body::Quadrupole(magnet) | Body::Sextupole(magnet) | Body::Octupole(magnet) | Body::Multipole(magnet) => {
-            straight_magnet(element, magnet, settings, kick)
+            straight_magnet(element, magnet, settings, strengths)
         }
-        Body::Bend(bend) => bent_magnet(element, bend, settings, kick),
+        Body::Bend(bend) => bent_magnet(element, bend, settings, strengths),
         Body::ThinMultipole(thin) => {
-            let (b, a) = coefficients(&thin.field, [-kick[0], kick[1]]);
+            let (b, a) = coefficients(&thin.field, [-kick[0], kick[1]], strengths.gradient);
             Action::Thin(Box::new(ThinMap { b, a, bending_angle: thin.bending_angle }))
         }
         Body::Corrector => Action::Corrector(CorrectorMap { length, kick_x: kick[0], kick_y: kick[1] }),
@@ -169,23 +192,30 @@ fn limits(transverse: &ElementAperture, longitudinal: Option<[f64; 4]>) -> Limit
     Limits { rectangle: transverse.rectangle, ellipse: transverse.ellipse, longitudinal }
 }
 
-/// The coefficients that act, upright and skew, at least two of each, with something added to the dipole ones.
-fn coefficients<C: Number>(field: &Field, dipole: [C; 2]) -> (Vec<C>, Vec<C>) {
+/// The coefficients that act, upright and skew, at least two of each, with something added to the dipole ones and with
+/// these gradients.
+fn coefficients<C: Number>(field: &Field, dipole: [C; 2], gradient: [C; 2]) -> (Vec<C>, Vec<C>) {
     let count = field.max_order.max(1);
     let acting = |value: f64, order: usize| C::constant(if order <= field.max_order { value } else { 0.0 });
     let mut b: Vec<C> = (0..=count).map(|order| acting(field.upright(order), order)).collect();
     let mut a: Vec<C> = (0..=count).map(|order| acting(field.skew(order), order)).collect();
     b[0] += dipole[0];
     a[0] += dipole[1];
+    (b[1], a[1]) = (gradient[0], gradient[1]);
     (b, a)
 }
 
-fn magnet_map<C: Number>(element: &Element, magnet: &Magnet, settings: &Settings, kick: [C; 2]) -> MagnetMap<C> {
+fn magnet_map<C: Number + Coefficient>(
+    element: &Element,
+    magnet: &Magnet,
+    settings: &Settings,
+    strengths: &Strengths<C>,
+) -> MagnetMap<C> {
     let per_length = 1.0 / element.length;
-    let [(sine_x, _), (sine_y, _)] = kick.map(Number::sin_cos);
-    let (b, a) = coefficients(&magnet.field, [sine_x * -per_length, sine_y * per_length]);
-    let gradient = magnet.field.upright(1);
-    let fringe = magnet.fringe.map(|on| (on && gradient != 0.0).then(|| C::constant(gradient)));
+    let [(sine_x, _), (sine_y, _)] = strengths.kick.map(Number::sin_cos);
+    let (b, a) = coefficients(&magnet.field, [sine_x * -per_length, sine_y * per_length], strengths.gradient);
+    let gradient = fringe_gradient(magnet, strengths);
+    let fringe = magnet.fringe.map(|on| (on && !gradient.is_zero()).then_some(gradient));
     let radiates = matches!(element.class(), Class::Bend | Class::Quadrupole);
     MagnetMap {
         length: element.length,
@@ -200,22 +230,41 @@ fn magnet_map<C: Number>(element: &Element, magnet: &Magnet, settings: &Settings
     }
 }
 
-fn straight_magnet<C: Number>(element: &Element, magnet: &Magnet, settings: &Settings, kick: [C; 2]) -> Action<C> {
+/// The upright gradient, which makes the fringes also where it is beyond the orders that act inside.
+fn fringe_gradient<C: Number>(magnet: &Magnet, strengths: &Strengths<C>) -> C {
+    let acts = magnet.field.max_order >= 1 || magnet.field.upright(1) == 0.0;
+    if acts { strengths.gradient[0] } else { C::constant(magnet.field.upright(1)) }
+}
+
+fn straight_magnet<C: Number + Coefficient>(
+    element: &Element,
+    magnet: &Magnet,
+    settings: &Settings,
+    strengths: &Strengths<C>,
+) -> Action<C> {
     if element.length == 0.0 {
         return Action::Nothing;
     }
-    let map = Box::new(magnet_map(element, magnet, settings, kick));
+    let map = Box::new(magnet_map(element, magnet, settings, strengths));
     if magnet.exact { Action::ExactMagnet(map) } else { Action::Magnet(map) }
 }
 
-fn bent_magnet<C: Number>(element: &Element, bend: &Bend, settings: &Settings, kick: [C; 2]) -> Action<C> {
-    let kick = if bend.second_order { [kick[0], C::constant(0.0)] } else { kick };
-    let mut map = magnet_map(element, &bend.magnet, settings, kick);
+fn bent_magnet<C: Number + Coefficient>(
+    element: &Element,
+    bend: &Bend,
+    settings: &Settings,
+    strengths: &Strengths<C>,
+) -> Action<C> {
+    let mut strengths = *strengths;
+    if bend.second_order {
+        strengths.kick[1] = C::constant(0.0);
+    }
+    let mut map = magnet_map(element, &bend.magnet, settings, &strengths);
     let h = if element.length == 0.0 { bend.angle } else { bend.angle / element.length };
     map.curvature = h;
     if bend.second_order {
         map.a.fill(C::constant(0.0));
-        let gradient = map.b[1].lane(0);
+        let gradient = map.b[1];
         let entrance = SecondOrderEdge::new(&bend.entrance, h, gradient, bend.full_gap, 1.0);
         let exit = SecondOrderEdge::new(&bend.exit, h, gradient, bend.full_gap, -1.0);
         return Action::SecondOrderBend(Box::new(SecondOrderBend { magnet: map, entrance, exit }));

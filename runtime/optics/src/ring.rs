@@ -2,10 +2,10 @@
 
 use fodo_lattice::{Body, Cavity, Element, Lattice, LatticeProblems, Reference};
 
-use crate::maps::{Point, Step};
-use crate::number::{Dual, Number, Over};
+use crate::maps::{Coefficient, Point, Step};
+use crate::number::{Number, Over};
 use crate::orbit::Warm;
-use crate::prepare::{Settings, prepare, prepare_with, reference_gain};
+use crate::prepare::{Settings, Strengths, prepare, prepare_with, reference_gain};
 
 /// A ring or a line made ready for tracking.
 ///
@@ -372,10 +372,15 @@ impl Ring {
         Ok(self.optics()?.momentum_compaction - self.settings.inverse_gamma_squared())
     }
 
-    /// One element with derivatives with respect to its kicks.
-    pub(crate) fn step_with_kicks(&self, index: usize) -> Step<Dual<2>> {
-        let [x, y] = self.elements[index].kick;
-        prepare_with(&self.elements[index], &self.settings_at(index), [Dual::variable(x, 0), Dual::variable(y, 1)])
+    /// One element with strengths that carry derivatives, as `how` makes them of those it has.
+    pub(crate) fn step_with<C: Number + Coefficient>(
+        &self,
+        index: usize,
+        how: impl FnOnce(&mut Strengths<C>),
+    ) -> Step<C> {
+        let mut strengths = Strengths::of(&self.elements[index]);
+        how(&mut strengths);
+        prepare_with(&self.elements[index], &self.settings_at(index), strengths)
     }
 
     /// Takes a particle from the start to the end once, or says after which element it was lost.

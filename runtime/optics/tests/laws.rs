@@ -6,6 +6,7 @@ use fodo_lattice::{
     Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Lattice, Magnet, Matrix66,
     Reference, Solenoid, Thin, Wiggler,
 };
+use fodo_optics::number::Dual;
 use fodo_optics::{Effects, NoClosedOrbit, Plane, Point, Ring};
 use nalgebra::Matrix6;
 
@@ -251,6 +252,35 @@ fn the_matrix_of_every_element_is_the_slope_of_its_map() {
                 assert!(apart < 2e-7, "{} [{row}][{column}]: {slope} and {}", class.name(), matrix[(row, column)]);
             }
         }
+    }
+}
+
+/// The derivatives in the registers of the processor and those of the plain kind of number, which share the maps only.
+#[test]
+fn matrices_are_what_dual_numbers_make_of_the_maps() {
+    let apart = |ring: &Ring, start: &Point<f64>| {
+        let dual: Point<Dual<6>> = std::array::from_fn(|row| Dual::variable(start[row], row));
+        let (plain, fast) = (ring.trajectory(&dual).expect("not lost"), ring.passage(start).expect("not lost"));
+        let pairs = plain.iter().zip(fast.points.iter().zip(&fast.matrices));
+        let apart = pairs.map(|(plain, (point, matrix))| {
+            let size = f64::max(1.0, matrix.amax());
+            let rows = plain.iter().zip(point).enumerate().map(|(row, (plain, value))| {
+                let slopes = (0..6).map(|column| (plain.slope[column] - matrix[(row, column)]).abs() / size);
+                slopes.fold((plain.value - value).abs(), f64::max)
+            });
+            rows.fold(0.0, f64::max)
+        });
+        apart.fold(0.0, f64::max)
+    };
+    for (class, element) in every_element() {
+        let apart = apart(&Ring::new(&line(vec![element]), Effects::ALL), &START);
+        eprintln!("{}: {apart:.1e}", class.name());
+        assert!(apart < 1e-13, "{}: {apart:.1e}", class.name());
+    }
+    for effects in [Effects::NONE, Effects::CAVITY, Effects::ALL] {
+        let apart = apart(&Ring::new(&demo_ring(), effects), &START);
+        eprintln!("demo ring {effects:?}: {apart:.1e}");
+        assert!(apart < 1e-13, "{effects:?}: {apart:.1e}");
     }
 }
 

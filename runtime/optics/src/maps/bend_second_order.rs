@@ -13,9 +13,9 @@ pub struct SecondOrderBend<C = f64> {
     /// Field, slicing and quadrupole fringe; its own edges are not used.
     pub magnet: MagnetMap<C>,
     /// Edge at the entrance.
-    pub entrance: SecondOrderEdge,
+    pub entrance: SecondOrderEdge<C>,
     /// Edge at the exit.
-    pub exit: SecondOrderEdge,
+    pub exit: SecondOrderEdge<C>,
 }
 
 impl<C: Coefficient> SecondOrderBend<C> {
@@ -133,30 +133,30 @@ pub(super) fn curved_drift<N: Number>(z: &mut Point<N>, length: f64, h: f64) {
 
 /// Second-order map of a dipole edge: only the coefficients that are not zero.
 #[derive(Clone, Copy, Debug)]
-pub struct SecondOrderEdge {
+pub struct SecondOrderEdge<C = f64> {
     t111: f64,
     t133: f64,
-    t211: f64,
-    t233: f64,
-    t413: f64,
+    t211: C,
+    t233: C,
+    t413: C,
     horizontal: f64,
     vertical: f64,
 }
 
-impl SecondOrderEdge {
+impl<C: Coefficient> SecondOrderEdge<C> {
     /// The edge of a dipole of this curvature and gradient; `side` is +1 at the entrance, -1 at the exit.
     #[must_use]
-    pub fn new(edge: &fodo_lattice::Edge, h: f64, gradient: f64, gap: f64, side: f64) -> Self {
+    pub fn new(edge: &fodo_lattice::Edge, h: f64, gradient: C, gap: f64, side: f64) -> Self {
         let (t, sec, sine) = (edge.angle.tan(), 1.0 / edge.angle.cos(), edge.angle.sin());
         let acts = edge.fringe_integral != 0.0 && gap != 0.0;
         let psi = if acts { h * gap * edge.fringe_integral * (1.0 + sine * sine) * sec } else { 0.0 };
         let tb = (edge.angle - psi).tan();
-        let pole = 0.5 * h * edge.curvature * sec.powi(3) + gradient * t;
+        let pole = gradient * t + 0.5 * h * edge.curvature * sec.powi(3);
         let half = 0.5 * h * h * t;
         let (t211, t233, t413) = if side > 0.0 {
             (pole, -pole + half * (tb * tb + sec * sec), -pole)
         } else {
-            (pole - half * t * t, -pole - half * tb * tb, -pole + half * sec * sec)
+            (pole + -half * t * t, -pole + -half * tb * tb, -pole + half * sec * sec)
         };
         Self {
             t111: -side * 0.5 * h * t * t,
@@ -169,7 +169,7 @@ impl SecondOrderEdge {
         }
     }
 
-    fn apply<N: Number>(&self, z: &mut Point<N>) {
+    fn apply<N: Over<C>>(&self, z: &mut Point<N>) {
         let [x, px, y, py, ..] = *z;
         let (t212, t313, t234, t414, t423) = (-self.t111, -self.t111, self.t111, self.t111, -self.t133);
         z[0] += x * x * self.t111 + y * y * self.t133;

@@ -5,22 +5,26 @@
 
 mod dual;
 mod lanes;
+mod mixed;
 mod registers;
 mod series;
+mod tangent;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 pub use dual::Dual;
 pub use lanes::Lanes;
+pub use mixed::Mixed;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use registers::{Avx2, Avx512, Sse2};
 pub(crate) use registers::{Register, Registers};
 pub use series::Series;
+pub(crate) use tangent::Tangent;
 
 /// What an element map needs of a number.
 ///
 /// f64 is one particle; [`Lanes`] are several particles at once; [`Dual`] carries first derivatives; [`Series`]
-/// carries first and second ones. Whoever adds another kind gets every element map with it.
+/// carries first and second ones, [`Mixed`] second ones in one direction. Whoever adds another kind gets every element map with it.
 pub trait Number:
     Copy
     + Add<Output = Self>
