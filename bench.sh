@@ -9,6 +9,6 @@ venv=${VENV:-.venv}
 # xsuite brings the compiled kernels of xtrack, which would else be compiled for minutes
 "$venv/bin/python" -c 'import at, xsuite, xtrack, xpart, PyNAFF' 2>/dev/null ||
     "$venv/bin/pip" install --quiet accelerator-toolbox==0.9.0 xtrack xsuite PyNAFF
-cargo build --release --locked --package fodo-lattice --package fodo-optics --examples
+cargo build --release --locked --package fodo-lattice --package fodo-dynamics --examples
 target/release/examples/convert facilities/ebs_ring/lattice.toml at_json >target/ebs_ring.at.json
 exec "$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"

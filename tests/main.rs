@@ -5,5 +5,6 @@
 mod errors;
 mod facilities;
 mod language;
+mod physics;
 mod procedures;
 mod sessions;

@@ -1,5 +1,6 @@
 //! What all tests of the whole need: the program, a scratch folder, Python, skipping loudly.
 
+use rayon::prelude::*;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,13 @@ pub fn shared() -> Option<PathBuf> {
 pub fn python() -> Option<PathBuf> {
     let python = project().join(".venv/bin/python");
     python.is_file().then_some(python)
+}
+
+/// Does work on several items at once and gives what failed, on threads of its own: scripts under test wait for those of
+/// the shared pool.
+pub fn failures<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), String> + Sync) -> Vec<String> {
+    let pool = rayon::ThreadPoolBuilder::new().build().unwrap_or_else(|e| panic!("no threads: {e}"));
+    pool.install(|| items.par_iter().filter_map(|item| work(item).err()).collect())
 }
 
 /// Says loudly that a test did not run.

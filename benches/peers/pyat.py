@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The works of `benches/physics.py` done by pyAT: `pyat.py LATTICE`, works asked for on standard input."""
 
-from serve import block, serve  # first: one thread
+from serve import block, naff_signals, serve  # first: one thread
 
 import sys
 
@@ -110,6 +110,16 @@ def momentum_aperture():
     return work
 
 
+def naff():
+    """The signals of `naff.py` by pyAT's interpolated Fourier transform, which has no window."""
+    signals = numpy.array(list(naff_signals(numpy)))
+
+    def work():
+        return at.get_tunes_harmonic(signals.copy(), fmax=0.5)
+
+    return work
+
+
 serve(
     {
         "track": lambda: track(RING),
@@ -122,6 +132,7 @@ serve(
         "loco_jacobian": loco_jacobian,
         "dynamic_aperture": dynamic_aperture,
         "momentum_aperture": momentum_aperture,
+        "naff": naff,
     },
     long=("dynamic_aperture", "momentum_aperture", "loco_jacobian"),
 )

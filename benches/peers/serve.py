@@ -23,6 +23,14 @@ def block(numpy):
     return [1e-3 * part, 2e-5 * part, 5e-4 * part, -1e-5 * part, 1e-4 * part, 0.0 * part]
 
 
+def naff_signals(numpy, turns=1024):
+    """320 signals: cos(2 pi nu n + 0.1 k) + 0.2 cos(2 pi 0.34 n) with nu = 0.21 + 1e-5 k for signal k."""
+    turn = numpy.arange(turns)
+    for k in range(320):
+        phase = 2 * numpy.pi * (0.21 + 1e-5 * k) * turn + 0.1 * k
+        yield numpy.cos(phase) + 0.2 * numpy.cos(2 * numpy.pi * 0.34 * turn)
+
+
 def timed(work, long):
     if not long:
         work()

@@ -75,6 +75,10 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// Summarise a lattice file: optics, radiation, equilibrium
+    Lattice(LatticeArguments),
+    /// Track particles through a lattice file
+    Track(TrackArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
 }
@@ -119,6 +123,69 @@ pub struct CheckArguments {
     /// Script files, or folders with scripts
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// With it
+    On,
+    /// Without it
+    Off,
+}
+
+impl Switch {
+    pub fn is_on(self) -> bool {
+        self == Switch::On
+    }
+}
+
+/// Which effects a lattice is computed with.
+#[derive(Args)]
+pub struct EffectArguments {
+    /// Cavities on: six dimensions [default: as --radiation]
+    #[arg(long, value_enum, value_name = "ON|OFF", num_args = 0..=1, require_equals = false, default_missing_value = "on")]
+    pub rf: Option<Switch>,
+    /// Bends and quadrupoles radiate
+    #[arg(long, value_enum, value_name = "ON|OFF", num_args = 0..=1, default_missing_value = "on", default_value = "off")]
+    pub radiation: Switch,
+}
+
+#[derive(Args)]
+pub struct LatticeArguments {
+    /// Lattice file: .toml (Fodo), .json, .mat or .m (Accelerator Toolbox)
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub effects: EffectArguments,
+    /// Say how far slices and model choices move each figure
+    #[arg(long)]
+    pub converge: bool,
+    /// A line, with its optics at the start: BETA_X,ALPHA_X,BETA_Y,ALPHA_Y[,DISPERSION_X,PX,Y,PY] (m, 1)
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', num_args = 1, allow_hyphen_values = true)]
+    pub start: Option<Vec<f64>>,
+}
+
+#[derive(Args)]
+pub struct TrackArguments {
+    /// Lattice file: .toml (Fodo), .json, .mat or .m (Accelerator Toolbox)
+    pub file: PathBuf,
+    /// How many, or a CSV file with columns x, px, y, py, delta, ct (m, 1)
+    #[arg(long, value_name = "N|FILE.csv")]
+    pub particles: String,
+    /// Turns; passages of a line
+    #[arg(long, default_value_t = 1)]
+    pub turns: u64,
+    #[command(flatten)]
+    pub effects: EffectArguments,
+    /// Threads [default: one per core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Sizes of the matched bunch that N particles make: emittance x, y [m rad], energy spread [1], length [m]
+    #[arg(long, value_name = "X,Y,SPREAD,LENGTH", value_delimiter = ',', default_value = "1e-9,1e-11,1e-3,3e-3")]
+    pub bunch: Vec<f64>,
+    /// Write the final coordinates to a CSV file
+    #[arg(long, value_name = "FILE.csv")]
+    pub output: Option<PathBuf>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

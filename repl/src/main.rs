@@ -1,4 +1,4 @@
-//! The program: prompt, run, rehearse, check, serve, recover.
+//! The program: prompt, run, rehearse, check, serve, recover, lattice, track.
 //!
 //! The only place that picks a backend and shows values, progress and errors to a person.
 
@@ -8,12 +8,14 @@ mod check;
 mod command;
 mod complete;
 mod json;
+mod lattice;
 mod prompt;
 mod recover;
 mod run;
 mod serve;
 mod shelf;
 mod show;
+mod track;
 
 use clap::Parser;
 use command::{Command, Line};
@@ -37,6 +39,8 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
+        Command::Track(arguments) => track::track(&common, &arguments),
         Command::Recover => recover::recover(&common),
     }
 }

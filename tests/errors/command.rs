@@ -18,8 +18,52 @@ pub(super) const CASES: &[Case] = &[
     usage("parameter_of_a_script", &["run", "@/plain.rhai", "--set", "gain=1"]).with(&[("plain.rhai", "print(1);\n")]),
     usage("wrong_unit_of_a_parameter", &["run", "@/step_orbit.rhai", "--set", "step=5 A"])
         .with(&[("step_orbit.rhai", STEP)]),
+    usage("lattice_missing", &["lattice", "@/ring.mat"]),
+    usage("lattice_of_no_known_format", &["lattice", "@/ring.seq"]).kind("facility").with(&[("ring.seq", "")]),
+    usage("lattice_unstable", &["lattice", "@/ring.toml"]).kind("facility").with(&[("ring.toml", UNSTABLE)]),
+    usage("lattice_wrong_at_a_line", &["lattice", "@/ring.json"])
+        .kind("facility")
+        .with(&[("ring.json", "{\"elements\": [}\n")]),
+    usage("track_no_particles", &["track", "facilities/demo_ring/lattice.toml", "--particles", "0"]),
+    usage("track_particles_missing", &["track", "facilities/demo_ring/lattice.toml", "--particles", "@/start.csv"]),
+    usage("track_unknown_coordinate", &["track", "facilities/demo_ring/lattice.toml", "--particles", "@/start.csv"])
+        .with(&[("start.csv", "x, xp\n1e-3, 0\n")]),
+    usage("track_not_a_number", &["track", "facilities/demo_ring/lattice.toml", "--particles", "@/start.csv"])
+        .with(&[("start.csv", "x, px\n1e-3, 0\n1 mm, 0\n")]),
+    usage("track_unmatched_bunch", &["track", "@/ring.toml", "--particles", "10"])
+        .kind("facility")
+        .with(&[("ring.toml", UNSTABLE)]),
+    script("load_lattice_in_a_procedure", &["run", "@/read_lattice.rhai"])
+        .kind("rights")
+        .with(&[("read_lattice.rhai", READ)]),
     usage("parameter_missing", &["run", "@/step_orbit.rhai"]).with(&[("step_orbit.rhai", STEP)]),
 ];
+
+/// A ring of nothing but a strong quadrupole and a drift.
+const UNSTABLE: &str = r#"
+name = "unstable"
+energy = 1e9
+
+[elements.Q]
+type = "quadrupole"
+length = 1.0
+k1 = 30.0
+
+[elements.D]
+type = "drift"
+length = 5.0
+
+[lines]
+ring = ["Q", "D"]
+"#;
+
+const READ: &str = r#"
+//! # Read a lattice
+
+procedure(#{ changes: [] });
+
+fn run(p) { load_lattice("facilities/demo_ring/lattice.toml") }
+"#;
 
 const STEP: &str = r#"
 //! # Step one corrector

@@ -3,7 +3,7 @@
 use super::bench::{Bench, files};
 use super::markdown::{Block, blocks};
 use fodo_language::{FunctionDoc, FunctionUse, functions};
-use rayon::prelude::*;
+use fodo_tests::failures;
 use std::collections::BTreeSet;
 
 /// Functions of ours that a script calls by name.
@@ -92,7 +92,7 @@ fn holds(of: &str, block: &Block) -> Result<(), String> {
 
 fn all_hold(examples: Vec<(String, Block)>) {
     assert!(!examples.is_empty());
-    let failed: Vec<String> = examples.par_iter().filter_map(|(of, block)| holds(of, block).err()).collect();
+    let failed = failures(&examples, |(of, block)| holds(of, block));
     assert!(failed.is_empty(), "{} of {} examples:\n{}", failed.len(), examples.len(), failed.join("\n"));
 }
 

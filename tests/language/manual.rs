@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, files, inputs};
 use super::markdown::{Block, blocks};
-use fodo_tests::{Scratch, fodo, project, run};
+use fodo_tests::{Scratch, failures, fodo, project, run};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ fn every_script_of_the_manual_runs() {
     let pages = pages();
     let count: usize = pages.iter().map(|page| blocks_of(page, "rhai").len()).sum();
     assert!(count > 5, "the blocks were not found");
-    let failed: Vec<String> = pages.par_iter().filter_map(|page| page_holds(page).err()).collect();
+    let failed = failures(&pages, |page| page_holds(page));
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
@@ -140,6 +140,6 @@ fn transcript_holds(transcript: &Transcript) -> Result<(), String> {
 fn transcripts_are_what_the_program_prints() {
     let all: Vec<Transcript> = pages().iter().flat_map(|page| transcripts(page)).collect();
     assert!(!all.is_empty());
-    let failed: Vec<String> = all.par_iter().filter_map(|t| transcript_holds(t).err()).collect();
+    let failed = failures(&all, transcript_holds);
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

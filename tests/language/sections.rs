@@ -5,7 +5,7 @@
 use super::bench::{Bench, files, inputs};
 use super::markdown::{Block, blocks};
 use fodo_report::Diagnostic;
-use rayon::prelude::*;
+use fodo_tests::failures;
 
 /// What is wrong with one block.
 fn holds(file: &str, block: &Block) -> Result<(), String> {
@@ -40,6 +40,6 @@ fn every_section_holds() {
         all.extend(code.map(|block| (name.clone(), block)));
     }
     assert!(all.len() > 20, "the sections were not found");
-    let failed: Vec<String> = all.par_iter().filter_map(|(file, block)| holds(file, block).err()).collect();
+    let failed = failures(&all, |(file, block)| holds(file, block));
     assert!(failed.is_empty(), "{} of {} blocks:\n{}", failed.len(), all.len(), failed.join("\n"));
 }

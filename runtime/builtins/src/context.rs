@@ -54,7 +54,7 @@ impl Context {
     }
 
     /// The design model, made when first asked for.
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &Arc<Model> {
         self.model.get()
     }
 

@@ -18,7 +18,7 @@ mod vector;
 pub use context::{Context, Progress, here};
 pub use families::{Member, Members};
 pub use matrix::Matrix;
-pub use model::{Model, names as model_names};
+pub use model::{Model, names as model_names, read_lattice};
 pub use orbit::{Knobs, Response, Steps};
 pub use vector::Vector;
 

@@ -251,6 +251,11 @@ impl Session {
         self.state().rights.push(families);
     }
 
+    /// Whether a procedure with rights of its own is running.
+    pub fn is_narrowed(&self) -> bool {
+        !self.state().rights.is_empty()
+    }
+
     /// Ends the innermost narrowing.
     pub fn widen(&self) {
         self.state().rights.pop();

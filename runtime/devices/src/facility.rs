@@ -4,10 +4,11 @@ use crate::family::{Device, Family, unknown_device};
 use crate::files::Files;
 use crate::table::{Table, open_tables};
 use fodo_control::Setpoint;
-use fodo_lattice::{Lattice, LatticeError};
+use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Which families orbit tools use by default.
@@ -193,7 +194,7 @@ impl Head {
 fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice> {
     let shown = files.shown(path);
     let text = files.text(path);
-    if text.is_none() && !std::path::Path::new(&shown).is_file() {
+    if text.is_none() && !Path::new(&shown).is_file() {
         return Err(Diagnostic::new(Kind::Facility, format!("there is no lattice file {shown}"))
             .label(place.clone())
             .into());
@@ -206,25 +207,7 @@ fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice>
         lattice.check()?;
         Ok(lattice)
     });
-    sound.map_err(|error| lattice_error(error, shown, text))
-}
-
-fn lattice_error(error: LatticeError, shown: String, text: Option<Arc<str>>) -> Box<Diagnostic> {
-    let mut diagnostic = Diagnostic::new(Kind::Facility, format!("the lattice: {}", error.message));
-    if error.line.is_none() {
-        diagnostic.message = format!("the lattice {shown}: {}", error.message);
-    }
-    if let (Some(line), Some(column)) = (error.line, error.column) {
-        let label = Label::new(shown, line, column);
-        diagnostic = diagnostic.label(match text {
-            Some(text) => label.in_text(text),
-            None => label,
-        });
-    }
-    if let Some(hint) = error.hint {
-        diagnostic = diagnostic.hint(hint);
-    }
-    diagnostic.into()
+    sound.map_err(|error| error.in_file(Path::new(&shown)).diagnostic(text).into())
 }
 
 /// Lines `monitor, x, y` with a first line `device, x [mm], y [mm]`.

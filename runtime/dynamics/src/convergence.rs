@@ -5,6 +5,7 @@
 //! and with other choices of the model.
 
 use std::fmt;
+use std::sync::Arc;
 
 use fodo_lattice::{Body, Element, Lattice};
 use fodo_optics::{Effects, NoOptics, Ring};
@@ -222,6 +223,7 @@ pub fn with_slices(lattice: &Lattice, factor: u32) -> Result<Lattice, NoConverge
             }
             Body::Bend(bend) => &mut bend.magnet.slices,
             Body::Wiggler(wiggler) => &mut wiggler.steps,
+            Body::KickMap(map) => &mut Arc::make_mut(map).slices,
             _ => continue,
         };
         let more = (*slices).max(1).checked_mul(factor);

@@ -5,8 +5,6 @@ use std::fmt;
 use fodo_optics::{Loss, NoClosedOrbit, Point, Ring};
 use rayon::prelude::*;
 
-/// Particles that one thread takes at a time: a few packs of particles tracked side by side.
-const BLOCK: usize = 8;
 /// Turns after which lost particles are first sorted out; then twice as many, and so on.
 const FIRST_STAGE: u64 = 16;
 
@@ -21,8 +19,7 @@ pub fn survive(ring: &Ring, particles: &mut [Point<f64>], turns: u64, first_turn
     while done < turns && !alive.is_empty() {
         let now = stage.min(turns - done);
         let mut pool: Vec<Point<f64>> = alive.iter().map(|&index| particles[index]).collect();
-        let found: Vec<Option<Loss>> =
-            pool.par_chunks_mut(BLOCK).flat_map_iter(|block| ring.track(block, now, first_turn + done)).collect();
+        let found = ring.track_parallel(&mut pool, now, first_turn + done);
         for ((&index, point), loss) in alive.iter().zip(pool).zip(found) {
             (particles[index], losses[index]) = (point, loss);
         }

@@ -4,9 +4,6 @@ use fodo_optics::{Loss, NoOptics, Point, Ring};
 use nalgebra::Complex;
 use rayon::prelude::*;
 
-/// Particles that one thread takes at a time.
-const BLOCK: usize = 8;
-
 /// The coordinates of a particle at the start of each turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
@@ -18,7 +15,10 @@ pub struct Track {
 
 /// Tracks particles for some turns, in place, and keeps their coordinates at the start of every turn.
 pub fn turn_by_turn(ring: &Ring, particles: &mut [Point<f64>], turns: usize, first_turn: u64) -> Vec<Track> {
-    particles.par_chunks_mut(BLOCK).flat_map_iter(|block| record(ring, block, turns, first_turn)).collect()
+    particles
+        .par_chunks_mut(Ring::particles_side_by_side())
+        .flat_map_iter(|block| record(ring, block, turns, first_turn))
+        .collect()
 }
 
 fn record(ring: &Ring, block: &mut [Point<f64>], turns: usize, first_turn: u64) -> Vec<Track> {

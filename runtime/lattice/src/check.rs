@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::elements::{Aperture, Body, Cavity, Element, ElementAperture, Magnet, Wiggler};
+use crate::elements::{Aperture, Body, Cavity, Element, ElementAperture, KickMap, Magnet, Wiggler};
 use crate::{Lattice, LatticeError};
 
 /// What is wrong with an element or with the figures of the reference particle.
@@ -22,6 +22,8 @@ pub enum Problem {
     NoSlices,
     /// A figure (its name, its value) is none of those that are known.
     Unknown(&'static str, String),
+    /// The table of kicks cannot be used; says what is wrong with it.
+    Table(&'static str),
     /// The file names a pass method whose map is not known here.
     UnknownPass(String),
     /// The total energy is not above the rest energy [both eV].
@@ -134,6 +136,7 @@ impl Element {
             }
             Body::Aperture(aperture) => found.collimator(aperture),
             Body::Wiggler(wiggler) => found.wiggler(wiggler),
+            Body::KickMap(map) => found.kick_map(map),
             Body::Solenoid(solenoid) => found.finite("strength", [solenoid.strength]),
             Body::Diffusion(diffusion) => found.finite("factor", diffusion.factor.into_iter().flatten()),
         }
@@ -200,6 +203,19 @@ impl Finder {
         self.0.extend(wrong.map(|limit| Problem::NotFinite("limit", limit)));
     }
 
+    fn kick_map(&mut self, map: &KickMap) {
+        if map.slices == 0 {
+            self.0.push(Problem::NoSlices);
+        }
+        self.finite("kick", map.tables().flatten().copied());
+        self.finite("position", map.x.iter().chain(&map.y).copied());
+        if !map.is_filled() {
+            self.0.push(Problem::Table("has not one kick for each x and y of at least two"));
+        } else if !map.rises() {
+            self.0.push(Problem::Table("has positions that do not rise"));
+        }
+    }
+
     fn wiggler(&mut self, wiggler: &Wiggler) {
         self.positive("period", wiggler.period);
         self.finite("peak field", [wiggler.peak_field]);
@@ -226,6 +242,7 @@ impl fmt::Display for Problem {
             Self::NotPositive(what, value) => write!(out, "its {what} is {value}, but has to be above zero"),
             Self::NoSlices => write!(out, "it is cut into no slices; at least one is needed"),
             Self::Unknown(what, value) => write!(out, "its {what} is {value}, which is not known"),
+            Self::Table(what) => write!(out, "its table of kicks {what}"),
             Self::UnknownPass(pass) => write!(out, "its pass method {pass} is not known"),
             Self::BelowRestEnergy(energy, rest) => {
                 write!(out, "its total energy ({energy} eV) is not above the rest energy ({rest} eV)")

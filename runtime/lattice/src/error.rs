@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fodo_report::{Diagnostic, Kind, Label};
 
 /// A lattice that cannot be read: what, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,21 @@ impl LatticeError {
             None if known.len() <= 30 => self.hint(format!("known here: {}", known.join(", "))),
             None => self,
         }
+    }
+
+    /// The report of it, with an excerpt where the text of the file is given.
+    #[must_use]
+    pub fn diagnostic(self, text: Option<Arc<str>>) -> Diagnostic {
+        let shown = self.file.map_or_else(|| "<lattice>".to_string(), |file| file.display().to_string());
+        let report = match (self.line, self.column) {
+            (Some(line), Some(column)) => {
+                let label = Label::new(shown, line, column);
+                let label = text.into_iter().fold(label, Label::in_text);
+                Diagnostic::new(Kind::Facility, format!("the lattice: {}", self.message)).label(label)
+            }
+            _ => Diagnostic::new(Kind::Facility, format!("the lattice {shown}: {}", self.message)),
+        };
+        self.hint.into_iter().fold(report, Diagnostic::hint)
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::Path;
 
 pub use check::{ElementProblem, LatticeProblems, Problem};
 pub use elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
-    Reference, Solenoid, Thin, Wiggler,
+    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, KickMap, Magnet,
+    Matrix66, Reference, Solenoid, Thin, Wiggler,
 };
 pub use error::LatticeError;
 

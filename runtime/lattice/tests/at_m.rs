@@ -74,6 +74,22 @@ fn every_kind_of_call_is_read() {
     assert_eq!(end.extra["Note"], "100 % % done");
 }
 
+/// As pyAT writes it: texts among the arguments, each row in brackets of its own.
+#[test]
+fn a_kick_map_is_read_as_pyat_writes_it() {
+    let text = "ring = {atringparam('r', 3e9, 1); atinsertiondevicekickmap('ID', 'IdTablePass', 'r.txt', 3.0, 10, 1.5, \
+                [[1 2 3 ]; [4 5 6 ]], [[7 8 9 ]; [1 1 1 ]], [[0 0 0 ]; [0 0 0 ]], [[0 0 0 ]; [0 0 0 ]], \
+                [-0.004  -0.001   0.006 ], [0.     0.001])};\n";
+    let lattice = read(text);
+    let Body::KickMap(map) = &lattice.elements[0].body else { panic!("a kick map") };
+    assert_eq!((lattice.elements[0].length, map.slices), (1.5, 10));
+    assert_eq!(map.second, [vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![7.0, 8.0, 9.0, 1.0, 1.0, 1.0]]);
+    assert_eq!((map.first.concat(), map.y.clone()), (vec![], vec![0.0, 0.001]));
+    assert_eq!(lattice.elements[0].extra["Filename_in"], "r.txt");
+    let torn = mistake(&text.replace("[4 5 6 ]", "[4 5 6]; [7 8 9]"));
+    assert!(torn.to_string().contains("a table over xtable and ytable"), "{torn}");
+}
+
 #[test]
 fn variables_and_cells_inside_cells_are_read() {
     let text = "L = 0.5;\nD = atdrift('D', L, 'Energy', 2e9);\ncell = {D; atquadrupole('Q', 0.2, 1)};\n\

@@ -8,7 +8,6 @@
 use nalgebra::{Matrix2, Matrix4};
 
 use crate::maps::Point;
-use crate::matrix::Passage;
 use crate::modes::normal_form;
 use crate::optics::{Functions, NoOptics, carried_dispersion, periodic_dispersion};
 use crate::ring::{Effects, Ring};
@@ -95,8 +94,9 @@ impl Ring {
         if self.effects() != Effects::NONE {
             return self.with_effects(Effects::NONE).coupled_optics();
         }
-        let Passage { points: orbit, matrices } = self.closed_passage()?;
-        let turn = &matrices[self.len()];
+        let passage = self.closed_passage()?;
+        let turn = &passage.matrix();
+        let (orbit, matrices) = (passage.points, passage.matrices);
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
         let form = normal_form(turn, 4).ok_or(NoOptics::Unstable("transverse", half_trace))?;
         let start: Matrix4<f64> = form.basis.fixed_view::<4, 4>(0, 0).into();

@@ -4,12 +4,14 @@
 //! ready for tracking, whose elements can be changed one at a time. This crate knows nothing of devices, channels or
 //! files; the model it follows is fixed in the physics conventions.
 
+mod chromatic;
 pub mod constants;
 mod coupled;
 mod derivatives;
 mod envelope;
 mod fast;
 mod features;
+mod inside;
 mod loco;
 pub mod maps;
 pub mod matrix;
@@ -28,9 +30,11 @@ mod section;
 mod tapering;
 mod track;
 
+pub use chromatic::{ChromaticFunctions, ChromaticPlane, Estimate, MomentumDependence};
 pub use coupled::CoupledOptics;
 pub use derivatives::Strength;
 pub use envelope::Equilibrium;
+pub use inside::{Cut, Cutting, OpticsInside};
 pub use loco::{NoDerivative, ResponseModel};
 pub use maps::Point;
 pub use matrix::Passage;

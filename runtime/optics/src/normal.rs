@@ -9,7 +9,6 @@ use std::f64::consts::TAU;
 use nalgebra::Matrix6;
 
 use crate::maps::Point;
-use crate::matrix::Passage;
 use crate::modes::{Mode, normal_form};
 use crate::optics::{Functions, NoOptics, carried_dispersion, periodic_dispersion};
 use crate::orbit::NoClosedOrbit;
@@ -90,18 +89,19 @@ impl Ring {
     /// # Errors
     /// No closed orbit, or unstable motion.
     pub fn normal_optics(&self) -> Result<NormalOptics, NoOptics> {
-        let Passage { points: orbit, mut matrices } = self.closed_passage()?;
-        let turn = matrices[self.len()];
+        let passage = self.closed_passage()?;
+        let turn = passage.matrix();
+        let (orbit, mut matrices) = (passage.points, passage.matrices);
         let dimensions = if self.effects().cavity { 6 } else { 4 };
         let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
         let form = normal_form(&turn, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))?;
         let dispersion =
             if dimensions == 6 { vec![] } else { carried_dispersion(&matrices, periodic_dispersion(&turn)?) };
         matrices.iter_mut().for_each(|matrix| keep_modes(matrix, dimensions));
-        self.from_basis(orbit, &matrices, form.modes, form.basis, dispersion)
+        self.carry_basis(orbit, &matrices, form.modes, form.basis, dispersion)
     }
 
-    fn from_basis(
+    fn carry_basis(
         &self,
         orbit: Vec<Point<f64>>,
         matrices: &[Matrix6<f64>],
@@ -115,9 +115,9 @@ impl Ring {
         for matrix in matrices {
             let at = matrix * start;
             let inverse = back * matrix.try_inverse().ok_or(NoClosedOrbit::Resonance)?;
-            for mode in 0..modes.len() {
+            for (mode, points) in points.iter_mut().enumerate().take(modes.len()) {
                 let (q, r) = (2 * mode, mode_matrix(&at, &inverse, mode));
-                points[mode].push((r[(q, q)], -r[(q + 1, q)], at[(q, q + 1)].atan2(at[(q, q)])));
+                points.push((r[(q, q)], -r[(q + 1, q)], at[(q, q + 1)].atan2(at[(q, q)])));
                 if mode == 2 {
                     dispersion.push(std::array::from_fn(|row| r[(row, 4)] / r[(4, 4)]));
                 }

@@ -232,25 +232,6 @@ impl Ring {
         let half_trace = 0.5 * (matrix[(0, 0)] + matrix[(1, 1)]);
         modes(matrix, dimensions).ok_or(NoOptics::Unstable("transverse", half_trace))
     }
-
-    /// Chromaticities dQ/d(delta) in x and y [1] of the elements, on off-momentum closed orbits about [`Ring::delta`].
-    ///
-    /// # Errors
-    /// No closed orbit, or unstable motion.
-    pub fn chromaticity(&self) -> Result<[f64; 2], NoOptics> {
-        let quiet = self.with_effects(Effects::NONE);
-        let step = 2e-5;
-        let tunes = |factor: f64| {
-            let mut beside = quiet.clone();
-            beside.set_delta(self.delta() + factor * step);
-            let modes = beside.modes()?;
-            Ok::<_, NoOptics>([modes[0].tune, modes[1].tune])
-        };
-        let (near, far) = ([tunes(-1.0)?, tunes(1.0)?], [tunes(-2.0)?, tunes(2.0)?]);
-        // fourth-order central difference; tunes differ by less than a half, also across an integer
-        let apart = |pair: [[f64; 2]; 2], plane: usize| (pair[1][plane] - pair[0][plane] + 0.5).rem_euclid(1.0) - 0.5;
-        Ok([0, 1].map(|plane| (8.0 * apart(near, plane) - apart(far, plane)) / (12.0 * step)))
-    }
 }
 
 /// Functions of one plane at all points.

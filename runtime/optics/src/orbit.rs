@@ -1,15 +1,18 @@
 //! Closed orbits, from a cold start and from the last one.
 
+mod goal;
+
 use std::fmt;
 
-use nalgebra::{Matrix4, Matrix6, Vector6};
+use goal::Goal;
+use nalgebra::{Matrix6, Vector6};
 
 use crate::constants::energy_loss;
 use crate::envelope::Kept;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
 use crate::matrix::Passage;
-use crate::ring::{Ring, is_lost};
+use crate::ring::{Effects, Ring, is_lost};
 
 /// A closed orbit.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,7 +153,15 @@ impl Ring {
     /// # Errors
     /// As [`Ring::closed_orbit`].
     pub fn find_closed_orbit(&self) -> Result<Orbit, NoClosedOrbit> {
-        self.cold(self.first_guess()?).map(|(orbit, _)| orbit)
+        self.find_closed_orbit_from(self.first_guess()?)
+    }
+
+    /// The closed orbit near a point, without remembering it; in 4D at the delta of that point.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`].
+    pub fn find_closed_orbit_from(&self, guess: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
+        self.cold(guess).map(|(orbit, _)| orbit)
     }
 
     /// The closed orbit with the matrices about it, from nothing: 6D with cavities, 4D at [`Ring::delta`] without.
@@ -159,12 +170,33 @@ impl Ring {
     /// As [`Ring::closed_orbit`].
     pub fn closed_passage(&self) -> Result<Passage, NoClosedOrbit> {
         let mut passage = Passage::default();
-        self.newton(self.first_guess()?, &mut passage)?;
+        self.newton(self.first_guess()?, self.goal(), &mut passage)?;
         Ok(passage)
     }
 
-    fn dimensions(&self) -> usize {
-        if self.settings.cavity { 6 } else { 4 }
+    /// The closed orbit on which a turn takes longer by `path_lengthening` [m] (ct at the end over that at the start) than
+    /// that of the reference: delta is whatever it has to be. Cavities and radiation are left out.
+    ///
+    /// [`Ring::path_lengthening`] says what a cavity asks for.
+    ///
+    /// # Errors
+    /// As [`Ring::closed_orbit`]; [`NoClosedOrbit::Resonance`] where momentum does not change the path.
+    pub fn synchronous_orbit(&self, path_lengthening: f64) -> Result<Orbit, NoClosedOrbit> {
+        let quiet = self.with_effects(Effects::NONE);
+        let mut passage = Passage::default();
+        quiet.newton([0.0; 6], Goal::Synchronous(path_lengthening), &mut passage)?;
+        Ok(Orbit { points: passage.points })
+    }
+
+    /// By how much a turn has to be longer than the reference to stay with cavities of this frequency [m].
+    #[must_use]
+    pub fn path_lengthening(&self, frequency: f64) -> f64 {
+        let harmonic = (frequency * self.settings.revolution_time).round();
+        self.settings.speed() * harmonic / frequency - self.length()
+    }
+
+    fn goal(&self) -> Goal {
+        if self.settings.cavity { Goal::Whole(self.path_mismatch()) } else { Goal::Transverse }
     }
 
     /// Transverse 0; with cavities at the synchronous phase.
@@ -215,15 +247,15 @@ impl Ring {
             return Ok((Orbit { points }, near.inverse));
         }
         let mut passage = Passage::default();
-        let inverse = self.newton(start, &mut passage)?;
+        let inverse = self.newton(start, self.goal(), &mut passage)?;
         Ok((Orbit { points: passage.points }, inverse))
     }
 
     /// Comes from `start` to where no more than about `rest` is left to the closed orbit: with the matrix of the first
     /// turn where each step leaves little to the next, else by Newton's method.
     pub(crate) fn approach(&self, start: Point<f64>, rest: f64) -> Result<Near, NoClosedOrbit> {
-        let mut passage = Passage::default();
-        let (residual, inverse) = self.turn_with_inverse(&start, &mut passage)?;
+        let (goal, mut passage) = (self.goal(), Passage::default());
+        let (residual, inverse) = self.turn_with_inverse(&start, goal, &mut passage)?;
         let (mut at, mut step) = (start, inverse * residual);
         let mut size = largest(&step);
         let mut left = SQUARED * size * size;
@@ -236,7 +268,7 @@ impl Ring {
             if self.pass(&mut end, 0.0).is_err() {
                 break;
             }
-            step = inverse * self.residual(&at, &end);
+            step = inverse * goal.residual(&at, &end);
             let last = std::mem::replace(&mut size, largest(&step));
             let slow = size > LITTLE * last;
             if slow && size > 10.0 * REST {
@@ -244,14 +276,14 @@ impl Ring {
             }
             left = if slow { 0.0 } else { size * size / last };
         }
-        let inverse = self.newton(start, &mut passage)?;
+        let inverse = self.newton(start, goal, &mut passage)?;
         Ok(Near { start: passage.points[0], inverse, passage })
     }
 
     /// Damped Newton with the exact one-turn matrix. Leaves the passage on the fixed point and returns (1 - M)^-1 there.
-    fn newton(&self, mut start: Point<f64>, passage: &mut Passage) -> Result<Matrix6<f64>, NoClosedOrbit> {
+    fn newton(&self, mut start: Point<f64>, goal: Goal, passage: &mut Passage) -> Result<Matrix6<f64>, NoClosedOrbit> {
         let mut trial = Passage::default();
-        let (mut residual, mut inverse) = self.turn_with_inverse(&start, passage)?;
+        let (mut residual, mut inverse) = self.turn_with_inverse(&start, goal, passage)?;
         let (mut damping, mut size, mut last) = (1.0, f64::INFINITY, f64::INFINITY);
         for _ in 0..COLD_STEPS {
             let step = inverse * residual * damping;
@@ -261,7 +293,7 @@ impl Ring {
                 return Ok(inverse);
             }
             let next = stepped(&start, &step);
-            match self.turn_with_inverse(&next, &mut trial) {
+            match self.turn_with_inverse(&next, goal, &mut trial) {
                 Ok((after, next_inverse)) if size < 1e-9 || weight(&after) <= 1.5 * weight(&residual) => {
                     std::mem::swap(passage, &mut trial);
                     (start, residual, inverse) = (next, after, next_inverse);
@@ -280,37 +312,28 @@ impl Ring {
     fn turn_with_inverse(
         &self,
         start: &Point<f64>,
+        goal: Goal,
         passage: &mut Passage,
     ) -> Result<(Vector6<f64>, Matrix6<f64>), NoClosedOrbit> {
         self.record_passage(start, passage).map_err(|index| self.lost(index))?;
-        let inverse = self.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
-        Ok((self.residual(start, &passage.end()), inverse))
+        let inverse = goal.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
+        Ok((goal.residual(start, &passage.end()), inverse))
     }
 
+    /// What a passage from `start` to `end` misses the closed orbit by.
     pub(crate) fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
-        let mut residual = Vector6::from_fn(|row, _| end[row] - start[row]);
-        residual[5] -= self.path_mismatch();
-        if self.dimensions() == 4 {
-            (residual[4], residual[5]) = (0.0, 0.0);
-        }
-        residual
+        self.goal().residual(start, end)
     }
 
-    /// (1 - M)^-1; in four dimensions zero elsewhere.
+    /// (1 - M)^-1 as closed orbits need it; in four dimensions zero elsewhere.
     pub(crate) fn inverse(&self, matrix: &Matrix6<f64>) -> Option<Matrix6<f64>> {
-        let gap = Matrix6::identity() - matrix;
-        if self.dimensions() == 6 {
-            return gap.try_inverse();
-        }
-        let transverse: Matrix4<f64> = gap.fixed_view::<4, 4>(0, 0).into();
-        let mut inverse = Matrix6::zeros();
-        inverse.fixed_view_mut::<4, 4>(0, 0).copy_from(&transverse.try_inverse()?);
-        Some(inverse)
+        self.goal().inverse(matrix)
     }
 
     /// Goes on from the last closed orbit with fast maps and the last matrix; `None` if that does not come to rest.
     fn follow(&mut self, mut warm: Warm) -> Option<Orbit> {
-        if self.dimensions() == 4 {
+        let goal = self.goal();
+        if goal == Goal::Transverse {
             warm.start[4] = self.delta();
         }
         let mut orbit = Orbit { points: vec![[0.0; 6]; self.len() + 1] };
@@ -318,7 +341,7 @@ impl Ring {
         let mut before = Vector6::zeros();
         for _ in 0..WARM_STEPS {
             let stale = self.fast_turn(&warm, grade, &mut orbit.points)?;
-            let residual = self.residual(&warm.start, &orbit.points[self.len()]);
+            let residual = goal.residual(&warm.start, &orbit.points[self.len()]);
             let step = warm.inverse * residual;
             let size = largest(&step);
             if !size.is_finite() || size > 0.1 || (size > 2.0 * last && size > ROUGH_REST) {

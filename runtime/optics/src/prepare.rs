@@ -6,8 +6,8 @@ use fodo_lattice::{Bend, Body, Cavity, Class, Element, ElementAperture, Field, M
 
 use crate::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, HBAR_C, SPEED_OF_LIGHT};
 use crate::maps::{
-    Action, CavityMap, Coefficient, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, Limits, MagnetMap, Placement,
-    ReferenceChange, SecondOrderBend, SecondOrderEdge, SolenoidMap, Step, ThinMap, WigglerMap,
+    Action, CavityMap, Coefficient, CorrectorMap, EdgeMap, ExactBend, ExactEdge, Flight, KickTable, Limits, MagnetMap,
+    Placement, ReferenceChange, SecondOrderBend, SecondOrderEdge, SolenoidMap, Step, ThinMap, WigglerMap,
 };
 use crate::number::Number;
 
@@ -181,6 +181,7 @@ fn action<C: Number + Coefficient>(element: &Element, settings: &Settings, stren
         }
         Body::Aperture(aperture) => Action::Aperture(Box::new(limits(&aperture.transverse, aperture.longitudinal))),
         Body::Wiggler(wiggler) => Action::Wiggler(Box::new(WigglerMap::new(wiggler, length, settings.energy))),
+        Body::KickMap(map) => Action::KickMap(KickTable { length, map: map.clone() }),
         Body::Solenoid(solenoid) => {
             Action::Solenoid(SolenoidMap { length, half_strength: 0.5 * solenoid.strength, exact: solenoid.exact })
         }

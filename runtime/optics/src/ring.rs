@@ -314,8 +314,7 @@ impl Ring {
         if !cavity.counts_turns || cavity.frequency == 0.0 {
             return 0.0;
         }
-        let harmonic = (cavity.frequency * self.settings.revolution_time).round();
-        self.settings.speed() * harmonic / cavity.frequency - self.length
+        self.path_lengthening(cavity.frequency)
     }
 
     pub(crate) fn prepare_all(&mut self) {

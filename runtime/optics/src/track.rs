@@ -25,6 +25,12 @@ impl Ring {
         blocks.flat_map_iter(|block| self.track_block(kernel, block, turns, first_turn)).collect()
     }
 
+    /// How many particles are tracked side by side on this processor: fewer cost almost as much.
+    #[must_use]
+    pub fn particles_side_by_side() -> usize {
+        Kernel::best().lanes()
+    }
+
     fn track_block(&self, kernel: Kernel, block: &mut [Point<f64>], turns: u64, first: u64) -> Vec<Option<Loss>> {
         on_kernel(kernel, Turns { ring: self, particles: block, turns: first..first + turns })
     }

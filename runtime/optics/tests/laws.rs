@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use fodo_lattice::{
-    Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Lattice, Magnet, Matrix66,
-    Reference, Solenoid, Thin, Wiggler,
+    Alignment, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, KickMap, Lattice, Magnet,
+    Matrix66, Reference, Solenoid, Thin, Wiggler,
 };
 use fodo_optics::number::Dual;
-use fodo_optics::{Effects, NoClosedOrbit, Plane, Point, Ring};
+use fodo_optics::{Cutting, Effects, NoClosedOrbit, Plane, Point, Ring};
 use nalgebra::Matrix6;
 
 fn demo_ring() -> Lattice {
@@ -48,6 +48,14 @@ fn exact_bend(k1: f64) -> Body {
     let mut element = Element::new("B", 0.8, bend(k1, false));
     element.set_exact(true);
     element.body
+}
+
+/// Kicks of a quadratic potential, over uneven places.
+fn kick_map() -> KickMap {
+    let (x, y) = (vec![-4e-3, -1e-3, 5e-4, 6e-3], vec![-3e-3, 0.0, 1e-3]);
+    let table = |of_x: f64, of_y: f64| y.iter().flat_map(|y| x.iter().map(move |x| of_x * x + of_y * y)).collect();
+    let kicks = |strength: f64| [table(-0.1 * strength, 0.02 * strength), table(0.02 * strength, -0.3 * strength)];
+    KickMap { slices: 5, second: kicks(1.0), first: kicks(-0.2), x, y }
 }
 
 /// One element of every class, as hard on the maps as can be.
@@ -93,6 +101,7 @@ fn every_element() -> Vec<(Class, Element)> {
         (0.0, Body::Matrix66(Box::new(Matrix66 { rows: rotation, radiating: None }))),
         (0.0, Body::Aperture(fodo_lattice::Aperture::default())),
         (0.5, Body::Wiggler(Box::new(wiggler))),
+        (1.5, Body::KickMap(kick_map().into())),
         (0.7, Body::Solenoid(Solenoid { strength: 0.9, exact: false })),
         (0.7, Body::Solenoid(Solenoid { strength: -0.9, exact: true })),
         (0.8, exact_bend(-0.7)),
@@ -119,6 +128,14 @@ fn form() -> Matrix6<f64> {
     form
 }
 
+/// Kicks that fall with the square of the momentum come without the path length that belongs to them, as in AT.
+fn without_second_order(element: &mut Element) {
+    if let Body::KickMap(map) = &mut element.body {
+        let map = std::sync::Arc::make_mut(map);
+        map.second.iter_mut().for_each(|table| table.fill(0.0));
+    }
+}
+
 #[test]
 fn every_element_without_radiation_is_symplectic() {
     for (class, mut element) in every_element() {
@@ -132,6 +149,7 @@ fn every_element_without_radiation_is_symplectic() {
             // the path length of a thin bend has the sign of pyAT (3.6), which is not the symplectic one
             thin.bending_angle = [0.0; 2];
         }
+        without_second_order(&mut element);
         let ring = Ring::new(&line(vec![element]), Effects::CAVITY);
         let matrix = ring.one_turn_matrix(&START).expect("not lost");
         let broken = (matrix.transpose() * form() * matrix - form()).amax();
@@ -154,6 +172,7 @@ fn every_element_is_symplectic_for_slow_particles() {
             Body::Matrix66(_) => continue,
             _ => {}
         }
+        without_second_order(&mut element);
         let mut lattice = line(vec![element]);
         lattice.rest_energy = 2.4e9;
         lattice.reference.exact_velocity = true;
@@ -200,6 +219,34 @@ fn elements_run_backwards_are_their_inverse() {
     }
 }
 
+/// The same of a whole ring, with misaligned magnets and kicks, for many turns back and forth.
+#[test]
+fn a_ring_run_backwards_is_its_inverse() {
+    let turned = |z: Point<f64>| [z[0], -z[1], z[2], -z[3], z[4], -z[5]];
+    let mut lattice = demo_ring();
+    for (count, index) in lattice.indices_of(Class::Quadrupole).into_iter().enumerate() {
+        lattice.elements[index].set_misalignment(1e-5 * (count as f64).sin(), 1e-5 * (count as f64).cos(), 1e-3);
+    }
+    for index in lattice.indices_of(Class::Multipole) {
+        lattice.elements[index].kick = [1e-6, -2e-6];
+    }
+    let mut mirror = lattice.clone();
+    mirror.elements.reverse();
+    for element in &mut mirror.elements {
+        if let Body::Bend(bend) = &mut element.body {
+            std::mem::swap(&mut bend.entrance, &mut bend.exit);
+        }
+    }
+    let start = [1e-4, 2e-5, -8e-5, 3e-5, 1e-3, 1e-2];
+    let mut particles = [start];
+    Ring::new(&lattice, Effects::NONE).track(&mut particles, 10, 0);
+    assert!((particles[0][0] - start[0]).abs() > 1e-5, "it moved");
+    particles = particles.map(turned);
+    Ring::new(&mirror, Effects::NONE).track(&mut particles, 10, 0);
+    let apart = turned(particles[0]).iter().zip(start).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart < 1e-14, "{apart:.1e}");
+}
+
 #[test]
 fn two_halves_of_the_new_elements_are_the_whole() {
     let plain = |length: f64, angle: f64, slices| {
@@ -230,6 +277,71 @@ fn two_halves_of_the_new_elements_are_the_whole() {
             }
         }
     }
+}
+
+#[test]
+fn every_element_in_parts_is_the_whole() {
+    for (class, element) in every_element() {
+        let mut pitched = element.clone();
+        // what is done at the exit does not undo this
+        pitched.alignment.as_mut().expect("misaligned").t2 = Some([0.0, 1e-5, 1e-4, 0.0, 0.0, 0.0]);
+        let mut lattice = line(vec![element, pitched]);
+        for (effects, slow) in [(Effects::NONE, false), (Effects::ALL, false), (Effects::CAVITY, true)] {
+            lattice.rest_energy = if slow { 2.4e9 } else { 0.0 };
+            lattice.reference.exact_velocity = slow;
+            let ring = Ring::new(&lattice, effects);
+            let mut whole = START;
+            ring.pass(&mut whole, 0.0).expect("not lost");
+            for cutting in [Cutting::Parts(2), Cutting::Parts(7), Cutting::Longest(0.03)] {
+                let cut = ring.cut(cutting);
+                let mut parts = START;
+                cut.ring.pass(&mut parts, 0.0).expect("not lost");
+                let apart = parts.iter().zip(whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                // the arcs of an exact bend are known to rounding times the bending radius
+                let limit = if class == Class::Bend { 1e-13 } else { 1e-15 };
+                assert!(apart < limit, "{} {effects:?} {cutting:?}: {apart:.1e}", class.name());
+                assert!((cut.ring.length() - ring.length()).abs() < 1e-15 && cut.whole.len() == cut.ring.len() + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ring_in_parts_is_the_ring() {
+    let mut lattice = demo_ring();
+    let quadrupoles = lattice.indices_of(Class::Quadrupole);
+    lattice.elements[quadrupoles[3]].set_misalignment(1e-4, -5e-5, 2e-3);
+    let kicker = lattice.indices_of(Class::Multipole)[2];
+    lattice.elements[kicker].kick = [1e-5, -2e-5];
+    for effects in [Effects::NONE, Effects::ALL] {
+        let ring = Ring::new(&lattice, effects);
+        let cut = ring.cut(Cutting::Longest(0.05));
+        assert!(cut.ring.len() > 2 * ring.len());
+        let (whole, parts) = (ring.find_closed_orbit().expect("an orbit"), cut.ring.find_closed_orbit().expect("one"));
+        for index in 0..=ring.len() {
+            let part = cut.first_part(index);
+            assert_eq!(cut.whole[part], index);
+            let apart = (0..6).map(|k| (whole.at(index)[k] - parts.at(part)[k]).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-13, "{index}: {apart:.1e}");
+        }
+        for (whole, part) in ring.modes().expect("stable").iter().zip(cut.ring.modes().expect("stable")) {
+            assert!((whole.tune - part.tune).abs() < 1e-13, "{} {}", whole.tune, part.tune);
+            assert!((whole.damping - part.damping).abs() < 1e-13);
+        }
+    }
+    let ring = Ring::new(&lattice, Effects::NONE);
+    let (ends, inside) = (ring.optics().expect("stable"), ring.optics_inside(Cutting::Longest(0.02)).expect("stable"));
+    assert!(inside.optics.position.is_sorted());
+    let first = |whole: usize| inside.whole.partition_point(|&other| other < whole);
+    for index in 0..=ring.len() {
+        let (beta, other) = (ends.beta_x[index], inside.optics.beta_x[first(index)]);
+        assert!((beta / other - 1.0).abs() < 1e-12, "{beta} {other}");
+        assert!((ends.phase_y[index] - inside.optics.phase_y[first(index)]).abs() < 1e-12);
+        // the sum of thousands of parts
+        assert!((ends.position[index] - inside.optics.position[first(index)]).abs() < 1e-10);
+    }
+    let largest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    assert!(largest(&inside.optics.beta_x) > largest(&ends.beta_x), "a beta function is largest inside a quadrupole");
 }
 
 #[test]

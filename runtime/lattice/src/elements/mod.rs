@@ -5,6 +5,7 @@ mod aperture;
 mod bend;
 mod cavity;
 mod diffusion;
+mod kick_map;
 mod magnet;
 mod matrix;
 mod reference;
@@ -19,6 +20,7 @@ pub use aperture::{Aperture, ElementAperture};
 pub use bend::{Bend, Edge};
 pub use cavity::Cavity;
 pub use diffusion::Diffusion;
+pub use kick_map::KickMap;
 pub use magnet::{Field, Magnet};
 pub use matrix::Matrix66;
 pub use reference::Reference;
@@ -84,6 +86,8 @@ pub enum Body {
     Aperture(Aperture),
     /// A wiggler or undulator with its harmonics.
     Wiggler(Box<Wiggler>),
+    /// An insertion device given by a table of kicks.
+    KickMap(Arc<KickMap>),
     /// A solenoid.
     Solenoid(Solenoid),
     /// Quantum diffusion of a whole ring in one place; acts only in tracking with random kicks.
@@ -108,6 +112,7 @@ pub enum Class {
     Matrix66,
     Aperture,
     Wiggler,
+    KickMap,
     Solenoid,
     Diffusion,
 }
@@ -148,6 +153,7 @@ impl Element {
             Body::Matrix66(_) => Class::Matrix66,
             Body::Aperture(_) => Class::Aperture,
             Body::Wiggler(_) => Class::Wiggler,
+            Body::KickMap(_) => Class::KickMap,
             Body::Solenoid(_) => Class::Solenoid,
             Body::Diffusion(_) => Class::Diffusion,
         }
@@ -235,6 +241,7 @@ impl Class {
             Class::Matrix66 => "matrix",
             Class::Aperture => "aperture",
             Class::Wiggler => "wiggler",
+            Class::KickMap => "kick_map",
             Class::Solenoid => "solenoid",
             Class::Diffusion => "diffusion",
         }

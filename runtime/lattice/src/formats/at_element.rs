@@ -1,10 +1,12 @@
 //! Elements of the Accelerator Toolbox from their named fields, as its JSON and its MATLAB files have them.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
-    Reference, Solenoid, Thin, Wiggler,
+    Alignment, Aperture, Bend, Body, Cavity, Diffusion, Edge, Element, ElementAperture, Field, KickMap, Magnet,
+    Matrix66, Reference, Solenoid, Thin, Wiggler,
 };
 use crate::{Lattice, LatticeError};
 
@@ -171,7 +173,7 @@ impl Taker {
 }
 
 /// The pass methods whose maps are known; any other one is kept in `extra`, where [`Lattice::check`] finds it.
-const PASSES: [&str; 27] = [
+const PASSES: [&str; 28] = [
     "",
     "IdentityPass",
     "DriftPass",
@@ -197,6 +199,7 @@ const PASSES: [&str; 27] = [
     "LongtAperturePass",
     "GWigSymplecticPass",
     "GWigSymplecticRadPass",
+    "IdTablePass",
     "SolenoidLinearPass",
     "QuantDiffPass",
 ];
@@ -219,13 +222,14 @@ enum Kind {
     Aperture,
     LongitudinalAperture,
     Wiggler,
+    KickMap,
     Solenoid,
     Diffusion,
 }
 
 fn kind_of_class(class: &str) -> Option<Kind> {
     Some(match class {
-        "Marker" | "BeamLoadingElement" | "InsertionDeviceKickMap" | "RingParam" => Kind::Marker,
+        "Marker" | "BeamLoadingElement" | "RingParam" => Kind::Marker,
         "Monitor" | "BPM" => Kind::Monitor,
         "Drift" => Kind::Drift,
         "Bend" | "Dipole" => Kind::Bend,
@@ -240,6 +244,7 @@ fn kind_of_class(class: &str) -> Option<Kind> {
         "Aperture" => Kind::Aperture,
         "LongtAperture" => Kind::LongitudinalAperture,
         "Wiggler" => Kind::Wiggler,
+        "InsertionDeviceKickMap" | "KickMap" => Kind::KickMap,
         "Solenoid" => Kind::Solenoid,
         "QuantumDiffusion" => Kind::Diffusion,
         _ => return None,
@@ -256,6 +261,7 @@ fn kind_of_pass(pass: &str) -> Option<Kind> {
         "LongtAperturePass" => Kind::LongitudinalAperture,
         "GWigSymplecticPass" | "GWigSymplecticRadPass" => Kind::Wiggler,
         "DriftPass" | "ExactDriftPass" => Kind::Drift,
+        "IdTablePass" => Kind::KickMap,
         "SolenoidLinearPass" => Kind::Solenoid,
         "QuantDiffPass" => Kind::Diffusion,
         _ if pass.starts_with("Bnd") || pass.starts_with("BendLinear") => Kind::Bend,
@@ -371,6 +377,7 @@ fn body(kind: Kind, pass: &str, take: &mut Taker) -> Result<Body, LatticeError> 
         Kind::Sextupole => Body::Sextupole(magnet(pass, take)?),
         Kind::Octupole => Body::Octupole(magnet(pass, take)?),
         Kind::Wiggler => wiggler(take)?,
+        Kind::KickMap => kick_map(take)?,
         Kind::Solenoid => Body::Solenoid(Solenoid { strength: take.number("K")?, exact: false }),
         Kind::Diffusion => diffusion(take)?,
         Kind::Multipole | Kind::Thin => Body::Multipole(magnet(pass, take)?),
@@ -446,6 +453,19 @@ fn wiggler(take: &mut Taker) -> Result<Body, LatticeError> {
         vertical: harmonics(take, "By")?,
         horizontal: harmonics(take, "Bx")?,
     })))
+}
+
+fn kick_map(take: &mut Taker) -> Result<Body, LatticeError> {
+    let mut table = |name| take.list(name).map(Option::unwrap_or_default);
+    let (x, y) = (table("xtable")?, table("ytable")?);
+    let (second, first) = ([table("xkick")?, table("ykick")?], [table("xkick1")?, table("ykick1")?]);
+    // tables of zeros stand for none
+    let first = first.map(|table| if table.iter().all(|kick| *kick == 0.0) { vec![] } else { table });
+    let map = KickMap { slices: take.whole("Nslice", 1)?, x, y, second, first };
+    if !map.is_filled() {
+        return Err(take.wrong("xkick, ykick, xkick1 or ykick1", "a table over xtable and ytable"));
+    }
+    Ok(Body::KickMap(Arc::new(map)))
 }
 
 fn alignment(take: &mut Taker) -> Result<Option<Box<Alignment>>, LatticeError> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::Lattice;
-use crate::elements::{Bend, Body, Cavity, Edge, Element, Field, Magnet, Wiggler};
+use crate::elements::{Bend, Body, Cavity, Edge, Element, Field, KickMap, Magnet, Wiggler};
 
 type Fields = Map<String, Value>;
 
@@ -17,6 +17,11 @@ pub fn write(lattice: &Lattice) -> String {
         let mut fields = fields(element);
         if matches!(element.body, Body::Cavity(_) | Body::Wiggler(_)) {
             put(&mut fields, "Energy", real(lattice.energy)); // the toolbox makes none without it
+        }
+        if matches!(element.body, Body::KickMap(_)) {
+            // nor one of these without saying where it came from
+            fields.entry("Filename_in").or_insert_with(|| "".into());
+            fields.entry("Normalization_energy").or_insert_with(|| real(lattice.energy * 1e-9));
         }
         Value::Object(fields)
     };
@@ -116,6 +121,7 @@ fn body(fields: &mut Fields, element: &Element) {
             }
         }
         Body::Wiggler(wiggler) => put_wiggler(fields, wiggler),
+        Body::KickMap(map) => put_kick_map(fields, map),
         Body::Solenoid(solenoid) => {
             kind(fields, "Solenoid", "SolenoidLinearPass");
             put(fields, "K", real(solenoid.strength));
@@ -198,6 +204,18 @@ fn put_wiggler(fields: &mut Fields, wiggler: &Wiggler) {
     for (name, harmonics) in [("By", &wiggler.vertical), ("Bx", &wiggler.horizontal)] {
         let row = |row: usize| harmonics.iter().map(|harmonic| real(harmonic[row])).collect::<Value>();
         put(fields, name, (0..6).map(row).collect::<Value>());
+    }
+}
+
+fn put_kick_map(fields: &mut Fields, map: &KickMap) {
+    kind(fields, "InsertionDeviceKickMap", "IdTablePass");
+    put(fields, "Nslice", map.slices);
+    put(fields, "xtable", reals(&map.x));
+    put(fields, "ytable", reals(&map.y));
+    let none = vec![0.0; map.x.len() * map.y.len()];
+    for (name, table) in ["xkick", "ykick", "xkick1", "ykick1"].iter().zip(map.tables()) {
+        let table = if table.is_empty() { &none } else { table };
+        put(fields, name, table.chunks(map.x.len().max(1)).map(reals).collect::<Value>());
     }
 }
 

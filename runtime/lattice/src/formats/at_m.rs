@@ -20,6 +20,24 @@ type Call = (&'static str, &'static str, &'static [&'static str]);
 const SEXTUPOLE_STRENGTH: &str = "sextupole strength";
 const SKEW_STRENGTH: &str = "skew strength";
 
+/// What the constructor of a kick map is given, after the name.
+const KICK_MAP: &[&str] = &[
+    "PassMethod",
+    "Filename_in",
+    "Normalization_energy",
+    "Nslice",
+    "Length",
+    "xkick",
+    "ykick",
+    "xkick1",
+    "ykick1",
+    "xtable",
+    "ytable",
+];
+
+/// Places that hold a string; all others hold numbers.
+const TEXTS: [&str; 2] = ["PassMethod", "Filename_in"];
+
 /// The constructors known here. An empty class is left to the fields.
 const CALLS: &[Call] = &[
     ("atmarker", "Marker", &[]),
@@ -39,6 +57,7 @@ const CALLS: &[Call] = &[
     ("atlongtaperture", "LongtAperture", &["Limits"]),
     ("atM66", "Matrix66", &["M66"]),
     ("atwiggler", "Wiggler", &["Length", "Lw", "Bmax", "Energy"]),
+    ("atinsertiondevicekickmap", "InsertionDeviceKickMap", KICK_MAP),
     ("atringparam", "RingParam", &["Energy", "Periodicity"]),
     ("atbaselem", "", &[]),
 ];
@@ -358,9 +377,8 @@ impl<'a> Reader<'a> {
             fields.insert("Class".into(), Value::from(*class));
         }
         for place in *places {
-            let Some(((_, value), after)) = left.split_first().filter(|((_, value), _)| !value.is_string()) else {
-                break;
-            };
+            let fits = |value: &Value| value.is_string() == TEXTS.contains(place);
+            let Some(((_, value), after)) = left.split_first().filter(|((_, value), _)| fits(value)) else { break };
             fields.insert((*place).into(), value.clone());
             left = after;
         }

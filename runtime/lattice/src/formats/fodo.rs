@@ -27,8 +27,9 @@
 //! **The reference particle.** `exact_velocity = true` lets particles fly with the speed of their momentum (needs
 //! `rest_energy`); `accelerates = true` makes a linac, whose cavities change the reference momentum. A `solenoid` has
 //! `strength` (field over rigidity, 1/m), a `diffusion` six rows `factor`, a `wiggler` `period`, `peak_field` (T),
-//! `steps`, `integrator` and its harmonics `vertical`, `horizontal`. `exact = true` chooses the square-root
-//! Hamiltonian.
+//! `steps`, `integrator` and its harmonics `vertical`, `horizontal`; a `kick_map` the axes `x`, `y` (m) of its tables
+//! `second_x`, `second_y` and perhaps `first_x`, `first_y` (rad, of second and first order in the field), a row for each
+//! y, and `slices`. `exact = true` chooses the square-root Hamiltonian.
 //!
 //! **Names of devices** follow a pattern with `{name}` (the element's `name`, else its key), `{cell}` (which line of
 //! the used line it stands in, from 1) and `{count}` (how often this name came before, from 1); `{count:03}` pads with
@@ -42,8 +43,8 @@ use toml::de::{DeTable, DeValue};
 pub use super::fodo_write::write;
 use super::read_text;
 use crate::elements::{
-    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, Magnet, Matrix66,
-    Reference, Solenoid, Thin, Wiggler,
+    Alignment, Aperture, Bend, Body, Cavity, Class, Diffusion, Edge, Element, ElementAperture, Field, KickMap, Magnet,
+    Matrix66, Reference, Solenoid, Thin, Wiggler,
 };
 use crate::{Lattice, LatticeError};
 
@@ -169,6 +170,14 @@ impl<'t> Table<'t> {
         })
     }
 
+    /// Rows of any length, one after the other; none if there are none.
+    fn table_rows(&mut self, key: &'static str) -> Result<Vec<f64>, LatticeError> {
+        let rows = self.get_as(key, "a list of rows of numbers", |value| {
+            value.as_array()?.iter().map(|row| as_numbers(row.get_ref())).collect::<Option<Vec<_>>>()
+        })?;
+        Ok(rows.unwrap_or_default().concat())
+    }
+
     fn table(&mut self, key: &'static str) -> Result<Option<Table<'t>>, LatticeError> {
         let text = self.text;
         let found = self.get(key);
@@ -239,7 +248,7 @@ struct Definition {
 }
 
 /// The types of element with the words for them.
-pub(super) const TYPES: [(&str, Class); 16] = [
+pub(super) const TYPES: [(&str, Class); 17] = [
     ("marker", Class::Marker),
     ("monitor", Class::Monitor),
     ("drift", Class::Drift),
@@ -254,6 +263,7 @@ pub(super) const TYPES: [(&str, Class); 16] = [
     ("matrix", Class::Matrix66),
     ("aperture", Class::Aperture),
     ("wiggler", Class::Wiggler),
+    ("kick_map", Class::KickMap),
     ("solenoid", Class::Solenoid),
     ("diffusion", Class::Diffusion),
 ];
@@ -371,6 +381,7 @@ impl<'t> Reader<'t> {
                 longitudinal: self.own.array("longitudinal")?,
             }),
             Class::Wiggler => Body::Wiggler(Box::new(self.wiggler()?)),
+            Class::KickMap => Body::KickMap(self.kick_map()?.into()),
             Class::Solenoid => Body::Solenoid(Solenoid { strength: self.number("strength")?, exact: self.exact()? }),
             Class::Diffusion => {
                 let factor = self.own.rows("factor")?;
@@ -399,6 +410,21 @@ impl<'t> Reader<'t> {
             vertical: self.own.harmonics("vertical")?.unwrap_or_default(),
             horizontal: self.own.harmonics("horizontal")?.unwrap_or_default(),
         })
+    }
+
+    fn kick_map(&mut self) -> Result<KickMap, LatticeError> {
+        let mut table = |key| self.own.table_rows(key);
+        let (second, first) = ([table("second_x")?, table("second_y")?], [table("first_x")?, table("first_y")?]);
+        let (x, y) = (self.own.list("x")?, self.own.list("y")?);
+        let map = KickMap {
+            slices: self.pick(|table| table.whole("slices"))?.unwrap_or(1),
+            x: self.own.required(x, "x")?,
+            y: self.own.required(y, "y")?,
+            second,
+            first,
+        };
+        let wrong = || self.own.error(format!("{} has not one kick for each x and y", self.own.what), self.own.at);
+        if map.is_filled() { Ok(map) } else { Err(wrong()) }
     }
 
     fn cavity(&mut self) -> Result<Cavity, LatticeError> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::fodo::{FACTORIALS, TYPES};
 use crate::elements::{
-    Alignment, Bend, Body, Cavity, Class, Element, ElementAperture, Field, Magnet, Matrix66, Wiggler,
+    Alignment, Bend, Body, Cavity, Class, Element, ElementAperture, Field, KickMap, Magnet, Matrix66, Wiggler,
 };
 use crate::{Lattice, LatticeError};
 
@@ -121,6 +121,7 @@ fn fields(element: &Element, key: &str) -> Result<String, LatticeError> {
             aperture.longitudinal.iter().for_each(|limits| put_list(&mut out, "longitudinal", limits, false));
         }
         Body::Wiggler(wiggler) => put_wiggler(&mut out, wiggler),
+        Body::KickMap(map) => put_kick_map(&mut out, map),
         Body::Solenoid(solenoid) => {
             put(&mut out, "strength", solenoid.strength, 0.0);
             put_switch(&mut out, "exact", solenoid.exact, false);
@@ -236,6 +237,17 @@ fn put_wiggler(out: &mut String, wiggler: &Wiggler) {
     for (key, rows) in [("vertical", &wiggler.vertical), ("horizontal", &wiggler.horizontal)] {
         if !rows.is_empty() {
             let _ = write!(out, ", {key} = {rows:?}");
+        }
+    }
+}
+
+fn put_kick_map(out: &mut String, map: &KickMap) {
+    let _ = write!(out, ", slices = {}", map.slices);
+    put_list(out, "x", &map.x, false);
+    put_list(out, "y", &map.y, false);
+    for (key, table) in ["second_x", "second_y", "first_x", "first_y"].iter().zip(map.tables()) {
+        if !table.is_empty() {
+            let _ = write!(out, ", {key} = {:?}", table.chunks(map.x.len()).collect::<Vec<_>>());
         }
     }
 }

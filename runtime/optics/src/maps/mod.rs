@@ -14,6 +14,7 @@ mod exact_bend;
 mod flight;
 mod fringe;
 mod kick;
+mod kick_map;
 mod magnet;
 mod matrix;
 mod parts;
@@ -32,6 +33,7 @@ pub use corrector::CorrectorMap;
 pub use edge::EdgeMap;
 pub use exact_bend::{ExactBend, ExactEdge};
 pub use flight::Flight;
+pub use kick_map::KickTable;
 pub use magnet::MagnetMap;
 pub use placement::Placement;
 pub use solenoid::SolenoidMap;
@@ -103,6 +105,8 @@ pub enum Action<C = f64> {
     Aperture(Box<Limits>),
     /// A wiggler.
     Wiggler(Box<WigglerMap>),
+    /// A table of kicks.
+    KickMap(KickTable),
     /// A solenoid.
     Solenoid(SolenoidMap),
     /// A sector bend with the square-root Hamiltonian.
@@ -195,6 +199,7 @@ impl<C: Coefficient> Action<C> {
             Action::SecondOrderBend(bend) => bend.apply(z),
             Action::Matrix(rows) => matrix::apply(rows, z),
             Action::Wiggler(wiggler) => wiggler.apply(z),
+            Action::KickMap(table) => table.apply(z),
             Action::Solenoid(solenoid) => solenoid.apply(z),
             Action::ExactBend(bend) => bend.apply(z),
             _ => {}

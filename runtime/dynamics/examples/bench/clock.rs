@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-/// CPU time so far [s], from the scheduler (nanoseconds).
+/// CPU time of all threads so far [s], from the scheduler (nanoseconds). A thread that has ended counts no more.
 pub fn cpu_seconds() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat")?;
-    let nanoseconds: f64 = text.split_whitespace().next().ok_or("/proc/self/schedstat is empty")?.parse()?;
+    let mut nanoseconds = 0.0;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text.split_whitespace().next().ok_or("schedstat is empty")?.parse::<f64>()?;
+    }
     Ok(1e-9 * nanoseconds)
 }
 

@@ -1,7 +1,11 @@
 //! The pieces of work; each has its counterpart of the same name in `benches/peers`.
 
+use std::f64::consts::TAU;
 use std::time::Instant;
 
+use fodo_dynamics::{
+    Analyser, FrequencyOptions, MomentumApertureOptions, Search, momentum_aperture as find_momentum_aperture, survive,
+};
 use fodo_lattice::{Class, Lattice};
 use fodo_optics::{Effects, Equilibrium, Plane, Point, Ring, Strength};
 use serde_json::{Value, json};
@@ -23,6 +27,8 @@ pub fn measure(lattice: &Lattice, work: &str) -> Result<Option<Value>> {
         "equilibrium_changed" => equilibrium_changed(lattice),
         "loco_jacobian" => loco_jacobian(lattice),
         "dynamic_aperture" => dynamic_aperture(lattice),
+        "momentum_aperture" => momentum_aperture(lattice),
+        "naff" => naff(),
         _ => return Ok(None),
     };
     line.map(Some)
@@ -136,10 +142,35 @@ fn dynamic_aperture(lattice: &Lattice) -> Result<Value> {
     let point = |entry: usize| [3e-3 * (entry % 9) as f64 - 12e-3, 0.0, 5e-4 * (entry / 9) as f64, 0.0, 0.0, 0.0];
     let start: Vec<Point<f64>> = (0..81).map(point).collect();
     let one = || -> Result<Check> {
-        let lost = ring.track(&mut start.clone(), 512, 0);
+        let lost = survive(&ring, &mut start.clone(), 512, 0);
         Ok(vec![lost.iter().filter(|lost| lost.is_none()).count() as f64])
     };
     time(1, one)
+}
+
+/// At 20 monitors, 6D with radiation, 512 turns, to 0.2 % of momentum. Check: mean of the positive and negative sides.
+fn momentum_aperture(lattice: &Lattice) -> Result<Value> {
+    let ring = Ring::new(lattice, Effects::ALL);
+    let places: Vec<usize> = lattice.indices_of(Class::Monitor).into_iter().step_by(16).collect();
+    let search = Search::Bisection { steps: 1, tolerance: 0.02 };
+    let options = MomentumApertureOptions { limits: [-0.1, 0.1], turns: 512, search };
+    time(1, || {
+        let found = find_momentum_aperture(&ring, &places, &options)?;
+        let mean = |side: &[f64]| side.iter().sum::<f64>() / side.len() as f64;
+        Ok(vec![mean(&found.positive), mean(&found.negative)])
+    })
+}
+
+/// Signals of 1024 turns whose frequencies are known (`benches/peers/naff.py`). Check: all frequencies found.
+fn naff() -> Result<Value> {
+    let value = |k: f64, turn: f64| (TAU * (0.21 + 1e-5 * k) * turn + 0.1 * k).cos() + 0.2 * (TAU * 0.34 * turn).cos();
+    let signal = |k: i32| (0..1024).map(|turn| value(f64::from(k), f64::from(turn))).collect();
+    let signals: Vec<Vec<f64>> = (0..320).map(signal).collect();
+    time(signals.len(), || {
+        let mut analyser = Analyser::new(1024, &FrequencyOptions::default())?;
+        let strongest = |signal: &Vec<f64>| Ok(analyser.real_lines(signal)?[0].frequency);
+        signals.iter().map(strongest).collect()
+    })
 }
 
 /// The block over four turns on one thread and on two. Check: 1 where both give the same bits.

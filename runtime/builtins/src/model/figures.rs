@@ -1,0 +1,95 @@
+//! What `model.` can be followed by: figures of the whole lattice and functions along it.
+
+use super::{Along, Model};
+use crate::quantity;
+use fodo_language::{OrFail, Outcome, fail};
+use fodo_optics::{Optics, RadiationIntegrals};
+use fodo_report::{Diagnostic, Kind, Result};
+use fodo_units::Unit;
+use rhai::Dynamic;
+
+/// A function along the lattice: name, unit, how it is taken from the optics.
+type Function = (&'static str, &'static str, fn(&Optics) -> Vec<f64>);
+
+/// A figure of the lattice: name, unit, how it is computed.
+type Figure = (&'static str, &'static str, fn(&Model) -> Result<f64>);
+
+const FUNCTIONS: &[Function] = &[
+    ("s", "m", |o| o.position.clone()),
+    ("beta_x", "m", |o| o.beta_x.clone()),
+    ("beta_y", "m", |o| o.beta_y.clone()),
+    ("alpha_x", "1", |o| o.alpha_x.clone()),
+    ("alpha_y", "1", |o| o.alpha_y.clone()),
+    ("phase_x", "rad", |o| o.phase_x.clone()),
+    ("phase_y", "rad", |o| o.phase_y.clone()),
+    ("dispersion_x", "m", |o| o.dispersion.iter().map(|d| d[0]).collect()),
+    ("dispersion_px", "1", |o| o.dispersion.iter().map(|d| d[1]).collect()),
+    ("dispersion_y", "m", |o| o.dispersion.iter().map(|d| d[2]).collect()),
+    ("dispersion_py", "1", |o| o.dispersion.iter().map(|d| d[3]).collect()),
+    ("orbit_x", "m", |o| o.orbit.iter().map(|z| z[0]).collect()),
+    ("orbit_px", "1", |o| o.orbit.iter().map(|z| z[1]).collect()),
+    ("orbit_y", "m", |o| o.orbit.iter().map(|z| z[2]).collect()),
+    ("orbit_py", "1", |o| o.orbit.iter().map(|z| z[3]).collect()),
+];
+
+const FIGURES: &[Figure] = &[
+    ("tune_x", "1", |m| Ok(m.optics()?.tune_x())),
+    ("tune_y", "1", |m| Ok(m.optics()?.tune_y())),
+    ("chromaticity_x", "1", |m| Ok(m.chromaticity()?[0])),
+    ("chromaticity_y", "1", |m| Ok(m.chromaticity()?[1])),
+    ("momentum_compaction", "1", |m| Ok(m.optics()?.momentum_compaction)),
+    ("length", "m", |m| Ok(m.ring.length())),
+    ("energy", "eV", |m| Ok(m.ring.energy())),
+    ("i1", "m", |m| Ok(m.integrals()?.i1)),
+    ("i2", "1/m", |m| Ok(m.integrals()?.i2)),
+    ("i3", "1/m^2", |m| Ok(m.integrals()?.i3)),
+    ("i4", "1/m", |m| Ok(m.integrals()?.i4)),
+    ("i5", "1/m", |m| Ok(m.integrals()?.i5)),
+    ("energy_loss", "eV", |m| Ok(m.or_failed(m.ring.radiation())?.energy_loss)),
+    ("damping_partition_x", "1", |m| Ok(m.integrals()?.damping_partition()[0])),
+    ("tune_s", "1", |m| Ok(m.equilibrium()?.tunes[2])),
+    ("damping_time_x", "s", |m| Ok(m.equilibrium()?.damping_times[0])),
+    ("damping_time_y", "s", |m| Ok(m.equilibrium()?.damping_times[1])),
+    ("damping_time_s", "s", |m| Ok(m.equilibrium()?.damping_times[2])),
+    ("emittance_x", "m", |m| Ok(m.equilibrium()?.emittances[0])),
+    ("emittance_y", "m", |m| Ok(m.equilibrium()?.emittances[1])),
+    ("emittance_s", "m", |m| Ok(m.equilibrium()?.emittances[2])),
+    ("energy_spread", "1", |m| Ok(m.equilibrium()?.energy_spread)),
+    ("bunch_length", "m", |m| Ok(m.equilibrium()?.bunch_length)),
+];
+
+impl Model {
+    /// Radiation integrals of the elements of the lattice.
+    fn integrals(&self) -> Result<RadiationIntegrals> {
+        self.or_failed(self.ring.radiation_integrals())
+    }
+
+    fn chromaticity(&self) -> Result<[f64; 2]> {
+        self.or_failed(self.ring.chromaticity())
+    }
+}
+
+/// What `model.` can be followed by.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
+    let figures = FIGURES.iter().map(|(name, ..)| *name);
+    functions.chain(figures).chain(["names"]).chain(super::studies::METHODS.iter().copied())
+}
+
+/// The property `name` of a model.
+pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
+    if name == "names" {
+        let names = model.lattice.elements.iter().map(|element| Dynamic::from(element.name.to_string()));
+        return Ok(names.collect::<rhai::Array>().into());
+    }
+    if let Some((_, unit, compute)) = FIGURES.iter().find(|(known, ..)| *known == name) {
+        return Ok(quantity::of(compute(model).or_fail()?, Unit::parse(unit).or_fail()?));
+    }
+    if let Some((_, unit, compute)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
+        let values = compute(model.optics().or_fail()?).into();
+        let (places, lattice) = (model.halved().places.as_slice().into(), model.lattice.clone());
+        return Ok(Dynamic::from(Along { values, unit: Unit::parse(unit).or_fail()?, places, lattice }));
+    }
+    let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`")).near(name, names());
+    Err(fail(Box::new(report.hint(format!("it has {}", names().collect::<Vec<_>>().join(", "))))))
+}

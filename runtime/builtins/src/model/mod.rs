@@ -1,0 +1,219 @@
+//! The design lattice of the facility, and lattices loaded from files: never the machine.
+
+mod along;
+mod beam;
+mod figures;
+mod halved;
+mod matching;
+mod optics;
+mod studies;
+
+pub use along::Along;
+pub use figures::names;
+
+use crate::context::{Context, here};
+use crate::families::{Members, document};
+use crate::orbit::model_response;
+use fodo_devices::{Facility, Quantities};
+use fodo_language::{OrFail, Outcome, script_error};
+use fodo_lattice::{Body, Lattice};
+use fodo_optics::{Effects, Equilibrium, Optics, Plane, Ring};
+use fodo_report::{Diagnostic, Kind, Result};
+use halved::Halved;
+use nalgebra::DMatrix;
+use rhai::{Dynamic, Engine, FuncRegistration, ImmutableString, NativeCallContext};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// A lattice, computed when asked.
+pub struct Model {
+    /// What it is called in errors.
+    title: String,
+    lattice: Arc<Lattice>,
+    /// With cavities, if there are any that work: 6D, at fixed path length.
+    ring: Ring,
+    halved: OnceLock<Halved>,
+    optics: OnceLock<Result<Optics>>,
+    equilibrium: OnceLock<Result<Equilibrium>>,
+}
+
+/// The model of a facility, made when first asked for.
+pub struct LazyModel {
+    facility: Arc<Facility>,
+    made: OnceLock<Arc<Model>>,
+}
+
+impl LazyModel {
+    /// Not made yet.
+    pub fn new(facility: Arc<Facility>) -> LazyModel {
+        LazyModel { facility, made: OnceLock::new() }
+    }
+
+    /// The model.
+    pub fn get(&self) -> &Arc<Model> {
+        self.made.get_or_init(|| Arc::new(Model::new("the design lattice".to_string(), self.facility.lattice.clone())))
+    }
+}
+
+/// Reads a lattice file and checks that it can be tracked through.
+///
+/// # Errors
+/// The file cannot be read, or an element makes no sense; all such elements are named.
+pub fn read_lattice(path: &Path) -> Result<Lattice> {
+    if !path.is_file() {
+        return Err(Diagnostic::new(Kind::Usage, format!("there is no lattice file {}", path.display())).into());
+    }
+    let lattice = Lattice::load(path).and_then(|lattice| {
+        lattice.check().map_err(|problems| fodo_lattice::LatticeError::from(problems).in_file(path))?;
+        Ok(lattice)
+    });
+    let text = || std::fs::read_to_string(path).ok().map(Arc::from);
+    lattice.map_err(|error| error.diagnostic(text()).into())
+}
+
+impl Model {
+    /// The model of a lattice.
+    pub fn new(title: String, lattice: Arc<Lattice>) -> Model {
+        let has_cavity = lattice.elements.iter().any(|e| matches!(&e.body, Body::Cavity(c) if c.voltage != 0.0));
+        let effects = if has_cavity { Effects::CAVITY } else { Effects::NONE };
+        let ring = Ring::new(&lattice, effects);
+        Model { title, lattice, ring, halved: OnceLock::new(), optics: OnceLock::new(), equilibrium: OnceLock::new() }
+    }
+
+    fn halved(&self) -> &Halved {
+        self.halved.get_or_init(|| Halved::of(&self.lattice))
+    }
+
+    /// Optical functions of the cut lattice, without cavities and radiation.
+    fn optics(&self) -> Result<&Optics> {
+        let made = self.optics.get_or_init(|| self.or_failed(self.halved().ring.optics()));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// The equilibrium beam with cavities and radiation.
+    fn equilibrium(&self) -> Result<&Equilibrium> {
+        let made = self.equilibrium.get_or_init(|| self.or_failed(self.ring.find_equilibrium()));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// The value, or a report that names the lattice.
+    fn or_failed<T, E: std::fmt::Display>(&self, value: std::result::Result<T, E>) -> Result<T> {
+        value.map_err(|error| Diagnostic::new(Kind::Facility, format!("{}: {error}", self.title)).into())
+    }
+
+    /// Orbit response: columns are (element, what is changed there), rows x then y of each monitor [m per unit].
+    pub fn orbit_response(&self, columns: &[(usize, Quantities)], monitors: &[usize]) -> Result<DMatrix<f64>> {
+        let correctors: Vec<usize> = columns.iter().map(|(element, _)| *element).collect();
+        let kicks = self.or_failed(self.ring.orbit_response(monitors, &correctors))?;
+        let rows = monitors.len();
+        let mut matrix = DMatrix::zeros(2 * rows, columns.len());
+        for (column, (_, quantity)) in columns.iter().enumerate() {
+            let kick = match quantity {
+                Quantities::KickX => Plane::X,
+                Quantities::KickY => Plane::Y,
+                Quantities::RfFrequency => {
+                    let response = self.or_failed(self.ring.frequency_response(monitors))?;
+                    for (row, [x, y]) in response.into_iter().enumerate() {
+                        (matrix[(row, column)], matrix[(row + rows, column)]) = (x, y);
+                    }
+                    continue;
+                }
+                _ => {
+                    let message = "the model has orbit responses to kicks and to the RF frequency only";
+                    return Err(Diagnostic::new(Kind::Script, message).into());
+                }
+            };
+            for row in 0..rows {
+                matrix[(row, column)] = kicks.get(Plane::X, row, kick, column);
+                matrix[(row + rows, column)] = kicks.get(Plane::Y, row, kick, column);
+            }
+        }
+        Ok(matrix)
+    }
+}
+
+/// A lattice in a script: `model`, or what `load_lattice` gives.
+#[derive(Clone)]
+pub struct ModelHandle(Option<Arc<Model>>);
+
+impl ModelHandle {
+    /// The lattice it stands for; without one of its own, the design of the running script's facility.
+    fn of(&self, context: &Context) -> Arc<Model> {
+        self.0.as_ref().unwrap_or_else(|| context.model()).clone()
+    }
+
+    fn here(&self, context: &NativeCallContext) -> Outcome<Arc<Model>> {
+        Ok(self.of(&*here(context)?))
+    }
+}
+
+impl std::fmt::Display for ModelHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            None => f.write_str("the design lattice: model.beta_x[QF], model.tune_x, model.orbit_response(HCOR, BPM)"),
+            Some(model) => write!(
+                f,
+                "{}: {} elements, {:.4} m, {:.4} GeV",
+                model.title,
+                model.ring.len(),
+                model.ring.length(),
+                model.ring.energy() * 1e-9
+            ),
+        }
+    }
+}
+
+/// Loads a lattice file for a script; a procedure, which may come from another lab, reads no files.
+fn load(context: &Context, path: &str) -> Outcome<ModelHandle> {
+    if context.session.is_narrowed() {
+        let report = Diagnostic::new(Kind::Rights, format!("a procedure reads no files: \"{path}\" was not opened"));
+        return Err(fodo_language::fail(report.hint("use `model`, or load the lattice in a script").into()));
+    }
+    let lattice = read_lattice(Path::new(path)).or_fail()?;
+    Ok(ModelHandle(Some(Arc::new(Model::new(path.to_string(), Arc::new(lattice))))))
+}
+
+/// Registers everything of this subject.
+pub fn register(engine: &mut Engine) {
+    let mut constants = rhai::Module::new();
+    constants.set_var("model", ModelHandle(None));
+    engine.register_global_module(constants.into());
+    engine
+        .register_type_with_name::<ModelHandle>("model")
+        .register_fn("to_string", |m: &mut ModelHandle| m.to_string())
+        .register_fn("to_debug", |m: &mut ModelHandle| m.to_string())
+        .register_indexer_get(|c: NativeCallContext, m: &mut ModelHandle, name: ImmutableString| {
+            figures::property(&*m.here(&c)?, &name)
+        });
+    along::register(engine);
+    studies::register(engine);
+    beam::register(engine);
+    matching::register(engine);
+    optics::register(engine);
+    document!(
+        engine,
+        "load_lattice",
+        ["path: text", "model"],
+        "/// Reads a lattice file: a model beside the facility's own.\n///\n\
+         /// # Parameters\n/// - `path`: a `.toml` file of Fodo, or a `.json`, `.mat` or `.m` file of the Accelerator Toolbox.\n///\n\
+         /// # Returns\n/// A model: everything `model` has, apart from the facility's families.\n///\n\
+         /// # Errors\n/// - `usage`: there is no such file.\n/// - `facility`: the file is wrong, with line and column, or an element makes no sense.\n\
+         /// - `rights`: a procedure reads no files.\n///\n\
+         /// # Example\n/// ```rhai\n/// let ring = load_lattice(\"facilities/demo_ring/lattice.toml\");\n/// assert_near(ring.tune_x, model.tune_x, 1e-12);\n/// ```",
+        |c: NativeCallContext, path: &str| load(&*here(&c)?, path)
+    );
+    document!(
+        engine,
+        "orbit_response",
+        ["model: model", "knobs: family, knobs or array", "monitors: family", "response"],
+        "/// Computes the orbit response of the design lattice: exact derivatives, both planes.\n///\n\
+         /// # Parameters\n/// - `knobs`: families or devices of correctors, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
+         /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\
+         /// # Errors\n/// - `script`: a knob that is no corrector and no RF, or a model that is not the facility's own.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// assert(r.matrix.rows == 2 * BPM.len);\n/// ```",
+        |c: NativeCallContext, m: ModelHandle, which: Dynamic, monitors: Members| match m.0 {
+            None => model_response(&*here(&c)?, &which, monitors),
+            Some(_) => Err(script_error("families belong to the design lattice: write model.orbit_response(...)")),
+        }
+    );
+}

@@ -1,0 +1,4 @@
+//! Physics at the command line: any lattice file, summarised and tracked through.
+
+mod lattice;
+mod track;
