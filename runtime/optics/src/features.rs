@@ -1,6 +1,5 @@
 //! One program for every processor: loops over the elements compiled for several instruction sets, chosen at run time.
 
-use crate::matrix::{End, Walk};
 #[cfg(target_arch = "x86_64")]
 use crate::number::{Avx2, Avx512, Sse2 as Plain};
 use crate::number::{Register, Registers, Tangent};
@@ -11,10 +10,13 @@ use crate::track::Turns;
 type Plain = f64;
 
 /// Registers of every processor that hold six derivatives.
-const PLAIN: usize = 6 / Plain::WIDTH;
+pub(crate) const RARE: usize = 6 / Plain::WIDTH;
 
 /// What elements that few rings have many of are given derivatives with, on all processors.
-pub(crate) type RareTangent = Tangent<Plain, PLAIN>;
+pub(crate) type RareTangent = Tangent<RareRegister, RARE>;
+
+/// The registers of these.
+pub(crate) type RareRegister = Plain;
 
 /// An instruction set the tracking loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,23 +87,32 @@ fn avx512(turns: Turns) -> Vec<Option<Loss>> {
     turns.run::<Registers<Avx512, MANY>>()
 }
 
-/// Runs a passage with derivatives on the best instruction set there is for them: six fit two registers of AVX2, and
-/// wider ones gain nothing.
+/// Work with derivatives by six coordinates, to be compiled for each instruction set.
+pub(crate) trait OnTangents {
+    /// What comes of it.
+    type Out;
+
+    /// Does it with numbers `Tangent<R, M>`. Has to be inlined.
+    fn run<R: Register, const M: usize>(self) -> Self::Out;
+}
+
+/// Runs work with derivatives on the best instruction set there is for them: six fit two registers of AVX2, and wider
+/// ones gain nothing.
 #[allow(unsafe_code, reason = "a function compiled for an instruction set may be called where that has been found")]
-pub(crate) fn on_best_tangent(walk: Walk) -> End {
+pub(crate) fn on_best_tangent<W: OnTangents>(work: W) -> W::Out {
     match Kernel::best() {
-        Kernel::Plain => walk.run::<Plain, PLAIN>(),
+        Kernel::Plain => work.run::<Plain, RARE>(),
         // SAFETY: a `Kernel` other than `Plain` is made by `Kernel::best` alone, on a processor that has it; those with
         // AVX-512 have AVX2.
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx2 | Kernel::Avx512 => unsafe { tangent_avx2(walk) },
+        Kernel::Avx2 | Kernel::Avx512 => unsafe { tangent_avx2(work) },
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn tangent_avx2(walk: Walk) -> End {
-    walk.run::<Avx2, 2>()
+fn tangent_avx2<W: OnTangents>(work: W) -> W::Out {
+    work.run::<Avx2, 2>()
 }
 
 /// Products of a table with factors, one for each row: `out[c] = sum_r factors[r] table[r][c]`, added to what is in

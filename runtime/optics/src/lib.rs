@@ -28,6 +28,7 @@ mod ramp;
 mod response;
 mod ring;
 mod section;
+mod tapering;
 mod track;
 mod tree;
 
@@ -49,4 +50,5 @@ pub use quantum::{Excitation, Quantum};
 pub use radiation_integrals::{Radiation, RadiationIntegrals};
 pub use response::{OrbitResponse, Plane};
 pub use ring::{Effects, Loss, Ring};
+pub use tapering::Tapered;
 pub use tree::MatrixTree;

@@ -2,7 +2,7 @@
 
 use nalgebra::{Matrix6, Vector6};
 
-use crate::features::{RareTangent, on_best_tangent};
+use crate::features::{OnTangents, RareTangent, on_best_tangent};
 use crate::maps::{Action, Point, Step};
 use crate::number::{Register, Tangent};
 use crate::ring::{Ring, is_lost};
@@ -109,10 +109,12 @@ pub(crate) struct Walk<'a> {
     record: Option<&'a mut Passage>,
 }
 
-impl Walk<'_> {
-    /// Takes a particle with its derivatives through the elements; compiled once for each instruction set.
+impl OnTangents for Walk<'_> {
+    type Out = End;
+
+    /// Takes a particle with its derivatives through the elements.
     #[inline(always)]
-    pub fn run<R: Register, const M: usize>(self) -> End {
+    fn run<R: Register, const M: usize>(self) -> End {
         let mut z = with_identity::<R, M>(self.start);
         let mut record = self.record;
         note(&mut record, &z);
@@ -135,7 +137,7 @@ impl Walk<'_> {
 
 /// A point whose derivatives are those with respect to itself.
 #[inline(always)]
-fn with_identity<R: Register, const M: usize>(at: &Point<f64>) -> Point<Tangent<R, M>> {
+pub(crate) fn with_identity<R: Register, const M: usize>(at: &Point<f64>) -> Point<Tangent<R, M>> {
     let mut z = [Tangent::new(0.0, &[]); 6];
     for (row, coordinate) in z.iter_mut().enumerate() {
         let mut slopes = [0.0; 6];
@@ -154,7 +156,7 @@ fn note<R: Register, const M: usize>(record: &mut Option<&mut Passage>, z: &Poin
 }
 
 #[inline(always)]
-fn values<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Point<f64> {
+pub(crate) fn values<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Point<f64> {
     let mut values = [0.0; 6];
     for (value, coordinate) in values.iter_mut().zip(z) {
         *value = coordinate.value();
@@ -163,7 +165,7 @@ fn values<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Point<f64> {
 }
 
 #[inline(always)]
-fn matrix_of<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Matrix6<f64> {
+pub(crate) fn matrix_of<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Matrix6<f64> {
     let mut columns = [[0.0; 6]; 6];
     for (column, entries) in columns.iter_mut().enumerate() {
         for (row, entry) in entries.iter_mut().enumerate() {
@@ -175,7 +177,7 @@ fn matrix_of<R: Register, const M: usize>(z: &Point<Tangent<R, M>>) -> Matrix6<f
 
 /// The elements that few rings have many of, compiled once for every processor.
 #[inline(never)]
-fn act_rarely<R: Register, const M: usize>(action: &Action, z: &mut Point<Tangent<R, M>>) {
+pub(crate) fn act_rarely<R: Register, const M: usize>(action: &Action, z: &mut Point<Tangent<R, M>>) {
     let mut plain: Point<RareTangent> = z.map(|coordinate| coordinate.moved());
     action.act_if_rare(&mut plain);
     *z = plain.map(|coordinate| coordinate.moved());

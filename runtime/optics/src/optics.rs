@@ -168,8 +168,7 @@ impl Ring {
         let passage = self.closed_passage()?;
         let turn = passage.matrix();
         let twiss = [Twiss::periodic(block(&turn, 0), "horizontal")?, Twiss::periodic(block(&turn, 1), "vertical")?];
-        let dispersion = periodic_dispersion(&turn)?;
-        Ok(self.carry(passage, twiss, dispersion))
+        Ok(self.carry(passage, twiss, periodic_dispersion(&turn)?))
     }
 
     /// Optical functions along a line from given ones at its start: Twiss functions x, y, dispersion (x, px, y, py).

@@ -8,6 +8,7 @@ use goal::Goal;
 use nalgebra::{Matrix6, Vector6};
 
 use crate::constants::energy_loss;
+use crate::envelope::Kept;
 use crate::fast::{self, BodySeries, Grade};
 use crate::maps::Point;
 use crate::matrix::Passage;
@@ -84,12 +85,24 @@ const ROUGH_REST: f64 = 1e-9;
 const NEAR: f64 = 1e-8;
 /// What a step may leave to the next, as a part of itself, if the matrix is to be kept.
 const LITTLE: f64 = 0.05;
+/// What a first step leaves, over its square, from the curvature of the maps [1/m]: several times what rings have.
+const SQUARED: f64 = 5.0;
 /// Warm steps that may be taken before the search starts again from cold.
 const WARM_STEPS: usize = 12;
 /// Cold steps that may be taken.
 const COLD_STEPS: usize = 60;
 /// Magnets whose fast map may be renewed in one call; with radiation, which takes longer, a sixth of it.
 const RENEWALS: usize = 48;
+
+/// A place near the closed orbit.
+pub(crate) struct Near {
+    /// Coordinates at the start.
+    pub start: Point<f64>,
+    /// (1 - M)^-1 nearby.
+    pub inverse: Matrix6<f64>,
+    /// A passage nearby.
+    pub passage: Passage,
+}
 
 /// What is kept from one closed orbit for the next.
 #[derive(Clone, Debug)]
@@ -99,12 +112,15 @@ pub(crate) struct Warm {
     inverse: Matrix6<f64>,
     /// Fast maps of the elements that have one.
     series: Vec<Option<Box<BodySeries>>>,
+    /// What the elements do to a beam on that orbit, as far as it has been asked for.
+    pub(crate) beam: Kept,
 }
 
 impl Warm {
     /// Drops what is known about an element that has changed.
     pub(crate) fn forget(&mut self, index: usize) {
         self.series[index] = None;
+        self.beam.forget(index);
     }
 
     /// Betters the inverse by what the last step did: after the step `taken`, `left` is still wanted (Broyden's rule).
@@ -184,7 +200,7 @@ impl Ring {
     }
 
     /// Transverse 0; with cavities at the synchronous phase.
-    fn first_guess(&self) -> Result<Point<f64>, NoClosedOrbit> {
+    pub(crate) fn first_guess(&self) -> Result<Point<f64>, NoClosedOrbit> {
         let mut start = [0.0; 6];
         let Some(cavity) = self.first_cavity().filter(|_| self.settings.cavity) else {
             start[4] = self.delta();
@@ -214,7 +230,7 @@ impl Ring {
     fn search(&mut self, start: Point<f64>) -> Result<Orbit, NoClosedOrbit> {
         let (orbit, inverse) = self.cold(start)?;
         let series = self.steps.iter().zip(&orbit.points).map(|(step, at)| fast::expand(step, at)).collect();
-        self.warm = Some(Warm { start: orbit.start(), inverse, series });
+        self.warm = Some(Warm { start: orbit.start(), inverse, series, beam: Kept::default() });
         Ok(orbit)
     }
 
@@ -224,36 +240,44 @@ impl Ring {
 
     /// A closed orbit found from `start`, and (1 - M)^-1 on or near it.
     fn cold(&self, start: Point<f64>) -> Result<(Orbit, Matrix6<f64>), NoClosedOrbit> {
-        let (goal, mut passage) = (self.goal(), Passage::default());
         // where magnets radiate, derivatives take several times as long as the orbit alone
         if self.settings.radiation {
-            let (residual, inverse) = self.turn_with_inverse(&start, goal, &mut passage)?;
-            if let Some(points) = self.settle(start, &inverse, inverse * residual) {
-                return Ok((Orbit { points }, inverse));
-            }
+            let near = self.approach(start, 0.1 * REST)?;
+            let points = self.trajectory(&near.start).map_err(|index| self.lost(index))?;
+            return Ok((Orbit { points }, near.inverse));
         }
-        let inverse = self.newton(start, goal, &mut passage)?;
+        let mut passage = Passage::default();
+        let inverse = self.newton(start, self.goal(), &mut passage)?;
         Ok((Orbit { points: passage.points }, inverse))
     }
 
-    /// Comes to rest with the matrix of the first turn, where each step leaves little to the next; else `None`.
-    fn settle(&self, mut start: Point<f64>, inverse: &Matrix6<f64>, mut step: Vector6<f64>) -> Option<Vec<Point<f64>>> {
-        let mut last = largest(&step);
+    /// Comes from `start` to where no more than about `rest` is left to the closed orbit: with the matrix of the first
+    /// turn where each step leaves little to the next, else by Newton's method.
+    pub(crate) fn approach(&self, start: Point<f64>, rest: f64) -> Result<Near, NoClosedOrbit> {
+        let (goal, mut passage) = (self.goal(), Passage::default());
+        let (residual, inverse) = self.turn_with_inverse(&start, goal, &mut passage)?;
+        let (mut at, mut step) = (start, inverse * residual);
+        let mut size = largest(&step);
+        let mut left = SQUARED * size * size;
         for _ in 0..WARM_STEPS {
-            start = stepped(&start, &step);
-            let points = self.trajectory(&start).ok()?;
-            step = inverse * self.goal().residual(&start, points.last()?);
-            let size = largest(&step);
+            at = stepped(&at, &step);
+            if left < rest {
+                return Ok(Near { start: at, inverse, passage });
+            }
+            let mut end = at;
+            if self.pass(&mut end, 0.0).is_err() {
+                break;
+            }
+            step = inverse * goal.residual(&at, &end);
+            let last = std::mem::replace(&mut size, largest(&step));
             let slow = size > LITTLE * last;
-            if size < 0.1 * REST || (slow && size < 10.0 * REST) {
-                return Some(points);
+            if slow && size > 10.0 * REST {
+                break;
             }
-            if slow {
-                return None;
-            }
-            last = size;
+            left = if slow { 0.0 } else { size * size / last };
         }
-        None
+        let inverse = self.newton(start, goal, &mut passage)?;
+        Ok(Near { start: passage.points[0], inverse, passage })
     }
 
     /// Damped Newton with the exact one-turn matrix. Leaves the passage on the fixed point and returns (1 - M)^-1 there.
@@ -294,6 +318,11 @@ impl Ring {
         self.record_passage(start, passage).map_err(|index| self.lost(index))?;
         let inverse = goal.inverse(&passage.matrix()).ok_or(NoClosedOrbit::Resonance)?;
         Ok((goal.residual(start, &passage.end()), inverse))
+    }
+
+    /// What a passage from `start` to `end` misses the closed orbit by.
+    pub(crate) fn residual(&self, start: &Point<f64>, end: &Point<f64>) -> Vector6<f64> {
+        self.goal().residual(start, end)
     }
 
     /// (1 - M)^-1 as closed orbits need it; in four dimensions zero elsewhere.
@@ -365,7 +394,7 @@ fn stepped(start: &Point<f64>, step: &Vector6<f64>) -> Point<f64> {
     std::array::from_fn(|row| start[row] + step[row])
 }
 
-fn largest(step: &Vector6<f64>) -> f64 {
+pub(crate) fn largest(step: &Vector6<f64>) -> f64 {
     if step.iter().all(|entry| entry.is_finite()) { step.amax() } else { f64::INFINITY }
 }
 

@@ -3,68 +3,85 @@
 //! A kick adds `strength v vᵀ`, `v = (0, x', 0, y', 1, 0)`, which goes on to the end of the body through the
 //! radiation-free matrices of what follows. Instead of carrying a beam matrix along, each v is carried back to the
 //! entrance: the matrix T from there is symplectic, so that `T⁻¹ v = -J Tᵀ J v`, for which three rows of T are enough.
-//! The sum is carried through the body once, at the end.
+//! The sum is carried through the body once, at the end. No closures here, see [`crate::number::Tangent`].
 
 use nalgebra::Matrix6;
 
-use super::slopes::{matrix_of, with_identity};
+use super::products::product;
 use crate::maps::Point;
 use crate::maps::watch::{ThinKick, Watch, Way};
-use crate::number::Number;
+use crate::matrix::{matrix_of, with_identity};
+use crate::number::{Number, Register};
 
 /// The diffusion collected in a body so far.
-pub(super) struct Diffusion {
+pub(super) struct Diffusion<R, const M: usize> {
     /// Strength of a kick per curvature cubed and length [m²].
     constant: f64,
-    /// Rows x, px, y, py, ct of T, columns x to delta; the rest of T is that of the identity.
-    rows: [Row; 5],
-    /// Sum of `strength u uᵀ`, `u = Tᵀ J v`; the last entry of every u is -1.
-    sum: [Row; 5],
-    linear: Row,
-    total: f64,
+    /// Rows x, px, y, py, ct of T; row delta is that of the identity.
+    rows: [[R; M]; 5],
+    /// Sum of `strength u uᵀ`, `u = Tᵀ J v`: the upper triangle of a 6x6 matrix, by rows.
+    sum: [[R; M]; 6],
 }
 
-type Row = [f64; 5];
-
+/// The coordinates the rows belong to.
+const ROWS: [usize; 5] = [0, 1, 2, 3, 5];
 const CT: usize = 4;
+const DELTA: usize = 4;
 
-/// `row += factor * other`.
+/// Adds to one entry of a row.
 #[inline(always)]
-fn add(rows: &mut [Row; 5], row: usize, factor: f64, other: usize) {
-    let other = rows[other];
-    for (entry, other) in rows[row].iter_mut().zip(other) {
-        *entry += factor * other;
-    }
+fn add<R: Register, const M: usize>(row: &mut [R; M], column: usize, value: f64) {
+    let mut by = R::splat(0.0);
+    by.set(column % R::WIDTH, value);
+    row[column / R::WIDTH] = row[column / R::WIDTH].plus(by);
 }
 
-impl Diffusion {
+/// `sum + factor * row`.
+#[inline(always)]
+fn plus<R: Register, const M: usize>(mut sum: [R; M], factor: f64, row: &[R; M]) -> [R; M] {
+    let factor = R::splat(factor);
+    for (sum, entry) in sum.iter_mut().zip(row) {
+        *sum = entry.fused(factor, *sum);
+    }
+    sum
+}
+
+impl<R: Register, const M: usize> Diffusion<R, M> {
     /// Nothing yet; `constant` as in [`crate::Settings`] [m²].
-    pub(super) fn new(constant: f64) -> Self {
-        let mut rows = [[0.0; 5]; 5];
-        (0..4).for_each(|row| rows[row][row] = 1.0);
-        Self { constant, rows, sum: [[0.0; 5]; 5], linear: [0.0; 5], total: 0.0 }
+    #[inline(always)]
+    pub fn new(constant: f64) -> Self {
+        let mut rows = [[R::splat(0.0); M]; 5];
+        for (row, column) in rows.iter_mut().zip(ROWS) {
+            add(row, column, 1.0);
+        }
+        Self { constant, rows, sum: [[R::splat(0.0); M]; 6] }
     }
 
     /// The diffusion at the end of the body.
-    pub(super) fn at_end(&self) -> Matrix6<f64> {
-        let sum = |row: usize, column: usize| match (row, column) {
-            (5, 5) => self.total,
-            (5, other) | (other, 5) => -self.linear[other],
-            _ => self.sum[row][column],
-        };
-        // w = -J u
-        let from = |row: usize| row ^ 1;
-        let sign = |row: usize| if row % 2 == 0 { -1.0 } else { 1.0 };
-        let at_start = Matrix6::from_fn(|row, column| sign(row) * sign(column) * sum(from(row), from(column)));
+    #[inline(always)]
+    pub fn at_end(&self) -> Matrix6<f64> {
+        let mut at_start = Matrix6::zeros();
+        // w = -J u takes entries in pairs
+        for row in 0..6_usize {
+            for column in row..6_usize {
+                let entry = self.sum[row][column / R::WIDTH].get(column % R::WIDTH);
+                let signed = if (row + column).is_multiple_of(2) { entry } else { -entry };
+                at_start[(row ^ 1, column ^ 1)] = signed;
+                at_start[(column ^ 1, row ^ 1)] = signed;
+            }
+        }
         let matrix = self.matrix();
-        matrix * at_start * matrix.transpose()
+        product(&product(&matrix, &at_start), &matrix.transpose())
     }
 
     /// The radiation-free matrix of the body.
+    #[inline(always)]
     fn matrix(&self) -> Matrix6<f64> {
         let mut matrix = Matrix6::identity();
-        for (row, entries) in [0, 1, 2, 3, 5].into_iter().zip(&self.rows) {
-            (0..5).for_each(|column| matrix[(row, column)] = entries[column]);
+        for (entries, row) in self.rows.iter().zip(ROWS) {
+            for column in 0..6 {
+                matrix[(row, column)] = entries[column / R::WIDTH].get(column % R::WIDTH);
+            }
         }
         matrix
     }
@@ -73,87 +90,92 @@ impl Diffusion {
     fn straight(&mut self, [_, px, _, py, delta, _]: Point<f64>, length: f64) {
         let q = 1.0 / (1.0 + delta);
         let (xp, yp, reduced) = (px * q, py * q, length * q);
-        add(&mut self.rows, CT, reduced * xp, 1);
-        add(&mut self.rows, CT, reduced * yp, 3);
-        add(&mut self.rows, 0, reduced, 1);
-        add(&mut self.rows, 2, reduced, 3);
-        self.rows[0][4] -= reduced * xp;
-        self.rows[2][4] -= reduced * yp;
-        self.rows[CT][4] -= reduced * (xp * xp + yp * yp);
+        let [x, px, y, py, ct] = self.rows;
+        self.rows[0] = plus(x, reduced, &px);
+        self.rows[2] = plus(y, reduced, &py);
+        self.rows[CT] = plus(plus(ct, reduced * xp, &px), reduced * yp, &py);
+        add(&mut self.rows[0], DELTA, -(reduced * xp));
+        add(&mut self.rows[2], DELTA, -(reduced * yp));
+        add(&mut self.rows[CT], DELTA, -(reduced * (xp * xp + yp * yp)));
     }
 
     /// A flight of another kind, from its map.
+    #[inline(never)]
     fn other(&mut self, at: &Point<f64>, way: Way, length: f64) {
-        let mut z = with_identity(at);
+        let mut z = with_identity::<R, M>(at);
         way.go(&mut z, length);
         let all = matrix_of(&z) * self.matrix();
-        for (row, entries) in [0, 1, 2, 3, 5].into_iter().zip(&mut self.rows) {
-            (0..5).for_each(|column| entries[column] = all[(row, column)]);
+        for (entries, row) in self.rows.iter_mut().zip(ROWS) {
+            for column in 0..6 {
+                entries[column / R::WIDTH].set(column % R::WIDTH, all[(row, column)]);
+            }
         }
     }
 
     #[inline(always)]
     fn turn(&mut self, kick: &ThinKick<f64>) {
-        let length = kick.length;
         let [re_x, re_y, im_x, im_y] = kick.slopes;
-        add(&mut self.rows, 1, -length * re_x, 0);
-        add(&mut self.rows, 1, -length * re_y, 2);
-        add(&mut self.rows, 3, length * im_x, 0);
-        add(&mut self.rows, 3, length * im_y, 2);
-        if kick.dispersion != 0.0 {
-            self.rows[1][4] += length * kick.dispersion;
-            add(&mut self.rows, CT, length * kick.dispersion, 0);
-        }
+        let (length, bend) = (kick.length, kick.length * kick.dispersion);
+        let [x, px, y, py, ct] = self.rows;
+        self.rows[1] = plus(plus(px, -(length * re_x), &x), -(length * re_y), &y);
+        add(&mut self.rows[1], DELTA, bend);
+        self.rows[3] = plus(plus(py, length * im_x, &x), length * im_y, &y);
+        self.rows[CT] = plus(ct, bend, &x);
     }
 
     /// Adds what is emitted in a kick, of a particle that comes with these coordinates.
     #[inline(always)]
     fn emit(&mut self, [x, px, _, py, delta, _]: Point<f64>, kick: &ThinKick<f64>) {
         let total = 1.0 + delta;
-        let (xp, yp) = (px / total, py / total);
+        let q = 1.0 / total;
+        let (xp, yp) = (px * q, py * q);
         let (bx, by, g) = (kick.field.1, kick.field.0 + kick.curvature, 1.0 + kick.curvature * x);
         let slopes = xp * xp + yp * yp;
         let across = bx * yp - by * xp;
         let squared = ((by * by + bx * bx) * g * g + across * across) / (g * g + slopes);
         let path = (g + 0.5 * slopes) * kick.length;
         let strength = self.constant * squared * squared.sqrt() * path * (total * total) * (total * total);
-        let [along_x, along_y, path] = [self.rows[0], self.rows[2], self.rows[CT]];
-        let u: Row = std::array::from_fn(|column| xp * along_x[column] + yp * along_y[column] - path[column]);
-        for (row, first) in self.sum.iter_mut().zip(u) {
-            for (entry, second) in row.iter_mut().zip(u) {
-                *entry += strength * first * second;
+        let mut u = plus([R::splat(0.0); M], xp, &self.rows[0]);
+        u = plus(u, yp, &self.rows[2]);
+        u = plus(u, -1.0, &self.rows[CT]);
+        for row in 0..6 {
+            let first = R::splat(strength * u[row / R::WIDTH].get(row % R::WIDTH));
+            // nothing below the diagonal
+            for at in row / R::WIDTH..M {
+                self.sum[row][at] = u[at].fused(first, self.sum[row][at]);
             }
         }
-        for (entry, first) in self.linear.iter_mut().zip(u) {
-            *entry += strength * first;
-        }
-        self.total += strength;
     }
 }
 
-impl Watch for Diffusion {
+/// The values of the coordinates.
+#[inline(always)]
+fn values<N: Number>(z: &Point<N>) -> Point<f64> {
+    [z[0].lane(0), z[1].lane(0), z[2].lane(0), z[3].lane(0), z[4].lane(0), z[5].lane(0)]
+}
+
+impl<R: Register, const M: usize> Watch for Diffusion<R, M> {
     const LOOKS: bool = true;
 
     #[inline(always)]
     fn flight<N: Number>(&mut self, z: &Point<N>, way: Way, length: f64) {
-        let at = z.map(|coordinate| coordinate.lane(0));
         match way {
-            Way::Straight => self.straight(at, length),
-            _ => self.other(&at, way, length),
+            Way::Straight => self.straight(values(z), length),
+            _ => self.other(&values(z), way, length),
         }
     }
 
     #[inline(always)]
     fn kick<N: Number>(&mut self, z: &Point<N>, kick: &ThinKick<N>) {
-        let (re, im) = kick.field;
+        let [re_x, re_y, im_x, im_y] = &kick.slopes;
         let kick = ThinKick {
             length: kick.length,
-            field: (re.lane(0), im.lane(0)),
-            slopes: kick.slopes.map(|slope| slope.lane(0)),
+            field: (kick.field.0.lane(0), kick.field.1.lane(0)),
+            slopes: [re_x.lane(0), re_y.lane(0), im_x.lane(0), im_y.lane(0)],
             dispersion: kick.dispersion,
             curvature: kick.curvature,
         };
         self.turn(&kick);
-        self.emit(z.map(|coordinate| coordinate.lane(0)), &kick);
+        self.emit(values(z), &kick);
     }
 }

@@ -6,16 +6,17 @@
 
 mod diffusion;
 mod passage;
-mod slopes;
+mod products;
 
 use nalgebra::{Complex, Matrix2, Matrix6};
 
-use self::passage::{Passage, product};
+pub(crate) use self::passage::Kept;
+use self::passage::{BeamWalk, Passage, Walked};
 use crate::maps::Point;
 use crate::modes::{NormalForm, normal_form};
 use crate::optics::NoOptics;
-use crate::orbit::{NoClosedOrbit, Orbit};
-use crate::ring::{Effects, Ring, is_lost};
+use crate::orbit::{Near, NoClosedOrbit, Orbit, largest};
+use crate::ring::{Effects, Ring};
 
 /// A stored beam in equilibrium of damping and photon emission.
 ///
@@ -42,6 +43,8 @@ pub struct Equilibrium {
     pub beam_matrix: Matrix6<f64>,
 }
 
+/// How near to the closed orbit (m, rad) the beam is looked at: what that leaves wrong in the emittances is below 5e-7.
+const NEAR_ENOUGH: f64 = 1e-9;
 /// Names of the modes in errors.
 const PLANES: [&str; 3] = ["horizontal", "vertical", "longitudinal"];
 
@@ -54,12 +57,11 @@ impl Ring {
         if self.effects() != Effects::ALL {
             return self.with_effects(Effects::ALL).find_equilibrium();
         }
-        let start = self.find_closed_orbit()?.start();
-        let passages = self.passages(start)?;
-        self.equilibrium_of(passages)
+        let (walked, orbit) = self.walk_closed_orbit()?;
+        self.equilibrium_of(&walked, orbit)
     }
 
-    /// The same, from the last closed orbit found.
+    /// The same, from the last closed orbit found, and what was found out about elements that it still holds for.
     ///
     /// # Errors
     /// As [`Ring::find_equilibrium`].
@@ -67,9 +69,38 @@ impl Ring {
         if self.effects() != Effects::ALL {
             return self.find_equilibrium();
         }
-        let start = self.closed_orbit()?.start();
-        let passages = self.passages(start)?;
-        self.equilibrium_of(passages)
+        let orbit = self.closed_orbit()?;
+        let mut kept = self.warm.as_mut().map(|warm| std::mem::take(&mut warm.beam)).unwrap_or_default();
+        let known = Some((&orbit.points[..], &mut kept));
+        let walk = BeamWalk { ring: self, elements: 0..self.len(), start: orbit.start(), known, each: &mut |_, _| {} };
+        let walked = walk.walk().map_err(|index| self.lost(index))?;
+        if let Some(warm) = &mut self.warm {
+            warm.beam = kept;
+        }
+        self.equilibrium_of(&walked, orbit)
+    }
+
+    /// The closed orbit from nothing, and what happens to a beam on it.
+    ///
+    /// The beam is looked at where the last step but one has come to, within [`NEAR_ENOUGH`] of the closed orbit; the
+    /// orbit itself is then moved by the last step.
+    fn walk_closed_orbit(&self) -> Result<(Walked, Orbit), NoClosedOrbit> {
+        let mut left = f64::INFINITY;
+        for rest in [NEAR_ENOUGH, 1e-3 * NEAR_ENOUGH] {
+            let Near { start, inverse, mut passage } = self.approach(self.first_guess()?, rest)?;
+            passage.points.clear();
+            passage.points.push(start);
+            let each = &mut |at: &Point<f64>, _: Option<&Passage>| passage.points.push(*at);
+            let walk = BeamWalk { ring: self, elements: 0..self.len(), start, known: None, each };
+            let walked = walk.walk().map_err(|index| self.lost(index))?;
+            let step = inverse * self.residual(&start, &passage.end());
+            left = largest(&step);
+            if left < NEAR_ENOUGH {
+                passage.shift(&step);
+                return Ok((walked, Orbit { points: passage.points }));
+            }
+        }
+        Err(NoClosedOrbit::NotConverged(left))
     }
 
     /// The beam matrix of an equilibrium at the entrance of each element and at the end: N + 1 matrices.
@@ -81,89 +112,47 @@ impl Ring {
             return self.with_effects(Effects::ALL).beam_matrices(equilibrium);
         }
         let mut beam = equilibrium.beam_matrix;
-        let passages = self.passages(equilibrium.orbit.start())?.passages;
-        let behind = passages.iter().map(|passage| {
-            beam = passage.as_ref().map_or(beam, |passage| passage.carry(&beam));
-            beam
-        });
-        Ok(std::iter::once(equilibrium.beam_matrix).chain(behind).collect())
+        let mut beams = vec![beam];
+        let each = &mut |_: &Point<f64>, passage: Option<&Passage>| {
+            beam = passage.map_or(beam, |passage| passage.carry(&beam));
+            beams.push(beam);
+        };
+        let start = equilibrium.orbit.start();
+        let walk = BeamWalk { ring: self, elements: 0..self.len(), start, known: None, each };
+        walk.walk().map_err(|index| self.lost(index))?;
+        Ok(beams)
     }
 
     /// What the photons emitted in one element add to the beam matrix behind it, of a beam about a particle that enters
-    /// it at `at`; zero where it does not radiate.
+    /// it at `at`; zero where it does not radiate, or the particle is lost.
     #[must_use]
     pub fn element_diffusion(&self, index: usize, at: &Point<f64>) -> Matrix6<f64> {
-        let constant = self.settings_at(index).diffusion_constant();
-        Passage::new(&self.steps[index], &mut at.clone(), constant).diffusion.unwrap_or_else(Matrix6::zeros)
+        let walk = BeamWalk { ring: self, elements: index..index + 1, start: *at, known: None, each: &mut |_, _| {} };
+        walk.walk().ok().and_then(|walked| walked.turn.diffusion).unwrap_or_else(Matrix6::zeros)
     }
 
-    /// All elements as a beam on the closed orbit sees them.
-    fn passages(&self, start: Point<f64>) -> Result<Passages, NoClosedOrbit> {
-        let (mut points, mut passages) = (vec![start], vec![]);
-        let mut z = start;
-        for (index, step) in self.steps.iter().enumerate() {
-            let constant = self.settings_at(index).diffusion_constant();
-            passages.push((!step.is_nothing()).then(|| Passage::new(step, &mut z, constant)));
-            if is_lost(&z) {
-                return Err(self.lost(index));
-            }
-            points.push(z);
-        }
-        Ok(Passages { points, passages })
-    }
-
-    fn equilibrium_of(&self, passages: Passages) -> Result<Equilibrium, NoOptics> {
-        let (turn, diffusion) = passages.one_turn();
-        let half_trace = 0.5 * (turn[(0, 0)] + turn[(1, 1)]);
-        let form = normal_form(&turn, 6).ok_or(NoOptics::Unstable("transverse", half_trace))?;
-        if diffusion[(4, 4)] == 0.0 {
-            return Err(NoOptics::NoRadiation);
-        }
+    fn equilibrium_of(&self, walked: &Walked, orbit: Orbit) -> Result<Equilibrium, NoOptics> {
+        let (turn, diffusion) = (walked.turn.matrix, walked.turn.diffusion.ok_or(NoOptics::NoRadiation)?);
+        let unstable = || NoOptics::Unstable("transverse", 0.5 * (turn[(0, 0)] + turn[(1, 1)]));
+        let form = normal_form(&turn, 6).ok_or_else(unstable)?;
         for (plane, mode) in PLANES.into_iter().zip(&form.modes) {
             if mode.damping <= 0.0 {
                 return Err(NoOptics::NotDamped(plane, mode.damping));
             }
         }
-        let beam = beam_matrix(&form, &diffusion).ok_or(NoOptics::Unstable("transverse", half_trace))?;
+        let beam = beam_matrix(&form, &diffusion).ok_or_else(unstable)?;
         let rates = [0, 1, 2].map(|mode| form.modes[mode].damping);
-        let emittances = emittances(&form.basis, &beam).ok_or(NoOptics::Unstable("transverse", half_trace))?;
         Ok(Equilibrium {
             tunes: [0, 1, 2].map(|mode| form.modes[mode].tune),
             damping_rates: rates,
             damping_times: rates.map(|rate| self.settings.revolution_time / rate),
-            emittances,
+            emittances: emittances(&form.basis, &beam).ok_or_else(unstable)?,
             energy_spread: beam[(4, 4)].max(0.0).sqrt(),
             bunch_length: beam[(5, 5)].max(0.0).sqrt(),
-            energy_loss: passages.lost_momentum() * self.energy(),
+            energy_loss: walked.lost_momentum * self.energy(),
             beam_matrix: beam,
-            orbit: Orbit { points: passages.points },
+            orbit,
         })
-    }
-}
-
-/// The elements of a ring as a beam on an orbit sees them; those that do nothing are left out.
-struct Passages {
-    /// N + 1 points.
-    points: Vec<Point<f64>>,
-    passages: Vec<Option<Passage>>,
-}
-
-impl Passages {
-    /// Matrix and diffusion of one turn.
-    fn one_turn(&self) -> (Matrix6<f64>, Matrix6<f64>) {
-        let (mut turn, mut diffusion) = (Matrix6::identity(), Matrix6::zeros());
-        for passage in self.passages.iter().flatten() {
-            turn = product(&passage.matrix, &turn);
-            diffusion = passage.carry(&diffusion);
-        }
-        (turn, 0.5 * (diffusion + diffusion.transpose()))
-    }
-
-    /// By how much delta falls in magnets, all together [1].
-    fn lost_momentum(&self) -> f64 {
-        let radiating = self.passages.iter().enumerate();
-        let radiating = radiating.filter(|(_, passage)| passage.as_ref().is_some_and(|p| p.diffusion.is_some()));
-        radiating.map(|(index, _)| self.points[index][4] - self.points[index + 1][4]).sum()
     }
 }
 

@@ -123,6 +123,12 @@ impl<C: Coefficient> Step<C> {
         bare && self.flight.is_none() && matches!(self.action, Action::Nothing)
     }
 
+    /// Whether nothing that moves a particle comes after the body of its magnet.
+    pub(crate) fn is_bare_behind(&self) -> bool {
+        let bare = self.scaling == 1.0 && self.exit.is_none() && self.flight.is_none();
+        bare && matches!(&self.action, Action::Magnet(magnet) if magnet.exit.is_none() && magnet.fringe[1].is_none())
+    }
+
     /// Takes a particle through the element; `turn` counts from 0.
     #[inline(never)]
     pub fn apply<N: Over<C>>(&self, z: &mut Point<N>, turn: f64) {
