@@ -476,7 +476,8 @@ fn what_cannot_be_tracked_is_told_with_index_and_name() {
     let quadrupole =
         |k1, slices| Element::new("Q", 0.3, Body::Quadrupole(magnet(vec![0.0, k1], vec![], slices, false)));
     let mut unknown = Element::new("X", 0.0, Body::Marker);
-    unknown.extra.insert("PassMethod".into(), "NonsensePass".into());
+    let extra = std::sync::Arc::make_mut(&mut unknown.extra);
+    extra.insert("PassMethod".into(), "NonsensePass".into());
     let elements = vec![
         quadrupole(1.0, 10),
         quadrupole(f64::NAN, 10),

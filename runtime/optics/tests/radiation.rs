@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use fodo_lattice::{Bend, Body, Class, Edge, Element, Field, Lattice, Magnet};
+use fodo_lattice::{Bend, Body, Class, Edge, Element, Field, Lattice, Magnet, Wiggler};
 use fodo_optics::constants::SPEED_OF_LIGHT;
 use fodo_optics::{Effects, Equilibrium, NoClosedOrbit, NoOptics, Orbit, Ring, Tapered};
 use hdf5_pure::File;
@@ -173,6 +173,40 @@ fn check_beam_matrices(reference: &mut Reference, ring: &Ring, equilibrium: &Equ
     // the equilibrium was found within 1e-9 of the closed orbit it has
     reference.hold("beam matrix after one turn", turned.fold(0.0, f64::max), 1e-7);
     Ok(())
+}
+
+/// A wiggler of 5 periods and 1.8 T in place of the first drift of the FODO ring, with one harmonic and with three.
+///
+/// From pyAT 0.9.0 `get_radiation_integrals`, `numpy.trapz` being there: `Wiggler('W', 0.3, 0.06, 1.8, 1e9, Nstep=20,
+/// Nmeth=4, By, Bx)`. It takes the average of beta as `beta + alpha L + gamma L²/3`, which counts only where the ring has
+/// no dispersion.
+#[test]
+fn radiation_integrals_of_wigglers_agree_with_pyat() {
+    let one = [1.0, 1.0, 0.0, 1.0, 1.0, 0.0];
+    let cases = [
+        (
+            vec![one],
+            vec![],
+            [7.055646258648873, 1.2773800632283705, 0.26224390237863215, 0.2720174870252045, 0.08595200140223856],
+        ),
+        (
+            vec![one, [3.0, 0.3, 0.0, 3.0, 3.0, 0.5]],
+            vec![[1.0, 0.4, 1.0, 0.0, 1.0, 0.2]],
+            [7.043063183154949, 1.2882999415102188, 0.27457209254420134, 0.2715358423348827, 0.0891733180204517],
+        ),
+    ];
+    for (vertical, horizontal, theirs) in cases {
+        let Some(mut reference) = Reference::load("fodo_1gev_6d") else { return };
+        let wiggler = Wiggler { period: 0.06, peak_field: 1.8, steps: 20, integrator: 4, vertical, horizontal };
+        assert_eq!(reference.lattice.elements[5].length, 0.3);
+        reference.lattice.elements[5] = Element::new("W", 0.3, Body::Wiggler(Box::new(wiggler)));
+        let integrals = reference.ring(Effects::NONE).radiation_integrals().expect("stable optics");
+        let ours = [integrals.i1, integrals.i2, integrals.i3, integrals.i4, integrals.i5];
+        for (index, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
+            reference.hold(&format!("I{} with a wiggler", index + 1), (ours / theirs - 1.0).abs(), 1e-8);
+        }
+        assert!(reference.failures.is_empty(), "{:#?}", reference.failures);
+    }
 }
 
 /// A bend and a quadrupole at 3 GeV, entered far off the axis. Diffusion of x to ct, upper triangle by rows, from

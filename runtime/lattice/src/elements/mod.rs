@@ -49,7 +49,7 @@ pub struct Element {
     /// Factor on all fields of the element [1].
     pub field_scaling: f64,
     /// Fields of the file that mean nothing here, kept as they were.
-    pub extra: Map<String, Value>,
+    pub extra: Arc<Map<String, Value>>,
 }
 
 /// The kinds of element.
@@ -131,7 +131,7 @@ impl Element {
             alignment: None,
             aperture: None,
             field_scaling: 1.0,
-            extra: Map::new(),
+            extra: Arc::default(),
         }
     }
 

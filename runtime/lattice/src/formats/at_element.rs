@@ -333,7 +333,7 @@ fn element(fields: Fields) -> Result<Element, LatticeError> {
     if take.fields.get("Class").and_then(Value::as_str).and_then(kind_of_class) == Some(kind) && !is_thin(kind, &pass) {
         take.fields.remove("Class");
     }
-    element.extra = take.fields;
+    element.extra = take.fields.into();
     Ok(element)
 }
 

@@ -51,7 +51,7 @@ fn fields(element: &Element) -> Fields {
     if element.field_scaling != 1.0 {
         put(&mut fields, "FieldScaling", real(element.field_scaling));
     }
-    fields.extend(element.extra.clone());
+    fields.extend(element.extra.as_ref().clone());
     fields
 }
 

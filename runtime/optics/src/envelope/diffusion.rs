@@ -87,8 +87,7 @@ impl<R: Register, const M: usize> Diffusion<R, M> {
     }
 
     #[inline(always)]
-    fn straight(&mut self, [_, px, _, py, delta, _]: Point<f64>, length: f64) {
-        let q = 1.0 / (1.0 + delta);
+    fn straight(&mut self, [_, px, _, py, ..]: Point<f64>, q: f64, length: f64) {
         let (xp, yp, reduced) = (px * q, py * q, length * q);
         let [x, px, y, py, ct] = self.rows;
         self.rows[0] = plus(x, reduced, &px);
@@ -127,8 +126,7 @@ impl<R: Register, const M: usize> Diffusion<R, M> {
     #[inline(always)]
     fn emit(&mut self, [x, px, _, py, delta, _]: Point<f64>, kick: &ThinKick<f64>) {
         let total = 1.0 + delta;
-        let q = 1.0 / total;
-        let (xp, yp) = (px * q, py * q);
+        let (xp, yp) = (px * kick.q, py * kick.q);
         let (bx, by, g) = (kick.field.1, kick.field.0 + kick.curvature, 1.0 + kick.curvature * x);
         let slopes = xp * xp + yp * yp;
         let across = bx * yp - by * xp;
@@ -158,11 +156,13 @@ impl<R: Register, const M: usize> Watch for Diffusion<R, M> {
     const LOOKS: bool = true;
 
     #[inline(always)]
+    fn drift<N: Number>(&mut self, z: &Point<N>, q: N, length: f64) {
+        self.straight(values(z), q.lane(0), length);
+    }
+
+    #[inline(always)]
     fn flight<N: Number>(&mut self, z: &Point<N>, way: Way, length: f64) {
-        match way {
-            Way::Straight => self.straight(values(z), length),
-            _ => self.other(&values(z), way, length),
-        }
+        self.other(&values(z), way, length);
     }
 
     #[inline(always)]
@@ -174,6 +174,7 @@ impl<R: Register, const M: usize> Watch for Diffusion<R, M> {
             slopes: [re_x.lane(0), re_y.lane(0), im_x.lane(0), im_y.lane(0)],
             dispersion: kick.dispersion,
             curvature: kick.curvature,
+            q: kick.q.lane(0),
         };
         self.turn(&kick);
         self.emit(values(z), &kick);

@@ -79,7 +79,8 @@ impl<C: Coefficient> SecondOrderBend<C> {
             at = curved_field(at, h, [k1, k2], [x, y]);
             if W::LOOKS {
                 let slopes = kick_slopes(field.gradient(x, y), h, [k1, k2], [x, y]);
-                watch.kick(z, &ThinKick { length, field: at, slopes, dispersion: h, curvature: h });
+                let q = (z[4] + 1.0).recip();
+                watch.kick(z, &ThinKick { length, field: at, slopes, dispersion: h, curvature: h, q });
             }
             radiate_in_kick(z, at, h, constant * length);
         }

@@ -51,8 +51,8 @@ pub(super) fn exact_kick<N: Over<C>, C: Coefficient, W: Watch>(
         if W::LOOKS {
             let (gradient, skew) = field.gradient(z[0], z[2]);
             let slopes = [gradient, -skew, skew, gradient];
-            let curvature = magnet.curvature;
-            watch.kick(z, &ThinKick { length, field: (re, im), slopes, dispersion: 0.0, curvature });
+            let (curvature, q) = (magnet.curvature, (z[4] + 1.0).recip());
+            watch.kick(z, &ThinKick { length, field: (re, im), slopes, dispersion: 0.0, curvature, q });
         }
         radiate_in_kick(z, (re, im), magnet.curvature, constant * length);
     }

@@ -4,7 +4,7 @@ use super::drift::drift_with;
 use super::edge::EdgeMap;
 use super::fringe::fringe;
 use super::kick::{CoupledKick, DipoleKick, FieldAt, FieldKick, General, GradientKick, Kick, LinearKick, Upright};
-use super::watch::{ThinKick, Unwatched, Watch, Way};
+use super::watch::{ThinKick, Unwatched, Watch};
 use super::{Coefficient, Point};
 use crate::constants::{DRIFT, KICK};
 use crate::number::{Number, Over, Work};
@@ -272,7 +272,7 @@ impl<C: Coefficient> MagnetMap<C> {
         if W::LOOKS {
             let (gradient, skew) = field.gradient(z[0], z[2]);
             let slopes = [gradient + h * h, -skew, skew, gradient];
-            watch.kick(z, &ThinKick { length, field: (re, im), slopes, dispersion: h, curvature: h });
+            watch.kick(z, &ThinKick { length, field: (re, im), slopes, dispersion: h, curvature: h, q });
         }
         let bending = if BENT { re - (z[4] - z[0] * h) * h } else { re };
         let q = lose_energy::<N, BENT>(z, q, (re, im), h, constant * length);
@@ -288,7 +288,7 @@ impl<C: Coefficient> MagnetMap<C> {
 /// A drift that a watch is told of.
 #[inline(always)]
 fn watched_drift<N: Number>(z: &mut Point<N>, q: N, length: f64, watch: &mut impl Watch) {
-    watch.flight(z, Way::Straight, length);
+    watch.drift(z, q, length);
     drift_with(z, q * length, q);
 }
 

@@ -5,15 +5,13 @@
 
 use super::Point;
 use super::bend_second_order::curved_drift;
-use super::drift::{drift, exact_flight};
+use super::drift::exact_flight;
 use super::exact_bend::sector;
 use crate::number::Number;
 
-/// How a particle gets from one kick to the next.
+/// How a particle gets from one kick to the next, where that is not a paraxial drift.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Way {
-    /// Straight on, paraxial.
-    Straight,
     /// Straight on, with the square-root Hamiltonian, the whole path counted.
     Exact,
     /// Along a reference of this curvature [1/m], to second order.
@@ -26,7 +24,6 @@ impl Way {
     /// Goes this way over a length [m].
     pub fn go<N: Number>(self, z: &mut Point<N>, length: f64) {
         match self {
-            Self::Straight => drift(z, length),
             Self::Exact => exact_flight(z, length),
             Self::Curved(curvature) => curved_drift(z, length, curvature),
             Self::Sector(curvature) => sector(z, curvature, length),
@@ -48,6 +45,8 @@ pub struct ThinKick<N> {
     pub dispersion: f64,
     /// Curvature of the reference [1/m].
     pub curvature: f64,
+    /// 1 / (1 + delta) before [1].
+    pub q: N,
 }
 
 /// Who looks on.
@@ -55,7 +54,10 @@ pub trait Watch {
     /// Whether anybody does.
     const LOOKS: bool;
 
-    /// A flight over a length [m] begins.
+    /// A paraxial drift over a length [m] begins; q is 1 / (1 + delta).
+    fn drift<N: Number>(&mut self, z: &Point<N>, q: N, length: f64);
+
+    /// Another way over a length [m] begins.
     fn flight<N: Number>(&mut self, z: &Point<N>, way: Way, length: f64);
 
     /// A kick comes.
@@ -67,6 +69,9 @@ pub struct Unwatched;
 
 impl Watch for Unwatched {
     const LOOKS: bool = false;
+
+    #[inline(always)]
+    fn drift<N: Number>(&mut self, _: &Point<N>, _: N, _: f64) {}
 
     #[inline(always)]
     fn flight<N: Number>(&mut self, _: &Point<N>, _: Way, _: f64) {}
