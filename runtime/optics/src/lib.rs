@@ -18,7 +18,6 @@ pub mod quantum;
 mod ramp;
 mod response;
 mod ring;
-mod section;
 mod track;
 
 pub use maps::Point;
