@@ -30,7 +30,7 @@ WORKS = {
     "equilibrium_changed": ({"pyat": 1e-5}, 1, False),
     "loco_jacobian": ({"pyat": 2e-2, "xtrack": 2e-2}, 512 / 2, True),  # 2 of 512 quadrupoles, scaled
     "dynamic_aperture": ({"pyat": 2e-2}, 1, True),
-    "momentum_aperture": ({"pyat": 5e-2}, 1, True),
+    "momentum_aperture": ({"pyat": 5e-2}, 20 / 2, True),  # 2 of 20 places, scaled
     "naff": ({"pyat": 1e-6, "pynaff": 1e-6}, 1, True),
 }
 

@@ -60,7 +60,7 @@ fn the_same_particles_are_lost() {
     let (mut differ, mut lost) = (0, 0);
     for (ours, theirs) in ours.iter().zip(theirs) {
         lost += usize::from(ours.is_some());
-        differ += usize::from(ours.is_some() != !theirs.is_null());
+        differ += usize::from(ours.is_some() == theirs.is_null());
         if let Some(loss) = ours.filter(|loss| loss.turn < 20) {
             assert_eq!(theirs, &json!([loss.turn, loss.element]));
         }

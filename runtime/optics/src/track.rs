@@ -73,9 +73,9 @@ impl Turns<'_> {
     #[inline(always)]
     pub(crate) fn run<N: Over<f64>>(self) -> Vec<Option<Loss>> {
         let mut pack = Pack::<N>::new(self.particles);
+        let steps = &self.ring.steps[self.section.clone()];
         for turn in self.turns {
-            for index in self.section.clone() {
-                let step = &self.ring.steps[index];
+            for (index, step) in steps.iter().enumerate() {
                 if step.is_nothing() {
                     continue;
                 }
@@ -85,7 +85,7 @@ impl Turns<'_> {
                 }
                 step.leave(&mut pack.z, before);
                 if !pack.surely_inside() {
-                    pack.note_losses(turn, index);
+                    pack.note_losses(turn, self.section.start + index);
                 }
             }
             if pack.gone.iter().all(|gone| *gone) {
