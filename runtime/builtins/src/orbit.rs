@@ -148,21 +148,27 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
 }
 
 fn model_matrix(context: &Context, knobs: &[Knob], monitors: &Members) -> Outcome<DMatrix<f64>> {
-    let columns: Vec<(usize, Quantities)> = knobs
-        .iter()
-        .map(|knob| {
-            let missing = || script_error(format!("{} is not in the model", knob.device.shown()));
-            let quantity = knob.field.model.ok_or_else(missing)?;
-            let element = knob.device.elements.first().copied().unwrap_or(0);
-            Ok((element, quantity))
-        })
-        .collect::<Outcome<_>>()?;
-    let rows: Vec<usize> = monitors
-        .devices
-        .iter()
-        .map(|d| d.elements.first().copied().ok_or_else(|| script_error(format!("{} is not in the model", d.shown()))))
-        .collect::<Outcome<_>>()?;
-    context.model().orbit_response(&columns, &rows).or_fail()
+    context.model().orbit_response(&columns(knobs)?, &rows_of(monitors)?).or_fail()
+}
+
+/// The element of each knob, and what is changed there.
+fn columns(knobs: &[Knob]) -> Outcome<Vec<(usize, Quantities)>> {
+    let column = |knob: &Knob| {
+        let missing = || script_error(format!("{} is not in the model", knob.device.shown()));
+        Ok((knob.device.elements.first().copied().unwrap_or(0), knob.field.model.ok_or_else(missing)?))
+    };
+    knobs.iter().map(column).collect()
+}
+
+/// The same for knobs as a script gives them.
+pub fn columns_of(which: &Dynamic) -> Outcome<Vec<(usize, Quantities)>> {
+    columns(&knobs(which)?)
+}
+
+/// The element of each monitor.
+pub fn rows_of(monitors: &Members) -> Outcome<Vec<usize>> {
+    let missing = |device: &Device| script_error(format!("{} is not in the model", device.shown()));
+    monitors.devices.iter().map(|d| d.elements.first().copied().ok_or_else(|| missing(d))).collect()
 }
 
 /// The model's response, in the form a measurement has.

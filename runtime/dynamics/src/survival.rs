@@ -161,14 +161,24 @@ fn scan(ring: &Ring, rays: &[Ray], steps: usize, turns: u64) -> (Vec<Reach>, Vec
 fn launch<'a>(ring: &Ring, turns: u64, points: impl Iterator<Item = (&'a Ray, f64)>) -> Vec<Option<Loss>> {
     let (mut particles, elements): (Vec<_>, Vec<_>) = points.map(|(ray, part)| (ray.point(part), ray.element)).unzip();
     let partial = elements.iter().any(|&element| element > 0);
-    let mut early = vec![None; particles.len()];
-    if partial {
-        let begin = |(particle, &element): (&mut Point<f64>, &usize)| {
-            let section = if element > 0 { element..ring.len() } else { 0..0 };
-            ring.track_section(std::slice::from_mut(particle), section, 0)[0]
-        };
-        early = particles.par_iter_mut().zip(&elements).map(begin).collect();
-    }
+    let early = if partial { first_part(ring, &mut particles, &elements) } else { vec![None; particles.len()] };
     let late = survive(ring, &mut particles, turns, u64::from(partial));
     early.into_iter().zip(late).map(|(early, late)| early.or(late)).collect()
+}
+
+/// Takes particles from their elements to the end of the ring, side by side those that start in the same one; those at
+/// the start of the ring stay there.
+fn first_part(ring: &Ring, particles: &mut [Point<f64>], elements: &[usize]) -> Vec<Option<Loss>> {
+    let mut groups = vec![];
+    let mut rest = particles;
+    for same in elements.chunk_by(|a, b| a == b) {
+        let (group, others) = std::mem::take(&mut rest).split_at_mut(same.len());
+        groups.push((group, same[0]));
+        rest = others;
+    }
+    let track = |(group, element): (&mut [Point<f64>], usize)| {
+        let section = if element > 0 { element..ring.len() } else { 0..0 };
+        ring.track_section(group, section, 0)
+    };
+    groups.into_par_iter().flat_map_iter(track).collect()
 }

@@ -27,7 +27,6 @@ mod radiation_integrals;
 mod ramp;
 mod response;
 mod ring;
-mod section;
 mod tapering;
 mod track;
 mod tree;

@@ -1,5 +1,7 @@
 //! Particles over many turns, with their losses.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::features::{Kernel, on_kernel};
@@ -13,16 +15,29 @@ impl Ring {
     /// A lost particle ends as (NaN, 0, 0, 0, 0, 0); one that starts with a NaN in x stays as it is. Returns for each
     /// particle where it was lost. Memory grows with the particles, not with the turns.
     pub fn track(&self, particles: &mut [Point<f64>], turns: u64, first_turn: u64) -> Vec<Option<Loss>> {
+        self.track_part(particles, 0..self.len(), first_turn..first_turn + turns)
+    }
+
+    /// Takes particles once through the elements `section`, in place; losses as with [`Ring::track`].
+    ///
+    /// Whatever acts on all particles at once (wakes, feedback) has its place between two sections.
+    pub fn track_section(&self, particles: &mut [Point<f64>], section: Range<usize>, turn: u64) -> Vec<Option<Loss>> {
+        let section = section.start.min(self.len())..section.end.min(self.len());
+        self.track_part(particles, section, turn..turn + 1)
+    }
+
+    fn track_part(&self, particles: &mut [Point<f64>], section: Range<usize>, turns: Range<u64>) -> Vec<Option<Loss>> {
         let kernel = Kernel::best();
         let blocks = particles.chunks_mut(kernel.lanes());
-        blocks.flat_map(|block| self.track_block(kernel, block, turns, first_turn)).collect()
+        blocks.flat_map(|block| self.track_block(kernel, block, section.clone(), turns.clone())).collect()
     }
 
     /// The same on all threads of the present rayon pool: the same bits, whatever their number.
     pub fn track_parallel(&self, particles: &mut [Point<f64>], turns: u64, first_turn: u64) -> Vec<Option<Loss>> {
         let kernel = Kernel::best();
         let blocks = particles.par_chunks_mut(kernel.lanes());
-        blocks.flat_map_iter(|block| self.track_block(kernel, block, turns, first_turn)).collect()
+        let turns = first_turn..first_turn + turns;
+        blocks.flat_map_iter(|block| self.track_block(kernel, block, 0..self.len(), turns.clone())).collect()
     }
 
     /// How many particles are tracked side by side on this processor: fewer cost almost as much.
@@ -31,8 +46,14 @@ impl Ring {
         Kernel::best().lanes()
     }
 
-    fn track_block(&self, kernel: Kernel, block: &mut [Point<f64>], turns: u64, first: u64) -> Vec<Option<Loss>> {
-        on_kernel(kernel, Turns { ring: self, particles: block, turns: first..first + turns })
+    fn track_block(
+        &self,
+        kernel: Kernel,
+        block: &mut [Point<f64>],
+        section: Range<usize>,
+        turns: Range<u64>,
+    ) -> Vec<Option<Loss>> {
+        on_kernel(kernel, Turns { ring: self, particles: block, section, turns })
     }
 }
 
@@ -40,7 +61,8 @@ impl Ring {
 pub(crate) struct Turns<'a> {
     ring: &'a Ring,
     pub particles: &'a mut [Point<f64>],
-    turns: std::ops::Range<u64>,
+    section: Range<usize>,
+    turns: Range<u64>,
 }
 
 /// Lanes of the numbers with which the elements act that few rings have many of.
@@ -52,7 +74,8 @@ impl Turns<'_> {
     pub(crate) fn run<N: Over<f64>>(self) -> Vec<Option<Loss>> {
         let mut pack = Pack::<N>::new(self.particles);
         for turn in self.turns {
-            for (index, step) in self.ring.steps.iter().enumerate() {
+            for index in self.section.clone() {
+                let step = &self.ring.steps[index];
                 if step.is_nothing() {
                     continue;
                 }

@@ -9,7 +9,6 @@ use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::Unit;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
-use std::sync::Arc;
 
 /// Parameters by the word scripts use, with their units.
 const PARAMETERS: [(Parameter, &str); 13] = [
@@ -79,7 +78,7 @@ fn parameter(name: &str) -> Outcome<(Parameter, Unit)> {
 }
 
 /// Indices of the elements with this name, or made from the definition of this name.
-fn elements(lattice: &Lattice, name: &str) -> Outcome<Vec<usize>> {
+pub fn elements(lattice: &Lattice, name: &str) -> Outcome<Vec<usize>> {
     let ours = |element: &fodo_lattice::Element| *element.name == *name || *element.definition == *name;
     let found: Vec<usize> = (0..lattice.elements.len()).filter(|&index| ours(&lattice.elements[index])).collect();
     if found.is_empty() {
@@ -165,12 +164,10 @@ fn matched(model: &Model, values: &Values) -> Outcome<Map> {
     let mut ring = model.ring.clone();
     let matching = Matching { iterations, ..Matching::ring(variables, wanted) };
     let found = model.or_failed(match_optics(&mut ring, &matching)).or_fail()?;
-    let lattice = Lattice { elements: ring.elements().to_vec(), ..(*model.lattice).clone() };
-    let after = Model::new(format!("{}, matched", model.title), Arc::new(lattice));
-    report(&found, after)
+    report(&found, model.changed("matched", &ring))
 }
 
-fn report(found: &Match, after: Model) -> Outcome<Map> {
+fn report(found: &Match, after: ModelHandle) -> Outcome<Map> {
     let mut turned = Map::new();
     for variable in &found.variables {
         let (_, unit) = parameter(variable.name.rsplit('.').next().unwrap_or_default())?;
@@ -183,7 +180,7 @@ fn report(found: &Match, after: Model) -> Outcome<Map> {
     map.insert("missed".into(), missed.into());
     map.insert("values".into(), turned.into());
     map.insert("iterations".into(), (found.iterations as i64).into());
-    map.insert("model".into(), Dynamic::from(ModelHandle(Some(Arc::new(after)))));
+    map.insert("model".into(), Dynamic::from(after));
     Ok(map)
 }
 

@@ -2,8 +2,10 @@
 
 mod along;
 mod beam;
+mod derivatives;
 mod figures;
 mod halved;
+mod lifetime;
 mod matching;
 mod optics;
 mod studies;
@@ -101,6 +103,12 @@ impl Model {
         value.map_err(|error| Diagnostic::new(Kind::Facility, format!("{}: {error}", self.title)).into())
     }
 
+    /// A model of its own of the same lattice with the elements of `ring`.
+    fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
+        let lattice = Lattice { elements: ring.elements().to_vec(), ..(*self.lattice).clone() };
+        ModelHandle(Some(Arc::new(Model::new(format!("{}, {how}", self.title), Arc::new(lattice)))))
+    }
+
     /// Orbit response: columns are (element, what is changed there), rows x then y of each monitor [m per unit].
     pub fn orbit_response(&self, columns: &[(usize, Quantities)], monitors: &[usize]) -> Result<DMatrix<f64>> {
         let correctors: Vec<usize> = columns.iter().map(|(element, _)| *element).collect();
@@ -190,6 +198,8 @@ pub fn register(engine: &mut Engine) {
     beam::register(engine);
     matching::register(engine);
     optics::register(engine);
+    derivatives::register(engine);
+    lifetime::register(engine);
     document!(
         engine,
         "load_lattice",

@@ -4,7 +4,7 @@ use super::studies::{map, one, vector};
 use super::{Model, ModelHandle};
 use crate::families::document;
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
-use fodo_optics::{ChromaticPlane, Cutting, Effects, Optics};
+use fodo_optics::{ChromaticPlane, Cutting, Effects, Optics, Tapered};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 /// One column of a table of coordinates.
@@ -134,6 +134,28 @@ fn inside(model: &Model, values: &Values) -> Outcome<Map> {
     ]))
 }
 
+fn tapered_options() -> Options {
+    Options::new("tapered")
+        .choice("magnets", &["bends", "bends and quadrupoles", "all"])
+        .default("bends and quadrupoles")
+        .integer("rounds")
+        .at_least(1.0)
+        .default(1)
+}
+
+/// The lattice with its magnets set to the energy the beam has there.
+fn tapered(model: &Model, values: &Values) -> Outcome<ModelHandle> {
+    let magnets = match values.text("magnets")? {
+        "bends" => Tapered::Bends,
+        "all" => Tapered::AllMagnets,
+        _ => Tapered::BendsAndQuadrupoles,
+    };
+    let mut ring = model.ring.clone();
+    let rounds = u32::try_from(values.integer("rounds")?).unwrap_or(u32::MAX);
+    model.or_failed(ring.taper(magnets, rounds)).or_fail()?;
+    Ok(model.changed("tapered", &ring))
+}
+
 /// Registers everything of this subject.
 pub fn register(engine: &mut Engine) {
     document!(
@@ -208,5 +230,22 @@ pub fn register(engine: &mut Engine) {
     );
     engine.register_fn("optics_inside", |c: NativeCallContext, m: ModelHandle| {
         inside(&*m.here(&c)?, &inside_options().read(&Map::new())?)
+    });
+    document!(
+        engine,
+        "tapered",
+        ["model: model", "options: map", "model"],
+        "/// Makes a model whose magnets are set to the energy the radiating beam has there, so that its orbit is flat.\n///\n\
+         /// # Parameters\n/// - `magnets`: \"bends\", \"bends and quadrupoles\" or \"all\". Default: bends and quadrupoles.\n\
+         /// - `rounds`: how often energies are found anew [1]. Default: 1.\n///\n\
+         /// # Returns\n/// A model of its own; the first stays as it is.\n///\n\
+         /// # Errors\n/// - `facility`: no closed orbit with cavities and radiation.\n///\n\
+         /// # Example\n/// ```rhai\n/// let t = model.tapered(#{ magnets: \"all\" });\n\
+         /// let before = model.optics_6d(#{ radiation: true }).orbit_x.max_abs();\n\
+         /// assert(t.optics_6d(#{ radiation: true }).orbit_x.max_abs() < before);\n/// ```",
+        |c: NativeCallContext, m: ModelHandle, options: Map| tapered(&*m.here(&c)?, &tapered_options().read(&options)?)
+    );
+    engine.register_fn("tapered", |c: NativeCallContext, m: ModelHandle| {
+        tapered(&*m.here(&c)?, &tapered_options().read(&Map::new())?)
     });
 }

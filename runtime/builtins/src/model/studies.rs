@@ -2,6 +2,7 @@
 
 use super::{Model, ModelHandle};
 use crate::families::{Members, document};
+use crate::orbit::rows_of;
 use crate::quantity;
 use crate::vector::Vector;
 use fodo_dynamics::{
@@ -32,6 +33,9 @@ pub const METHODS: &[&str] = &[
     "momentum_dependence(",
     "chromatic_functions(",
     "optics_inside(",
+    "lifetime(",
+    "orbit_response_derivatives(",
+    "tapered(",
 ];
 
 /// A map of named values.
@@ -130,14 +134,6 @@ fn momentum(model: &Model, elements: &[usize], values: &Values) -> Outcome<Map> 
         ("negative", vector(found.negative, "1")?),
         ("positive", vector(found.positive, "1")?),
     ]))
-}
-
-fn elements_of(members: &Members) -> Outcome<Vec<usize>> {
-    let first = members.devices.iter().map(|device| {
-        let missing = || script_error(format!("{} stands nowhere in the lattice", device.shown()));
-        device.elements.first().copied().ok_or_else(missing)
-    });
-    first.collect()
 }
 
 fn terms(model: &Model) -> Outcome<Map> {
@@ -252,11 +248,11 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `facility`: no closed orbit.\n/// - `script`: a device that stands nowhere in the lattice.\n///\n\
          /// # Example\n/// ```rhai\n/// let edge = model.momentum_aperture(BPM[0..2], #{ turns: 20 });\n/// assert(edge.positive.len == 2);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, places: Members, options: Map| {
-            momentum(&*m.here(&c)?, &elements_of(&places)?, &momentum_options().read(&options)?)
+            momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&options)?)
         }
     );
     engine.register_fn("momentum_aperture", |c: NativeCallContext, m: ModelHandle, places: Members| {
-        momentum(&*m.here(&c)?, &elements_of(&places)?, &momentum_options().read(&Map::new())?)
+        momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&Map::new())?)
     });
     // a loaded lattice has no families: its monitors
     engine.register_fn("momentum_aperture", |c: NativeCallContext, m: ModelHandle, options: Map| {
