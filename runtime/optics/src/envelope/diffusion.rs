@@ -139,8 +139,8 @@ impl<R: Register, const M: usize> Diffusion<R, M> {
         for row in 0..6 {
             let first = R::splat(strength * u[row / R::WIDTH].get(row % R::WIDTH));
             // nothing below the diagonal
-            for at in row / R::WIDTH..M {
-                self.sum[row][at] = u[at].fused(first, self.sum[row][at]);
+            for (sum, entry) in self.sum[row].iter_mut().zip(&u).skip(row / R::WIDTH) {
+                *sum = entry.fused(first, *sum);
             }
         }
     }
