@@ -3,6 +3,9 @@
 //! The numbers are in `reference/NAME.summary.json` and `NAME.ref.h5` of the shared folder. Every line printed is a
 //! measured figure and its limit; run with `--nocapture` to see them.
 
+// numbers of pyAT stand as it printed them
+#![allow(clippy::excessive_precision)]
+
 use std::path::PathBuf;
 
 use fodo_lattice::{Bend, Body, Class, Edge, Element, Field, Lattice, Magnet, Wiggler};
