@@ -109,7 +109,12 @@ impl Monitor {
     /// Ends it as Ctrl-C does, so that it says goodbye.
     fn interrupt(&mut self) {
         run(std::process::Command::new("kill").args(["-INT", &self.program.id().to_string()]));
-        self.program.wait().unwrap();
+        let end = Instant::now() + 10 * SECOND;
+        while self.program.try_wait().unwrap().is_none() {
+            // as where tests are started in the background of a shell, with SIGINT ignored
+            assert!(Instant::now() < end, "the client does not hear SIGINT: start the tests in the foreground");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Whether `name` comes with `value` soon.
