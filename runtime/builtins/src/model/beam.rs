@@ -51,13 +51,15 @@ fn with_effects(options: Options) -> Options {
     options.flag("rf").help("cavities on").flag("radiation").help("bends and quadrupoles radiate; cavities on")
 }
 
-fn ring_of(model: &super::Model, values: &fodo_language::Values) -> Ring {
+/// The ring of a model with the effects the options ask for.
+pub fn ring_of(model: &super::Model, values: &fodo_language::Values) -> Ring {
     let radiation = values.flag("radiation");
     model.ring.with_effects(Effects { cavity: radiation || values.flag("rf"), radiation })
 }
 
-fn bunch_options() -> Options {
-    with_effects(Options::new("bunch"))
+/// The options of a matched bunch.
+pub fn bunch_options(owner: &str) -> Options {
+    with_effects(Options::new(owner))
         .number("emittance_x", "m")
         .default(1e-9)
         .number("emittance_y", "m")
@@ -71,20 +73,24 @@ fn bunch_options() -> Options {
         .help("of the random numbers")
 }
 
-fn bunch(context: &NativeCallContext, model: &ModelHandle, count: i64, map: &Map) -> Outcome<Map> {
-    let (model, values) = (model.here(context)?, bunch_options().read(map)?);
-    let count = usize::try_from(count).ok().filter(|count| *count > 0);
-    let count = count.ok_or_else(|| script_error("a bunch has at least one particle"))?;
-    let sizes = Sizes {
+/// Sizes of a bunch from its options.
+pub fn sizes(values: &fodo_language::Values) -> Outcome<Sizes> {
+    Ok(Sizes {
         emittance_x: values.number("emittance_x")?,
         emittance_y: values.number("emittance_y")?,
         energy_spread: values.number("energy_spread")?,
         length: values.number("length")?,
-    };
+    })
+}
+
+fn bunch(context: &NativeCallContext, model: &ModelHandle, count: i64, map: &Map) -> Outcome<Map> {
+    let (model, values) = (model.here(context)?, bunch_options("bunch").read(map)?);
+    let count = usize::try_from(count).ok().filter(|count| *count > 0);
+    let count = count.ok_or_else(|| script_error("a bunch has at least one particle"))?;
     let ring = ring_of(&model, &values);
     let optics = model.or_failed(ring.optics()).or_fail()?;
     let centre = model.or_failed(ring.find_closed_orbit()).or_fail()?.start();
-    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes)).or_fail()?;
+    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes(&values)?)).or_fail()?;
     let seed = values.integer("seed")?.unsigned_abs();
     to_map(&model.or_failed(distribution(count, &centre, &matrix, Shape::Gaussian, seed)).or_fail()?)
 }

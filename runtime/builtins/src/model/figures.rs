@@ -3,7 +3,7 @@
 use super::{Along, Model};
 use crate::quantity;
 use fodo_language::{OrFail, Outcome, fail};
-use fodo_optics::{Optics, RadiationIntegrals};
+use fodo_optics::{Equilibrium, Optics, RadiationIntegrals};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_units::Unit;
 use rhai::Dynamic;
@@ -47,15 +47,22 @@ const FIGURES: &[Figure] = &[
     ("i5", "1/m", |m| Ok(m.integrals()?.i5)),
     ("energy_loss", "eV", |m| Ok(m.or_failed(m.ring.radiation())?.energy_loss)),
     ("damping_partition_x", "1", |m| Ok(m.integrals()?.damping_partition()[0])),
-    ("tune_s", "1", |m| Ok(m.equilibrium()?.tunes[2])),
-    ("damping_time_x", "s", |m| Ok(m.equilibrium()?.damping_times[0])),
-    ("damping_time_y", "s", |m| Ok(m.equilibrium()?.damping_times[1])),
-    ("damping_time_s", "s", |m| Ok(m.equilibrium()?.damping_times[2])),
-    ("emittance_x", "m", |m| Ok(m.equilibrium()?.emittances[0])),
-    ("emittance_y", "m", |m| Ok(m.equilibrium()?.emittances[1])),
-    ("emittance_s", "m", |m| Ok(m.equilibrium()?.emittances[2])),
-    ("energy_spread", "1", |m| Ok(m.equilibrium()?.energy_spread)),
-    ("bunch_length", "m", |m| Ok(m.equilibrium()?.bunch_length)),
+];
+
+/// A figure of the equilibrium beam: name, unit, how it is taken from it.
+pub type OfBeam = (&'static str, &'static str, fn(&Equilibrium) -> f64);
+
+/// The figures of the equilibrium beam.
+pub const OF_BEAM: &[OfBeam] = &[
+    ("tune_s", "1", |beam| beam.tunes[2]),
+    ("damping_time_x", "s", |beam| beam.damping_times[0]),
+    ("damping_time_y", "s", |beam| beam.damping_times[1]),
+    ("damping_time_s", "s", |beam| beam.damping_times[2]),
+    ("emittance_x", "m", |beam| beam.emittances[0]),
+    ("emittance_y", "m", |beam| beam.emittances[1]),
+    ("emittance_s", "m", |beam| beam.emittances[2]),
+    ("energy_spread", "1", |beam| beam.energy_spread),
+    ("bunch_length", "m", |beam| beam.bunch_length),
 ];
 
 impl Model {
@@ -73,7 +80,8 @@ impl Model {
 pub fn names() -> impl Iterator<Item = &'static str> {
     let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
     let figures = FIGURES.iter().map(|(name, ..)| *name);
-    functions.chain(figures).chain(["names"]).chain(super::studies::METHODS.iter().copied())
+    let beam = OF_BEAM.iter().map(|(name, ..)| *name);
+    functions.chain(figures).chain(beam).chain(["names"]).chain(super::studies::METHODS.iter().copied())
 }
 
 /// The property `name` of a model.
@@ -84,6 +92,9 @@ pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
     }
     if let Some((_, unit, compute)) = FIGURES.iter().find(|(known, ..)| *known == name) {
         return Ok(quantity::of(compute(model).or_fail()?, Unit::parse(unit).or_fail()?));
+    }
+    if let Some((_, unit, compute)) = OF_BEAM.iter().find(|(known, ..)| *known == name) {
+        return Ok(quantity::of(compute(model.equilibrium().or_fail()?), Unit::parse(unit).or_fail()?));
     }
     if let Some((_, unit, compute)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
         let values = compute(model.optics().or_fail()?).into();

@@ -1,14 +1,17 @@
 //! Matching a model in a script: what to turn by the names of elements, what to reach by the names of figures.
 
+use super::figures::OF_BEAM;
 use super::{Model, ModelHandle};
 use crate::families::document;
 use crate::quantity;
 use fodo_dynamics::{Figure, Match, Matching, Parameter, Target, Variable, match_optics};
 use fodo_language::{Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_lattice::Lattice;
+use fodo_optics::Ring;
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::Unit;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
+use std::sync::Arc;
 
 /// Parameters by the word scripts use, with their units.
 const PARAMETERS: [(Parameter, &str); 13] = [
@@ -104,9 +107,14 @@ fn figure(model: &Model, text: &str) -> Outcome<(Figure, Unit)> {
     if let Some((_, unit, figure)) = WHOLE.into_iter().find(|(name, ..)| *name == text) {
         return Ok((figure, Unit::parse(unit).or_fail()?));
     }
+    if let Some((name, unit, of_beam)) = OF_BEAM.iter().find(|(name, ..)| *name == text) {
+        let computed = move |ring: &Ring| ring.find_equilibrium().map(|beam| of_beam(&beam)).map_err(|e| e.to_string());
+        return Ok((Figure::Other((*name).to_string(), Arc::new(computed)), Unit::parse(unit).or_fail()?));
+    }
     let (name, place) = text.split_once(" at ").unwrap_or((text, ""));
     let Some((_, unit, figure)) = PLACED.into_iter().find(|(known, ..)| *known == name) else {
         let known = WHOLE.into_iter().map(|(name, ..)| name).chain(PLACED.into_iter().map(|(name, ..)| name));
+        let known = known.chain(OF_BEAM.iter().map(|(name, ..)| *name));
         let known: Vec<&str> = known.collect();
         return Err(unknown(format!("there is no figure `{name}` to match"), name, known.into_iter()));
     };
@@ -128,7 +136,11 @@ fn targets(model: &Model, values: &Values, option: &str, make: fn(Figure, f64) -
         let (figure, unit) = figure(model, name)?;
         let wanted = quantity::from_dynamic(value).filter(|wanted| wanted.dimension() == unit.dimension());
         let wanted = wanted.ok_or_else(|| script_error(format!("`{name}` must be a number in {unit}")))?;
-        Ok(make(figure, wanted.si).tolerance(1e-8 * wanted.si.abs().max(1.0)))
+        let wanted = wanted.si;
+        // emittances and their like are small: they count by how far off they are relative to what is wanted
+        let size = if matches!(figure, Figure::Other(..)) && wanted != 0.0 { wanted.abs() } else { 1.0 };
+        let tolerance = 1e-8 * if size == 1.0 { wanted.abs().max(1.0) } else { size };
+        Ok(make(figure, wanted).tolerance(tolerance).weight(1.0 / size))
     };
     map.iter().map(target).collect()
 }
@@ -193,7 +205,7 @@ pub fn register(engine: &mut Engine) {
         "/// Matches a model: turns parameters of its elements until figures have the values wanted. The machine is not touched.\n///\n\
          /// # Parameters\n/// - `vary`: what may be turned: `\"ELEMENT.parameter\"`, the same in all elements of that name or definition; \
          length, angle, k1, k1s, k2, k2s, k3, k3s, kick_x, kick_y, field_scaling, frequency, voltage.\n\
-         /// - `reach`: figures and their values: `tune_x`, `chromaticity_y`, `\"beta_x at BPM_003\"`, `\"dispersion_x at end\"`.\n\
+         /// - `reach`: figures and their values: `tune_x`, `chromaticity_y`, `\"beta_x at BPM_003\"`, `\"dispersion_x at end\"`, `emittance_x`, `energy_spread`.\n\
          /// - `at_most`, `at_least`: figures and their bounds.\n/// - `iterations`: [1]. Default: 50.\n///\n\
          /// # Returns\n/// `#{ met, missed, values, iterations, model }`: the new values, and the matched model.\n///\n\
          /// # Errors\n/// - `script`: unknown elements, parameters, figures.\n/// - `facility`: unstable optics to start from.\n///\n\

@@ -9,6 +9,7 @@ mod lifetime;
 mod matching;
 mod optics;
 mod studies;
+mod train;
 
 pub use along::Along;
 pub use figures::names;
@@ -200,6 +201,7 @@ pub fn register(engine: &mut Engine) {
     optics::register(engine);
     derivatives::register(engine);
     lifetime::register(engine);
+    train::register(engine);
     document!(
         engine,
         "load_lattice",

@@ -1,5 +1,6 @@
 //! What tracking and perturbation theory tell of a model: convergence, apertures, detuning, driving terms, frequencies.
 
+use super::beam::ring_of;
 use super::{Model, ModelHandle};
 use crate::families::{Members, document};
 use crate::orbit::rows_of;
@@ -11,7 +12,6 @@ use fodo_dynamics::{
 };
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
 use fodo_lattice::Class;
-use fodo_optics::{Effects, Ring};
 use fodo_units::Unit;
 use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
@@ -36,6 +36,7 @@ pub const METHODS: &[&str] = &[
     "lifetime(",
     "orbit_response_derivatives(",
     "tapered(",
+    "track_train(",
 ];
 
 /// A map of named values.
@@ -73,12 +74,6 @@ fn shifted(shift: &Shift) -> Outcome<Map> {
     ]))
 }
 
-/// The ring of a study, at its momentum deviation.
-fn ring(model: &Model, values: &Values) -> Ring {
-    let radiation = values.flag("radiation");
-    model.ring.with_effects(Effects { cavity: radiation || values.flag("rf"), radiation })
-}
-
 fn tracked(name: &str, turns: i64) -> Options {
     Options::new(name)
         .integer("turns")
@@ -110,7 +105,7 @@ fn aperture(model: &Model, values: &Values) -> Outcome<Map> {
         delta: values.number("delta")?,
         ..DynamicApertureOptions::default()
     };
-    let found = model.or_failed(dynamic_aperture(&ring(model, values), &options)).or_fail()?;
+    let found = model.or_failed(dynamic_aperture(&ring_of(model, values), &options)).or_fail()?;
     Ok(map([
         ("angle", vector(found.angles.clone(), "rad")?),
         ("x", vector(found.edge.iter().map(|edge| edge[0]).collect(), "m")?),
@@ -127,7 +122,7 @@ fn momentum(model: &Model, elements: &[usize], values: &Values) -> Outcome<Map> 
     let limit = values.number("limit")?.abs();
     let turns = values.integer("turns")?.unsigned_abs();
     let options = MomentumApertureOptions { limits: [-limit, limit], turns, ..MomentumApertureOptions::default() };
-    let found = model.or_failed(momentum_aperture(&ring(model, values), elements, &options)).or_fail()?;
+    let found = model.or_failed(momentum_aperture(&ring_of(model, values), elements, &options)).or_fail()?;
     let positions = model.ring.positions();
     Ok(map([
         ("s", vector(found.elements.iter().map(|&index| positions[index]).collect(), "m")?),
@@ -182,7 +177,7 @@ fn frequencies(model: &Model, values: &Values) -> Outcome<Map> {
     let grid = Grid::Transverse { x: amplitudes("x")?, y: amplitudes("y")? };
     let window = values.integer("window")?.unsigned_abs() as usize;
     let options = FrequencyMapOptions { window, ..FrequencyMapOptions::default() };
-    let found = model.or_failed(frequency_map(&ring(model, values), &grid, &options)).or_fail()?;
+    let found = model.or_failed(frequency_map(&ring_of(model, values), &grid, &options)).or_fail()?;
     let mut columns: [Vec<f64>; 5] = Default::default();
     let mut lost = 0;
     for point in &found {
