@@ -96,13 +96,15 @@ pub enum ModelChoice {
     ExactDrifts,
     /// The square-root Hamiltonian between the kicks of straight magnets.
     ExactMagnets,
+    /// The square-root Hamiltonian in bends, with the edges that belong to it.
+    ExactBends,
     /// Hard-edge quadrupole fringes (Lee-Whiting) at all magnets with a gradient.
     QuadrupoleFringes,
 }
 
 impl ModelChoice {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ExactDrifts, Self::ExactMagnets, Self::QuadrupoleFringes];
+    pub const ALL: [Self; 4] = [Self::ExactDrifts, Self::ExactMagnets, Self::ExactBends, Self::QuadrupoleFringes];
 
     /// Its name.
     #[must_use]
@@ -110,6 +112,7 @@ impl ModelChoice {
         match self {
             Self::ExactDrifts => "exact_drifts",
             Self::ExactMagnets => "exact_magnets",
+            Self::ExactBends => "exact_bends",
             Self::QuadrupoleFringes => "quadrupole_fringes",
         }
     }
@@ -122,11 +125,6 @@ impl ModelChoice {
         (other, changed)
     }
 
-    /// Whether magnets keep radiating: the exact maps of straight magnets do not.
-    fn radiates(self) -> bool {
-        self != Self::ExactMagnets
-    }
-
     fn make(self, element: &mut Element) -> bool {
         match (self, &mut element.body) {
             (Self::ExactDrifts, Body::Drift { exact }) => !std::mem::replace(exact, true),
@@ -134,6 +132,10 @@ impl ModelChoice {
                 Self::ExactMagnets,
                 Body::Quadrupole(magnet) | Body::Sextupole(magnet) | Body::Octupole(magnet) | Body::Multipole(magnet),
             ) => !std::mem::replace(&mut magnet.exact, true),
+            (Self::ExactBends, Body::Bend(bend)) => {
+                bend.second_order = false;
+                !std::mem::replace(&mut bend.magnet.exact, true)
+            }
             (Self::QuadrupoleFringes, Body::Quadrupole(magnet)) => with_fringe(magnet),
             (Self::QuadrupoleFringes, Body::Bend(bend)) if !bend.second_order => with_fringe(&mut bend.magnet),
             _ => false,
@@ -316,7 +318,7 @@ pub fn convergence(lattice: &Lattice) -> Result<Convergence, NoConvergence> {
     }
     let shift = |&(quantity, value): &(Quantity, f64)| {
         let finer = [find(&sliced[1], quantity)?, find(&sliced[2], quantity)?];
-        let by_model = chosen.iter().map(|(choice, figures)| (*choice, shift_by(*choice, quantity, value, figures)));
+        let by_model = chosen.iter().map(|(choice, figures)| (*choice, shift_by(quantity, value, figures)));
         Some(Shift { by_model: by_model.collect(), ..extrapolated(quantity, [value, finer[0], finer[1]]) })
     };
     Ok(Convergence {
@@ -330,10 +332,7 @@ fn find(figures: &[(Quantity, f64)], quantity: Quantity) -> Option<f64> {
     figures.iter().find(|(other, _)| *other == quantity).map(|(_, value)| *value)
 }
 
-fn shift_by(choice: ModelChoice, quantity: Quantity, value: f64, figures: &[(Quantity, f64)]) -> Option<f64> {
-    if quantity.of_radiation() && !choice.radiates() {
-        return None;
-    }
+fn shift_by(quantity: Quantity, value: f64, figures: &[(Quantity, f64)]) -> Option<f64> {
     find(figures, quantity).map(|other| other - value)
 }
 

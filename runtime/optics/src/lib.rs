@@ -37,7 +37,7 @@ pub use derivatives::Strength;
 pub use envelope::Equilibrium;
 pub use inside::{Cut, Cutting, OpticsInside};
 pub use instruments::{Calibration, InstrumentParameter, Instruments};
-pub use loco::{NoDerivative, ResponseModel};
+pub use loco::{NoDerivative, ResponseModel, StrengthResponse};
 pub use maps::Point;
 pub use matrix::Passage;
 pub use modes::{Mode, NormalForm, modes, normal_form};

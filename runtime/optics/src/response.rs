@@ -77,7 +77,7 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    fn of_line(ring: &Ring, start: &Point<f64>) -> Result<Self, NoClosedOrbit> {
+    pub(crate) fn of_line(ring: &Ring, start: &Point<f64>) -> Result<Self, NoClosedOrbit> {
         let passage = ring.passage(start).map_err(|index| ring.lost(index))?;
         Ok(Self { passage, inverse: None, dimensions: 6 })
     }
@@ -116,6 +116,15 @@ impl Linear {
     pub(crate) fn push(&self, before: usize, push: &Vector6<f64>) -> Result<Push, NoClosedOrbit> {
         let back = self.at_start(before, push)?;
         Ok(Push { before, back, start: self.closed(&(self.passage.matrix() * back)) })
+    }
+}
+
+impl Linear {
+    /// What a push does to (x, y) at the entrance of an element [m].
+    pub(crate) fn moved(&self, push: &Push, element: usize) -> [f64; 2] {
+        let from = if push.before <= element { push.start + push.back } else { push.start };
+        let moved = self.passage.matrices[element] * from;
+        [moved[0], moved[2]]
     }
 }
 

@@ -274,3 +274,41 @@ fn derivatives_of_what_is_measured_are_its_slopes() {
         assert!(apart < 2e-9, "{parameter:?}: {apart:.1e}");
     }
 }
+
+#[test]
+fn the_orbit_answers_to_gradients_as_it_does_to_differences() {
+    let lattice = demo_ring();
+    let Places { monitors, strengths, .. } = Places::new(&lattice);
+    for effects in [Effects::NONE, Effects::CAVITY, Effects::ALL] {
+        let ring = wrong(&lattice, effects);
+        let ours = ring.strength_response(&monitors, &strengths).expect("a closed orbit");
+        let orbit = |ring: &Ring| {
+            let orbit = ring.find_closed_orbit().expect("a closed orbit");
+            monitors.iter().flat_map(|&monitor| [orbit.at(monitor)[0], orbit.at(monitor)[2]]).collect()
+        };
+        for (strength, ours) in strengths.iter().zip(&ours) {
+            // orbits are at rest to 1e-12 m, and move by 1e-4 m for 1/m^2 at the least
+            let apart = apart(&ours.concat(), &slope(&ring, *strength, orbit));
+            assert!(apart < 1e-5, "{effects:?} {strength:?}: {apart:.1e}");
+        }
+    }
+}
+
+#[test]
+fn a_trajectory_answers_to_gradients_as_it_does_to_differences() {
+    let lattice = demo_ring();
+    let Places { monitors, strengths, .. } = Places::new(&lattice);
+    let (ring, start) = (wrong(&lattice, Effects::NONE), [1e-3, 1e-4, -5e-4, 2e-4, 1e-3, 0.0]);
+    let ours = ring.trajectory_strength_response(&start, &monitors, &strengths).expect("not lost");
+    let trajectory = |ring: &Ring| {
+        let points = ring.trajectory(&start).expect("not lost");
+        monitors.iter().flat_map(|&monitor| [points[monitor][0], points[monitor][2]]).collect()
+    };
+    for (strength, ours) in strengths.iter().zip(&ours) {
+        let apart = apart(&ours.concat(), &slope(&ring, *strength, trajectory));
+        assert!(apart < LIMIT, "{strength:?}: {apart:.1e}");
+    }
+    let drift = lattice.indices_of(Class::Drift)[0];
+    let refused = ring.trajectory_strength_response(&start, &monitors, &[Strength::Gradient(drift)]);
+    assert!(matches!(refused, Err(NoDerivative::NoField(index, _)) if index == drift));
+}

@@ -20,7 +20,7 @@ use crate::orbit::model_response;
 use fodo_devices::{Facility, Quantities};
 use fodo_language::{OrFail, Outcome, script_error};
 use fodo_lattice::{Body, Lattice};
-use fodo_optics::{Effects, Equilibrium, Optics, Plane, Ring};
+use fodo_optics::{Effects, Equilibrium, Optics, OrbitResponse, Plane, Ring, Strength};
 use fodo_report::{Diagnostic, Kind, Result};
 use halved::Halved;
 use nalgebra::DMatrix;
@@ -104,6 +104,10 @@ impl Model {
         value.map_err(|error| Diagnostic::new(Kind::Facility, format!("{}: {error}", self.title)).into())
     }
 
+    fn strength_response(&self, strength: Strength, monitors: &[usize]) -> Result<Vec<[f64; 2]>> {
+        Ok(self.or_failed(self.ring.strength_response(monitors, &[strength]))?.remove(0))
+    }
+
     /// A model of its own of the same lattice with the elements of `ring`.
     fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
         let lattice = Lattice { elements: ring.elements().to_vec(), ..(*self.lattice).clone() };
@@ -116,29 +120,30 @@ impl Model {
         let kicks = self.or_failed(self.ring.orbit_response(monitors, &correctors))?;
         let rows = monitors.len();
         let mut matrix = DMatrix::zeros(2 * rows, columns.len());
-        for (column, (_, quantity)) in columns.iter().enumerate() {
-            let kick = match quantity {
-                Quantities::KickX => Plane::X,
-                Quantities::KickY => Plane::Y,
-                Quantities::RfFrequency => {
-                    let response = self.or_failed(self.ring.frequency_response(monitors))?;
-                    for (row, [x, y]) in response.into_iter().enumerate() {
-                        (matrix[(row, column)], matrix[(row + rows, column)]) = (x, y);
-                    }
-                    continue;
-                }
+        for (column, (element, quantity)) in columns.iter().enumerate() {
+            let orbit = match quantity {
+                Quantities::KickX => kicked(&kicks, Plane::X, column, rows),
+                Quantities::KickY => kicked(&kicks, Plane::Y, column, rows),
+                Quantities::RfFrequency => self.or_failed(self.ring.frequency_response(monitors))?,
+                Quantities::Upright(1) => self.strength_response(Strength::Gradient(*element), monitors)?,
+                Quantities::Skew(1) => self.strength_response(Strength::SkewGradient(*element), monitors)?,
                 _ => {
-                    let message = "the model has orbit responses to kicks and to the RF frequency only";
+                    let message = "the model has orbit responses to kicks, gradients and the RF frequency only";
                     return Err(Diagnostic::new(Kind::Script, message).into());
                 }
             };
-            for row in 0..rows {
-                matrix[(row, column)] = kicks.get(Plane::X, row, kick, column);
-                matrix[(row + rows, column)] = kicks.get(Plane::Y, row, kick, column);
+            for (row, [x, y]) in orbit.into_iter().enumerate() {
+                (matrix[(row, column)], matrix[(row + rows, column)]) = (x, y);
             }
         }
         Ok(matrix)
     }
+}
+
+/// Orbit (x, y) at each monitor by a kick of one corrector [m/rad].
+fn kicked(kicks: &OrbitResponse, plane: Plane, corrector: usize, monitors: usize) -> Vec<[f64; 2]> {
+    let at = |monitor| [Plane::X, Plane::Y].map(|orbit| kicks.get(orbit, monitor, plane, corrector));
+    (0..monitors).map(at).collect()
 }
 
 /// A lattice in a script: `model`, or what `load_lattice` gives.
@@ -219,9 +224,9 @@ pub fn register(engine: &mut Engine) {
         "orbit_response",
         ["model: model", "knobs: family, knobs or array", "monitors: family", "response"],
         "/// Computes the orbit response of the design lattice: exact derivatives, both planes.\n///\n\
-         /// # Parameters\n/// - `knobs`: families or devices of correctors, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
+         /// # Parameters\n/// - `knobs`: families or devices of correctors and quadrupoles, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
          /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\
-         /// # Errors\n/// - `script`: a knob that is no corrector and no RF, or a model that is not the facility's own.\n///\n\
+         /// # Errors\n/// - `script`: a knob that is no corrector, no quadrupole and no RF, or a model that is not the facility's own.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// assert(r.matrix.rows == 2 * BPM.len);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, which: Dynamic, monitors: Members| match m.0 {
             None => model_response(&*here(&c)?, &which, monitors),

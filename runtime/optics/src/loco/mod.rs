@@ -7,6 +7,7 @@
 //! two rows of products for each row of the response.
 
 mod change;
+mod orbit;
 
 use std::sync::OnceLock;
 
@@ -14,6 +15,7 @@ use nalgebra::{Matrix6, Vector6};
 use rayon::prelude::*;
 
 use change::{Change, Curvature};
+pub use orbit::StrengthResponse;
 
 use crate::derivatives::Strength;
 use crate::orbit::NoClosedOrbit;
