@@ -149,7 +149,8 @@ impl Victim {
     fn newest_record(&self) -> Value {
         let runs = std::fs::read_dir(self.machine.scratch.path().join("data/runs")).unwrap();
         let records = runs.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("h5".as_ref()));
-        let newest = records.max_by_key(|path| path.file_name().unwrap().to_owned()).unwrap();
+        // names tell seconds, and two runs may begin in one
+        let newest = records.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
         python("record.py", &[&newest], &Value::Null)
     }
 
