@@ -4,7 +4,7 @@ use super::studies::{map, one, vector};
 use super::{Model, ModelHandle};
 use crate::families::document;
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
-use fodo_optics::{ChromaticPlane, Cutting, Effects, Optics, Tapered};
+use fodo_optics::{ChromaticPlane, Cutting, Effects, Optics, Tapered, Twiss};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 /// One column of a table of coordinates.
@@ -119,19 +119,45 @@ fn inside(model: &Model, values: &Values) -> Outcome<Map> {
     if longest <= 0.0 {
         return Err(script_error("`longest` of `optics_inside` must be above 0"));
     }
-    let Optics { position, beta_x, beta_y, alpha_x, alpha_y, phase_x, phase_y, dispersion, .. } =
-        model.or_failed(model.ring.optics_inside(Cutting::Longest(longest))).or_fail()?.optics;
+    told(model.or_failed(model.ring.optics_inside(Cutting::Longest(longest))).or_fail()?.optics)
+}
+
+fn told(optics: Optics) -> Outcome<Map> {
     Ok(map([
-        ("s", vector(position, "m")?),
-        ("beta_x", vector(beta_x, "m")?),
-        ("beta_y", vector(beta_y, "m")?),
-        ("alpha_x", vector(alpha_x, "1")?),
-        ("alpha_y", vector(alpha_y, "1")?),
-        ("phase_x", vector(phase_x, "rad")?),
-        ("phase_y", vector(phase_y, "rad")?),
-        ("dispersion_x", column(&dispersion, 0, "m")?),
-        ("dispersion_y", column(&dispersion, 2, "m")?),
+        ("s", vector(optics.position, "m")?),
+        ("beta_x", vector(optics.beta_x, "m")?),
+        ("beta_y", vector(optics.beta_y, "m")?),
+        ("alpha_x", vector(optics.alpha_x, "1")?),
+        ("alpha_y", vector(optics.alpha_y, "1")?),
+        ("phase_x", vector(optics.phase_x, "rad")?),
+        ("phase_y", vector(optics.phase_y, "rad")?),
+        ("dispersion_x", column(&optics.dispersion, 0, "m")?),
+        ("dispersion_y", column(&optics.dispersion, 2, "m")?),
     ]))
+}
+
+fn line_options() -> Options {
+    let start = Options::new("line_optics").number("beta_x", "m").number("alpha_x", "1").default(0.0);
+    let start = start.number("beta_y", "m").number("alpha_y", "1").default(0.0);
+    let start = start.number("dispersion_x", "m").default(0.0).number("dispersion_px", "1").default(0.0);
+    start.number("dispersion_y", "m").default(0.0).number("dispersion_py", "1").default(0.0)
+}
+
+/// Optical functions along a line from those at its start.
+fn line(model: &Model, values: &Values) -> Outcome<Map> {
+    let twiss = |plane: &str| -> Outcome<Twiss> {
+        let beta = values.number(&format!("beta_{plane}"))?;
+        if beta <= 0.0 {
+            return Err(script_error(format!("`beta_{plane}` of `line_optics` must be above 0")));
+        }
+        Ok(Twiss { beta, alpha: values.number(&format!("alpha_{plane}"))? })
+    };
+    let mut dispersion = [0.0; 4];
+    for (value, name) in dispersion.iter_mut().zip(["x", "px", "y", "py"]) {
+        *value = values.number(&format!("dispersion_{name}"))?;
+    }
+    let quiet = model.ring.with_effects(Effects::NONE);
+    told(model.or_failed(quiet.optics_from([twiss("x")?, twiss("y")?], dispersion)).or_fail()?)
 }
 
 fn tapered_options() -> Options {
@@ -248,4 +274,16 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("tapered", |c: NativeCallContext, m: ModelHandle| {
         tapered(&*m.here(&c)?, &tapered_options().read(&Map::new())?)
     });
+    document!(
+        engine,
+        "line_optics",
+        ["model: model", "options: map", "map"],
+        "/// Computes the optics along a line from those at its start: single pass, no closed orbit.\n///\n\
+         /// # Parameters\n/// - `beta_x`, `beta_y`: at the start [m].\n/// - `alpha_x`, `alpha_y`: [1]. Default: 0.\n\
+         /// - `dispersion_x`, `dispersion_px`, `dispersion_y`, `dispersion_py`: [m, 1]. Default: 0.\n///\n\
+         /// # Returns\n/// `#{ s, beta_x, beta_y, alpha_x, …, dispersion_x, dispersion_y }`: vectors at the entrance of each element and at the end.\n///\n\
+         /// # Errors\n/// - `facility`: the particle on the axis is lost.\n///\n\
+         /// # Example\n/// ```rhai\n/// let o = model.line_optics(#{ beta_x: 6.0 * m, beta_y: 3.0 * m });\n/// assert(o.beta_x[0] == 6.0 * m);\n/// ```",
+        |c: NativeCallContext, m: ModelHandle, options: Map| line(&*m.here(&c)?, &line_options().read(&options)?)
+    );
 }

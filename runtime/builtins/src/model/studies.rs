@@ -37,6 +37,7 @@ pub const METHODS: &[&str] = &[
     "orbit_response_derivatives(",
     "tapered(",
     "track_train(",
+    "line_optics(",
 ];
 
 /// A map of named values.
