@@ -1,7 +1,7 @@
 //! Integrals of smooth functions of one variable.
 
 /// Nodes of the Kronrod rule with 15 points, from the middle outwards; every other one belongs to Gauss's with 7.
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision, reason = "the table as it is published")]
 const NODES: [f64; 8] = [
     0.0,
     0.207_784_955_007_898_467_6,
@@ -13,7 +13,7 @@ const NODES: [f64; 8] = [
     0.991_455_371_120_812_639_2,
 ];
 /// Kronrod's weights.
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision, reason = "the table as it is published")]
 const KRONROD: [f64; 8] = [
     0.209_482_141_084_727_828_0,
     0.204_432_940_075_298_892_4,
@@ -25,7 +25,7 @@ const KRONROD: [f64; 8] = [
     0.022_935_322_010_529_224_96,
 ];
 /// Gauss's weights, of the nodes 0, 2, 4 and 6.
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision, reason = "the table as it is published")]
 const GAUSS: [f64; 4] = [
     0.417_959_183_673_469_387_8,
     0.381_830_050_505_118_944_9,

@@ -92,7 +92,6 @@ fn cut_element(element: &Element, cutting: Cutting) -> Vec<Element> {
         Cutting::Parts(parts) => f64::from(parts),
         Cutting::Longest(length) => (element.length / length * (1.0 - 1e-12)).ceil(),
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let count = if wanted >= 1.0 { f64::min(wanted, f64::from(slices)) as u32 } else { 1 };
     if count == 1 {
         return vec![element.clone()];
@@ -125,7 +124,6 @@ fn periods(wiggler: &Wiggler, length: f64) -> u32 {
     if !harmonics.all(|row| row[4].fract() == 0.0) {
         return 1;
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let periods = (length / wiggler.period).round() as u32;
     periods.max(1)
 }

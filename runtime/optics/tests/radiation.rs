@@ -3,8 +3,7 @@
 //! The numbers are in `reference/NAME.summary.json` and `NAME.ref.h5` of the shared folder. Every line printed is a
 //! measured figure and its limit; run with `--nocapture` to see them.
 
-// numbers of pyAT stand as it printed them
-#![allow(clippy::excessive_precision)]
+#![allow(clippy::excessive_precision, reason = "numbers of pyAT stand as it printed them")]
 
 use std::path::PathBuf;
 

@@ -98,7 +98,7 @@ pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
     }
     if let Some((_, unit, compute)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
         let values = compute(model.optics().or_fail()?).into();
-        let (places, lattice) = (model.halved().places.as_slice().into(), model.lattice.clone());
+        let (places, lattice) = (model.places().into(), model.lattice.clone());
         return Ok(Dynamic::from(Along { values, unit: Unit::parse(unit).or_fail()?, places, lattice }));
     }
     let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`")).near(name, names());

@@ -138,9 +138,10 @@ fn targets(model: &Model, values: &Values, option: &str, make: fn(Figure, f64) -
         let wanted = wanted.ok_or_else(|| script_error(format!("`{name}` must be a number in {unit}")))?;
         let wanted = wanted.si;
         // emittances and their like are small: they count by how far off they are relative to what is wanted
-        let size = if matches!(figure, Figure::Other(..)) && wanted != 0.0 { wanted.abs() } else { 1.0 };
-        let tolerance = 1e-8 * if size == 1.0 { wanted.abs().max(1.0) } else { size };
-        Ok(make(figure, wanted).tolerance(tolerance).weight(1.0 / size))
+        let small = matches!(figure, Figure::Other(..)) && wanted != 0.0;
+        let size = if small { wanted.abs() } else { wanted.abs().max(1.0) };
+        let weight = if small { 1.0 / size } else { 1.0 };
+        Ok(make(figure, wanted).tolerance(1e-8 * size).weight(weight))
     };
     map.iter().map(target).collect()
 }

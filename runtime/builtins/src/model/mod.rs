@@ -4,7 +4,6 @@ mod along;
 mod beam;
 mod derivatives;
 mod figures;
-mod halved;
 mod lifetime;
 mod matching;
 mod optics;
@@ -19,10 +18,9 @@ use crate::families::{Members, document};
 use crate::orbit::model_response;
 use fodo_devices::{Facility, Quantities};
 use fodo_language::{OrFail, Outcome, script_error};
-use fodo_lattice::{Body, Lattice};
-use fodo_optics::{Effects, Equilibrium, Optics, OrbitResponse, Plane, Ring, Strength};
+use fodo_lattice::{Body, Element, Lattice};
+use fodo_optics::{Cut, Cutting, Effects, Equilibrium, Optics, OrbitResponse, Plane, Ring, Strength};
 use fodo_report::{Diagnostic, Kind, Result};
-use halved::Halved;
 use nalgebra::DMatrix;
 use rhai::{Dynamic, Engine, FuncRegistration, ImmutableString, NativeCallContext};
 use std::path::Path;
@@ -35,7 +33,8 @@ pub struct Model {
     lattice: Arc<Lattice>,
     /// With cavities, if there are any that work: 6D, at fixed path length.
     ring: Ring,
-    halved: OnceLock<Halved>,
+    /// Every element in two, without cavities and radiation: functions are known at centres.
+    halves: OnceLock<Cut>,
     optics: OnceLock<Result<Optics>>,
     equilibrium: OnceLock<Result<Equilibrium>>,
 }
@@ -80,16 +79,32 @@ impl Model {
         let has_cavity = lattice.elements.iter().any(|e| matches!(&e.body, Body::Cavity(c) if c.voltage != 0.0));
         let effects = if has_cavity { Effects::CAVITY } else { Effects::NONE };
         let ring = Ring::new(&lattice, effects);
-        Model { title, lattice, ring, halved: OnceLock::new(), optics: OnceLock::new(), equilibrium: OnceLock::new() }
+        Model { title, lattice, ring, halves: OnceLock::new(), optics: OnceLock::new(), equilibrium: OnceLock::new() }
     }
 
-    fn halved(&self) -> &Halved {
-        self.halved.get_or_init(|| Halved::of(&self.lattice))
+    fn halves(&self) -> &Cut {
+        self.halves.get_or_init(|| self.ring.with_effects(Effects::NONE).cut(Cutting::Parts(2)))
+    }
+
+    /// For each element its entrance among the halves, and its centre if it could be cut there.
+    fn places(&self) -> Vec<(usize, Option<usize>)> {
+        let halves = self.halves();
+        let place = |(index, element): (usize, &Element)| {
+            let entrance = halves.first_part(index);
+            let in_two = halves.first_part(index + 1) == entrance + 2;
+            let even = in_two && 2.0 * halves.ring.element(entrance).length == element.length;
+            // the functions between parts of a second-order map are not those of the whole
+            let inexact = matches!(&element.body, Body::Bend(bend) if bend.second_order);
+            let centre =
+                if element.length == 0.0 { Some(entrance) } else { (even && !inexact).then_some(entrance + 1) };
+            (entrance, centre)
+        };
+        self.lattice.elements.iter().enumerate().map(place).collect()
     }
 
     /// Optical functions of the cut lattice, without cavities and radiation.
     fn optics(&self) -> Result<&Optics> {
-        let made = self.optics.get_or_init(|| self.or_failed(self.halved().ring.optics()));
+        let made = self.optics.get_or_init(|| self.or_failed(self.halves().ring.optics()));
         made.as_ref().map_err(Clone::clone)
     }
 
@@ -104,10 +119,6 @@ impl Model {
         value.map_err(|error| Diagnostic::new(Kind::Facility, format!("{}: {error}", self.title)).into())
     }
 
-    fn strength_response(&self, strength: Strength, monitors: &[usize]) -> Result<Vec<[f64; 2]>> {
-        Ok(self.or_failed(self.ring.strength_response(monitors, &[strength]))?.remove(0))
-    }
-
     /// A model of its own of the same lattice with the elements of `ring`.
     fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
         let lattice = Lattice { elements: ring.elements().to_vec(), ..(*self.lattice).clone() };
@@ -118,6 +129,12 @@ impl Model {
     pub fn orbit_response(&self, columns: &[(usize, Quantities)], monitors: &[usize]) -> Result<DMatrix<f64>> {
         let correctors: Vec<usize> = columns.iter().map(|(element, _)| *element).collect();
         let kicks = self.or_failed(self.ring.orbit_response(monitors, &correctors))?;
+        let strengths: Vec<Strength> = columns.iter().filter_map(|(element, of)| gradient(*element, *of)).collect();
+        let gradients = match strengths.as_slice() {
+            [] => vec![],
+            strengths => self.or_failed(self.ring.strength_response(monitors, strengths))?,
+        };
+        let mut gradients = gradients.into_iter();
         let rows = monitors.len();
         let mut matrix = DMatrix::zeros(2 * rows, columns.len());
         for (column, (element, quantity)) in columns.iter().enumerate() {
@@ -125,18 +142,25 @@ impl Model {
                 Quantities::KickX => kicked(&kicks, Plane::X, column, rows),
                 Quantities::KickY => kicked(&kicks, Plane::Y, column, rows),
                 Quantities::RfFrequency => self.or_failed(self.ring.frequency_response(monitors))?,
-                Quantities::Upright(1) => self.strength_response(Strength::Gradient(*element), monitors)?,
-                Quantities::Skew(1) => self.strength_response(Strength::SkewGradient(*element), monitors)?,
-                _ => {
+                _ => gradient(*element, *quantity).and_then(|_| gradients.next()).ok_or_else(|| {
                     let message = "the model has orbit responses to kicks, gradients and the RF frequency only";
-                    return Err(Diagnostic::new(Kind::Script, message).into());
-                }
+                    Diagnostic::new(Kind::Script, message)
+                })?,
             };
             for (row, [x, y]) in orbit.into_iter().enumerate() {
                 (matrix[(row, column)], matrix[(row + rows, column)]) = (x, y);
             }
         }
         Ok(matrix)
+    }
+}
+
+/// The gradient that a quantity of an element is, if it is one.
+fn gradient(element: usize, quantity: Quantities) -> Option<Strength> {
+    match quantity {
+        Quantities::Upright(1) => Some(Strength::Gradient(element)),
+        Quantities::Skew(1) => Some(Strength::SkewGradient(element)),
+        _ => None,
     }
 }
 

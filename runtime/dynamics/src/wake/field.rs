@@ -223,7 +223,6 @@ impl Grid {
             return (0, 0.0);
         }
         let at = ((late - self.start.late) / self.step).clamp(0.0, (self.count - 1) as f64);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let node = (at as usize).min(self.count - 2);
         (node, at - node as f64)
     }

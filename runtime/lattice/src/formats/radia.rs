@@ -32,7 +32,6 @@ pub fn parse(text: &str, rigidity: f64, slices: u32) -> Result<(f64, KickMap), L
         if number < 2.0 || number.fract() != 0.0 || number > 1e5 {
             return Err(lines.wrong(format!("{what} cannot be {number}")));
         }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(number as usize)
     };
     let (columns, rows) = (count("the number of horizontal points")?, count("the number of vertical points")?);
