@@ -3,9 +3,9 @@
 use crate::app;
 use crate::command::{Common, ServeArguments};
 use crate::{shelf, show};
-use fodo_control::Plant;
+use fodo_control::{Host, Plant};
 use fodo_devices::Facility;
-use fodo_epics::ServeOptions;
+use fodo_epics::{ChannelAccessOutlet, ServeOptions};
 use fodo_report::Result;
 use fodo_twin::{Twin, TwinOptions};
 use std::process::ExitCode;
@@ -19,11 +19,15 @@ pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let port = arguments.port.or(from_environment).unwrap_or(5064);
     let count = twin.channels().len();
     let (name, interface) = (&facility.name, arguments.interface);
-    let served = fodo_epics::start(Arc::new(twin), ServeOptions { port, interface }, app::cancel().clone())?;
+    let mut serving = 0;
+    let host = Host::start(Arc::new(twin), app::cancel().clone(), |stage| {
+        let outlet = ChannelAccessOutlet::open(stage, ServeOptions { port, interface })?;
+        serving = outlet.port();
+        Ok(vec![Box::new(outlet)])
+    })?;
     show::line(format!(
-        "{name} TWIN: {count} channels over Channel Access on {interface}, port {}; Ctrl-C ends it",
-        served.port()
+        "{name} TWIN: {count} channels over Channel Access on {interface}, port {serving}; Ctrl-C ends it"
     ));
-    while served.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
+    while host.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
     Ok(ExitCode::SUCCESS)
 }

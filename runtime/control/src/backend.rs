@@ -1,6 +1,7 @@
 //! The trait a control system is seen through.
 
-use crate::{Cancel, Channel, Fault, Reading, Stopped, Time};
+use crate::{Cancel, Channel, Fault, Form, Keep, Monitor, Reading, Stopped, Time, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Leave to write, which only the transaction of this crate can make.
@@ -28,19 +29,30 @@ pub enum Fresh {
 pub struct Write {
     /// Where.
     pub channel: Channel,
-    /// What.
-    pub value: f64,
+    /// What. A state is written by its name (a text) or by its place in the list (a number).
+    pub value: Value,
+}
+
+impl Write {
+    /// A number to a channel.
+    pub fn number(channel: &Channel, value: f64) -> Write {
+        Write { channel: channel.clone(), value: Value::Number(value) }
+    }
 }
 
 /// What a control system says about a channel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
+    /// What it holds.
+    pub form: Form,
     /// Unit, as the server writes it; empty if it has none.
     pub unit: String,
     /// Lowest and highest value that the server lets clients write, if it says so.
     pub limits: Option<(f64, f64)>,
-    /// How many numbers the channel holds.
+    /// How many entries the channel holds at most; 1 for a single value.
     pub length: usize,
+    /// Names of the states, in the order of their numbers.
+    pub choices: Vec<Arc<str>>,
     /// Whether this client may write it.
     pub writable: bool,
 }
@@ -76,6 +88,13 @@ pub trait Backend: Send + Sync {
         wait: Duration,
         cancel: &Cancel,
     ) -> Result<Vec<Result<(), Fault>>, Stopped>;
+
+    /// Follows channels: what they hold now, then every change, and their losses as faults.
+    ///
+    /// Channels that are not there are looked for until the monitor is dropped; the places in its
+    /// updates are those of `channels`. The queue of a monitor is bounded; `keep` says what becomes
+    /// of samples that come faster than they are taken.
+    fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor;
 
     /// What the control system says about channels.
     fn metadata(

@@ -8,9 +8,12 @@
 
 mod backend;
 mod cancel;
+pub mod conformance;
 mod event;
 mod history;
+mod host;
 mod journal;
+mod monitor;
 mod plant;
 mod reading;
 mod recover;
@@ -24,9 +27,11 @@ pub use backend::{Backend, Fresh, Metadata, Permit, Write};
 pub use cancel::{Cancel, Stopped};
 pub use event::{Event, Observer};
 pub use history::Committed;
+pub use host::{Host, Outlet, Puts, Stage};
 pub use journal::JournalFolder;
+pub use monitor::{Counts, Feed, Keep, Monitor, Update};
 pub use plant::{Alarms, ChannelInfo, Plant, Shape};
-pub use reading::{Channel, Fault, Reading, Time, Validity, Value};
+pub use reading::{Channel, Fault, Form, Reading, Time, Validity, Value};
 pub use recover::{Interrupted, Outcome, Recovery};
 pub use session::{RunInfo, Session, SessionOptions, WriteMode};
 pub use setpoint::{Change, Guard, Physics, Setpoint};

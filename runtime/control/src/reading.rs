@@ -39,24 +39,117 @@ pub enum Value {
     Vector(Arc<[f64]>),
     /// A text.
     Text(Arc<str>),
+    /// A row of texts.
+    Texts(Arc<[Arc<str>]>),
+    /// One of a list of states, such as `ON` of `OFF, ON, FAULT`.
+    Choice {
+        /// Its place in the list, from 0.
+        index: u32,
+        /// Its name.
+        label: Arc<str>,
+    },
+    /// Numbers in rows and columns.
+    Image {
+        /// Numbers in one row.
+        width: usize,
+        /// All rows, one after the other.
+        pixels: Arc<[f64]>,
+    },
+    /// Named columns of equal length.
+    Table(Arc<[(Arc<str>, Value)]>),
+}
+
+/// The form of what a channel holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// One number.
+    #[default]
+    Number,
+    /// A row of numbers.
+    Vector,
+    /// A text.
+    Text,
+    /// A row of texts.
+    Texts,
+    /// One of a list of states.
+    Choice,
+    /// Numbers in rows and columns.
+    Image,
+    /// Named columns.
+    Table,
+}
+
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Form::Number => "a number",
+            Form::Vector => "a row of numbers",
+            Form::Text => "a text",
+            Form::Texts => "a row of texts",
+            Form::Choice => "one of a list of states",
+            Form::Image => "an image",
+            Form::Table => "a table",
+        })
+    }
 }
 
 impl Value {
-    /// The number of a scalar channel.
+    /// Its form.
+    pub fn form(&self) -> Form {
+        match self {
+            Value::Number(_) => Form::Number,
+            Value::Vector(_) => Form::Vector,
+            Value::Text(_) => Form::Text,
+            Value::Texts(_) => Form::Texts,
+            Value::Choice { .. } => Form::Choice,
+            Value::Image { .. } => Form::Image,
+            Value::Table(_) => Form::Table,
+        }
+    }
+
+    /// The number of a scalar channel; of a state its place in the list.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(number) => Some(*number),
+            Value::Choice { index, .. } => Some(f64::from(*index)),
             _ => None,
         }
     }
 
-    /// The entries: of a vector channel, or the single number.
+    /// The text of a channel; of a state its name.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        match self {
+            Value::Text(text) | Value::Choice { label: text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The numbers: of a row or an image, or the single number.
     pub fn entries(&self) -> &[f64] {
         match self {
             Value::Number(number) => std::slice::from_ref(number),
-            Value::Vector(entries) => entries,
-            Value::Text(_) => &[],
+            Value::Vector(entries) | Value::Image { pixels: entries, .. } => entries,
+            _ => &[],
         }
+    }
+
+    /// A column of a table.
+    pub fn column(&self, name: &str) -> Option<&Value> {
+        let Value::Table(columns) = self else { return None };
+        columns.iter().find(|(known, _)| known.as_ref() == name).map(|(_, column)| column)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Value {
+        Value::Number(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.into())
     }
 }
 
@@ -83,17 +176,20 @@ pub struct Reading {
     pub time: Time,
     /// Whether it may be used.
     pub validity: Validity,
+    /// The pulse or turn it belongs to, where the source counts them: readings of one shot share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shot: Option<u64>,
 }
 
 impl Reading {
     /// A good reading.
     pub fn good(value: Value, time: Time) -> Reading {
-        Reading { value, time, validity: Validity::Good }
+        Reading { value, time, validity: Validity::Good, shot: None }
     }
 
     /// A reading that must not be used.
     pub fn invalid(value: Value, time: Time, why: impl Into<String>) -> Reading {
-        Reading { value, time, validity: Validity::Invalid(why.into()) }
+        Reading { value, time, validity: Validity::Invalid(why.into()), shot: None }
     }
 }
 

@@ -173,8 +173,7 @@ impl Session {
     }
 
     fn send(&self, changes: &[Change], cancel: &Cancel) -> Result<()> {
-        let writes: Vec<Write> =
-            changes.iter().map(|c| Write { channel: c.setpoint.channel.clone(), value: c.value }).collect();
+        let writes: Vec<Write> = changes.iter().map(|c| Write::number(&c.setpoint.channel, c.value)).collect();
         let wait = changes.iter().map(|c| c.setpoint.arrival).max().unwrap_or_default().max(self.patience());
         let answers = self.backend.write(&Permit::new(), &writes, wait, cancel).map_err(stopped)?;
         let faults: Vec<Fault> = answers.into_iter().filter_map(Result::err).collect();

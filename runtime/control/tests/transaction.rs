@@ -79,11 +79,16 @@ impl Backend for Table {
             if refuses.contains(&write.channel) {
                 return Err(Fault::refused(&write.channel, "write refused"));
             }
-            self.values.lock().unwrap().insert(write.channel.clone(), write.value);
-            self.log.lock().unwrap().push((write.channel.clone(), write.value));
+            let value = write.value.number().unwrap();
+            self.values.lock().unwrap().insert(write.channel.clone(), value);
+            self.log.lock().unwrap().push((write.channel.clone(), value));
             Ok(())
         };
         Ok(writes.iter().map(write).collect())
+    }
+
+    fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {
+        Monitor::new(channels, keep).0
     }
 
     fn metadata(&self, channels: &[Channel], _: Duration, _: &Cancel) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {

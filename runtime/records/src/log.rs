@@ -150,8 +150,9 @@ impl Log {
             self.row("scalars", &scalars, &value)?;
         }
         readings.iter().filter(|r| !scalar(r)).try_for_each(|reading| match &reading.1.value {
-            Value::Text(text) => self.row("text", &[reading], text.as_bytes()),
-            other => self.row("vector", &[reading], &bytes(other.entries()).collect::<Vec<u8>>()),
+            Value::Text(text) | Value::Choice { label: text, .. } => self.row("text", &[reading], text.as_bytes()),
+            texts @ (Value::Texts(_) | Value::Table(_)) => self.row("text", &[reading], json(texts).as_bytes()),
+            numbers => self.row("vector", &[reading], &bytes(numbers.entries()).collect::<Vec<u8>>()),
         })
     }
 

@@ -59,7 +59,7 @@ fn write(n: usize, new: f64) -> Event {
 }
 
 fn scalar(channel: &str, value: f64, validity: Validity) -> (fodo_control::Channel, Reading) {
-    (channel.into(), Reading { value: Value::Number(value), time: Time(9), validity })
+    (channel.into(), Reading { value: Value::Number(value), time: Time(9), validity, shot: None })
 }
 
 fn vector(channel: &str, entries: Vec<f64>) -> (fodo_control::Channel, Reading) {

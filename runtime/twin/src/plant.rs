@@ -111,7 +111,7 @@ impl Twin {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, write: &Write) -> Result<usize, Fault> {
+    fn check(&self, write: &Write) -> Result<(usize, f64), Fault> {
         let refuse = |why: String| Err(Fault::refused(&write.channel, why));
         let Some(&at) = self.channels.by_name.get(&write.channel) else {
             return Err(Fault::absent(&write.channel, "the twin has no such channel"));
@@ -122,12 +122,15 @@ impl Twin {
         }
         let (low, high) = self.channels.knobs[knob].limits;
         let unit = &self.channels.infos[at].unit;
-        match write.value {
-            value if !value.is_finite() => refuse(format!("{value} is not a finite number")),
-            value if value < low || value > high => {
+        let Some(value) = write.value.number() else {
+            return refuse(format!("takes a number, not {}", write.value.form()));
+        };
+        match value {
+            _ if !value.is_finite() => refuse(format!("{value} is not a finite number")),
+            _ if value < low || value > high => {
                 refuse(format!("{value} {unit} is outside its limits {low} to {high} {unit}"))
             }
-            _ => Ok(knob),
+            _ => Ok((knob, value)),
         }
     }
 
@@ -250,9 +253,9 @@ impl Plant for Twin {
             return Err(faults.into_iter().filter_map(Result::err).collect());
         }
         let mut state = self.state();
-        for (knob, write) in knobs.into_iter().flatten().zip(batch) {
-            if state.values[knob] != write.value {
-                state.values[knob] = write.value;
+        for (knob, value) in knobs.into_iter().flatten() {
+            if state.values[knob] != value {
+                state.values[knob] = value;
                 state.pending.insert(knob);
             }
             state.written[knob] = state.now;

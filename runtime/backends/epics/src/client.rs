@@ -2,7 +2,9 @@
 
 use crate::line::Line;
 use epics_ca_rs::client::CaClient;
-use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Metadata, Permit, Reading, Stopped, Time, Write};
+use fodo_control::{
+    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write,
+};
 use fodo_report::{Diagnostic, Kind, Result};
 use futures_util::future::join_all;
 use std::collections::HashMap;
@@ -106,7 +108,7 @@ async fn put_all(lines: &[Arc<Line>], writes: &[Write], wait: Duration) -> Vec<R
         .iter()
         .zip(present)
         .zip(writes)
-        .map(async |((line, present), write)| line.put(present?, write.value, start + wait, wait).await);
+        .map(async |((line, present), write)| line.put(present?, &write.value, start + wait, wait).await);
     join_all(puts).await
 }
 
@@ -147,6 +149,13 @@ impl Backend for ChannelAccess {
     ) -> Result<Vec<Result<(), Fault>>, Stopped> {
         let lines = self.lines(writes.iter().map(|write| write.channel.clone()));
         self.run(cancel, put_all(&lines, writes, wait))
+    }
+
+    fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {
+        let (monitor, feed) = Monitor::new(channels, keep);
+        let lines = self.lines(channels.iter().cloned());
+        lines.iter().enumerate().for_each(|(place, line)| line.follow(feed.clone(), place));
+        monitor
     }
 
     fn metadata(

@@ -4,22 +4,18 @@ use crate::link::{Link, keep, reading};
 use crate::values::{self, span};
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
-use epics_base_rs::types::EpicsValue;
 use epics_ca_rs::client::{CaChannel, CaClient, ReqCount};
-use fodo_control::{Channel, Fault, Metadata, Reading, Time};
+use fodo_control::{Channel, Fault, Feed, Metadata, Reading, Time, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The wire type of an f64, which loses nothing.
-const DOUBLE: u16 = 6;
-
 /// A channel with its connection and monitor.
 pub struct Line {
     name: Channel,
-    link: watch::Receiver<Link>,
+    link: watch::Sender<Link>,
     keeper: JoinHandle<()>,
 }
 
@@ -32,8 +28,8 @@ impl Drop for Line {
 impl Line {
     /// Begins to look for the channel. Must be called on the client's runtime.
     pub fn open(client: &Arc<CaClient>, name: &Channel) -> Line {
-        let (sender, link) = watch::channel(Link::default());
-        let keeper = tokio::spawn(keep(client.clone(), name.clone(), sender));
+        let link = watch::Sender::new(Link::default());
+        let keeper = tokio::spawn(keep(client.clone(), name.clone(), link.clone()));
         Line { name: name.clone(), link, keeper }
     }
 
@@ -43,7 +39,7 @@ impl Line {
     }
 
     async fn found(&self, deadline: Instant, wait: Duration) -> Result<CaChannel, Fault> {
-        let mut link = self.link.clone();
+        let mut link = self.link.subscribe();
         let found = timeout_at(deadline, link.wait_for(|link| link.channel.is_some())).await;
         let channel = found.ok().and_then(Result::ok).and_then(|link| link.channel.clone());
         channel.ok_or_else(|| {
@@ -65,6 +61,16 @@ impl Line {
         }
     }
 
+    /// Feeds a follower with what the channel holds now and every change.
+    pub fn follow(&self, feed: Feed, place: usize) {
+        self.link.send_modify(|link| {
+            if let Some(reading) = &link.newest {
+                feed.push(place, Ok(reading.clone()));
+            }
+            link.feeds.push((feed, place));
+        });
+    }
+
     /// The newest sample of the monitor; without one, the server is asked.
     pub async fn latest(&self, deadline: Instant) -> Result<Reading, Fault> {
         let newest = self.link.borrow().newest.clone();
@@ -77,7 +83,7 @@ impl Line {
     /// A sample with a later time stamp than `after`; a source that is silent for `silent` is asked.
     pub async fn fresh(&self, after: Time, silent: Duration, deadline: Instant) -> Result<Reading, Fault> {
         let quiet = Instant::now() + silent;
-        let mut link = self.link.clone();
+        let mut link = self.link.subscribe();
         loop {
             self.present(deadline).await?;
             if let Some(reading) = link.borrow_and_update().newest.as_ref().filter(|reading| reading.time > after) {
@@ -95,7 +101,8 @@ impl Line {
     async fn get(&self, deadline: Instant) -> Result<Reading, Fault> {
         let channel = self.present(deadline).await?;
         let sample = self.ask(&channel, DbrClass::Time, deadline).await?;
-        Ok(reading(&channel, &sample))
+        let choices = self.link.borrow().choices.clone();
+        Ok(reading(&channel, &sample, &choices))
     }
 
     async fn ask(&self, channel: &CaChannel, class: DbrClass, deadline: Instant) -> Result<Snapshot, Fault> {
@@ -116,13 +123,14 @@ impl Line {
     /// Writes `value` to the present channel and waits until the server says that it is done.
     ///
     /// The request is sent when this is first polled.
-    pub async fn put(&self, channel: CaChannel, value: f64, deadline: Instant, wait: Duration) -> Result<(), Fault> {
+    pub async fn put(&self, channel: CaChannel, value: &Value, deadline: Instant, wait: Duration) -> Result<(), Fault> {
         let info = channel.info().await.map_err(|error| self.fault("", &error))?;
         if !info.access_rights.write {
             return Err(Fault::refused(&self.name, "write refused: the server gives this client no right to write"));
         }
+        let (kind, value) = values::sent(value, info.native_type).map_err(|why| Fault::refused(&self.name, why))?;
         let left = deadline.saturating_duration_since(Instant::now());
-        let answer = channel.put_as_dbr_with_timeout(DOUBLE, &EpicsValue::Double(value), left).await;
+        let answer = channel.put_as_dbr_with_timeout(kind, &value, left).await;
         answer.map_err(|error| match error {
             CaError::Timeout => Fault::refused(&self.name, format!("write sent, not done within {}", span(wait))),
             other if values::reason(&other).1 => Fault::absent(&self.name, "disconnected; the write may have arrived"),
@@ -138,9 +146,11 @@ impl Line {
         let unit = sample.display.as_ref().map(|display| display.units.as_str_lossy().into_owned());
         let limits = sample.control.as_ref().map(|control| (control.lower_ctrl_limit, control.upper_ctrl_limit));
         Ok(Metadata {
+            form: values::form(info.native_type, info.element_count),
             unit: unit.unwrap_or_default(),
             limits: limits.filter(|(low, high)| low < high),
             length: info.element_count as usize,
+            choices: self.link.borrow().choices.to_vec(),
             writable: info.access_rights.write,
         })
     }

@@ -2,22 +2,26 @@
 
 use crate::values;
 use epics_base_rs::error::CaError;
-use epics_base_rs::server::snapshot::Snapshot;
-use epics_ca_rs::client::{CaChannel, CaClient};
+use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
+use epics_base_rs::types::DbFieldType;
+use epics_ca_rs::client::{CaChannel, CaClient, ReqCount};
 use epics_ca_rs::protocol::{DBE_ALARM, DBE_VALUE, ECA_DISCONN};
-use fodo_control::Reading;
+use fodo_control::{Fault, Feed, Reading};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// A search that got no answer is asked again after this, then after twice as long, and so on.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
 /// The longest pause between two searches for a channel.
 const LAST_RETRY: Duration = Duration::from_secs(15);
+
+/// How long a new channel may take to name its states.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a channel stands.
 #[derive(Default)]
@@ -28,6 +32,17 @@ pub struct Link {
     pub newest: Option<Reading>,
     /// Whether it was ever connected.
     pub known: bool,
+    /// Names of its states.
+    pub choices: Arc<[Arc<str>]>,
+    /// Who follows it, with its place in their lists.
+    pub feeds: Vec<(Feed, usize)>,
+}
+
+impl Link {
+    /// Tells everybody who follows it, and forgets those who no longer do.
+    fn tell(&mut self, reading: impl Fn() -> Result<Reading, Fault>) {
+        self.feeds.retain(|(feed, place)| feed.push(*place, reading()));
+    }
 }
 
 /// Keeps `link` up to date: searches, follows the monitor, and searches again after each loss.
@@ -37,9 +52,16 @@ pub struct Link {
 pub async fn keep(client: Arc<CaClient>, name: Arc<str>, link: watch::Sender<Link>) {
     loop {
         let channel = search(&client, &name).await;
-        link.send_replace(Link { channel: Some(channel.clone()), newest: None, known: true });
+        let choices = choices(&channel).await;
+        link.send_modify(|link| {
+            (link.channel, link.newest, link.known) = (Some(channel.clone()), None, true);
+            link.choices = choices;
+        });
         follow(&channel, &link).await;
-        link.send_replace(Link { channel: None, newest: None, known: true });
+        link.send_modify(|link| {
+            (link.channel, link.newest) = (None, None);
+            link.tell(|| Err(Fault::absent(&name, "disconnected")));
+        });
     }
 }
 
@@ -69,23 +91,40 @@ async fn connected(channel: CaChannel, patience: Duration) -> Option<CaChannel> 
     Some(channel)
 }
 
+/// The names of a channel's states; none if it has no states.
+async fn choices(channel: &CaChannel) -> Arc<[Arc<str>]> {
+    if !matches!(channel.native_field_type(), Ok(DbFieldType::Enum)) {
+        return Arc::default();
+    }
+    let question = channel.get_with_metadata_count(DbrClass::Ctrl, ReqCount::Autosize(0));
+    let Ok(Ok(sample)) = timeout(PATIENCE, question).await else { return Arc::default() };
+    let names = sample.enums.map(|enums| enums.strings).unwrap_or_default();
+    names.iter().map(|name| Arc::from(&*name.as_str_lossy())).collect()
+}
+
 /// Keeps the newest sample until the connection is lost.
 async fn follow(channel: &CaChannel, link: &watch::Sender<Link>) {
     let Ok(mut monitor) = channel.subscribe_with_mask_autosize(0.0, DBE_VALUE | DBE_ALARM).await else { return };
     if channel.info().await.is_err() {
         return; // lost before the monitor was there, which therefore would not say so
     }
+    let choices = link.borrow().choices.clone();
     while let Some(event) = monitor.recv().await {
         let newest = match event {
-            Ok(sample) => Some(reading(channel, &sample)),
+            Ok(sample) => Some(reading(channel, &sample, &choices)),
             Err(CaError::ServerError(ECA_DISCONN) | CaError::Disconnected | CaError::Shutdown) => return,
             Err(_) => None,
         };
-        link.send_modify(|link| link.newest = newest);
+        link.send_modify(|link| {
+            if let Some(reading) = &newest {
+                link.tell(|| Ok(reading.clone()));
+            }
+            link.newest = newest;
+        });
     }
 }
 
 /// What a sample of a channel says.
-pub fn reading(channel: &CaChannel, sample: &Snapshot) -> Reading {
-    values::reading(sample, channel.element_count().unwrap_or(1))
+pub fn reading(channel: &CaChannel, sample: &Snapshot, choices: &[Arc<str>]) -> Reading {
+    values::reading(sample, channel.element_count().unwrap_or(1), choices)
 }

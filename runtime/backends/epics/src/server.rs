@@ -1,7 +1,6 @@
 //! The server: sockets, the runtime they live on, and their end.
 
-use crate::plant_loop::PlantLoop;
-use crate::publish::{Published, Put};
+use crate::publish::Published;
 use crate::subscribers::keep_apart;
 use epics_base_rs::error::CaResult;
 use epics_base_rs::runtime::net::cas_beacon_port;
@@ -12,13 +11,11 @@ use epics_ca_rs::server::beacon::run_beacon_emitter;
 use epics_ca_rs::server::tcp::{BoundTcp, bind_tcp_listeners, run_tcp_listener};
 use epics_ca_rs::server::udp::{BoundUdp, bind_udp_responders, run_udp_search_responder};
 use epics_ca_rs::server::{ServerConnectionEvent, addr_list};
-use fodo_control::{Cancel, Plant};
+use fodo_control::{Outlet, Reading, Stage};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, broadcast};
 
@@ -37,76 +34,57 @@ impl Default for ServeOptions {
     }
 }
 
-/// A running server; dropping it stops it.
-pub struct Served {
+/// Shows a plant's channels over Channel Access; dropping it closes every connection.
+pub struct ChannelAccessOutlet {
+    published: Vec<Published>,
+    runtime: Option<Runtime>,
     port: u16,
     closed: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
-impl Served {
+impl ChannelAccessOutlet {
+    /// Opens the sockets and answers clients from now on.
+    ///
+    /// # Errors
+    /// `machine` if the port is taken or the interface cannot be used, `usage` if this process already
+    /// serves on another interface, `facility` if two channels have one name.
+    pub fn open(stage: &Stage, options: ServeOptions) -> Result<ChannelAccessOutlet> {
+        choose_interface(options.interface)?;
+        let port = free(options)?;
+        // one thread: see `keep_apart`
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("channel-access").enable_all().build();
+        let runtime = runtime.map_err(|error| problem(format!("no threads for the Channel Access server: {error}")))?;
+        let database = Arc::new(PvDatabase::new());
+        let published = runtime.block_on(publish(&database, stage))?;
+        let sockets = runtime.block_on(bind(port, options.interface))?;
+        let closed = Arc::new(AtomicBool::new(false));
+        let clients = keep_apart(published.iter().map(Published::named).collect());
+        runtime.spawn(network(database, sockets, options.interface, clients, closed.clone()));
+        Ok(ChannelAccessOutlet { published, runtime: Some(runtime), port, closed })
+    }
+
     /// The port that clients search on and connect to.
     pub fn port(&self) -> u16 {
         self.port
     }
+}
 
-    /// Whether it still serves.
-    pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+impl Outlet for ChannelAccessOutlet {
+    fn post(&mut self, place: usize, reading: &Reading) {
+        self.published[place].post(reading);
+    }
+
+    fn is_running(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Served {
+impl Drop for ChannelAccessOutlet {
     fn drop(&mut self) {
-        self.closed.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
-}
-
-/// Serves every channel of `plant` over Channel Access until `cancel` is stopped.
-///
-/// The plant's clock follows the wall clock, one shot every [`Plant::period`].
-///
-/// # Errors
-/// As [`start`]; `machine` if the network failed while serving.
-pub fn serve(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<()> {
-    let served = start(plant, options, cancel.clone())?;
-    while served.is_running() && cancel.wait(Duration::from_millis(200)).is_ok() {}
-    if cancel.is_stopped() { Ok(()) } else { Err(problem("the Channel Access server ended by itself".into())) }
-}
-
-/// Starts to serve and returns; the server runs until `cancel` is stopped or the handle is dropped.
-///
-/// # Errors
-/// `machine` if the port is taken or the interface cannot be used, `usage` if this process already
-/// serves on another interface, `facility` if two channels have one name.
-pub fn start(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<Served> {
-    choose_interface(options.interface)?;
-    let port = free(options)?;
-    // one thread: see `keep_apart`
-    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("channel-access").enable_all().build();
-    let runtime = runtime.map_err(|error| problem(format!("no threads for the Channel Access server: {error}")))?;
-    let (sender, puts) = mpsc::channel::<Put>();
-    let database = Arc::new(PvDatabase::new());
-    let published = runtime.block_on(publish(&database, &plant, &sender))?;
-    let sockets = runtime.block_on(bind(port, options.interface))?;
-    let closed = Arc::new(AtomicBool::new(false));
-    let clients = keep_apart(published.iter().map(Published::named).collect());
-    runtime.spawn(network(database, sockets, options.interface, clients, closed.clone()));
-    let ended = closed.clone();
-    let plant_loop = PlantLoop::new(plant, published);
-    let work = move || own(runtime, plant_loop, &puts, || cancel.is_stopped() || ended.load(Ordering::Relaxed));
-    let thread = std::thread::Builder::new().name("plant".into()).spawn(work);
-    let thread = thread.map_err(|error| problem(format!("no thread for the plant: {error}")))?;
-    Ok(Served { port, closed, thread: Some(thread) })
-}
-
-/// Runs the plant, and takes the network down with it, so that nothing stale is ever served.
-fn own(runtime: Runtime, mut plant_loop: PlantLoop, puts: &mpsc::Receiver<Put>, stop: impl Fn() -> bool) {
-    plant_loop.run(puts, stop);
-    runtime.shutdown_background();
 }
 
 fn problem(what: String) -> Box<Diagnostic> {
@@ -141,14 +119,11 @@ fn taken(options: ServeOptions, error: &dyn std::fmt::Display) -> Box<Diagnostic
     Box::new(Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"))
 }
 
-async fn publish(database: &PvDatabase, plant: &Arc<dyn Plant>, puts: &mpsc::Sender<Put>) -> Result<Vec<Published>> {
-    let infos = plant.channels();
-    let channels: Vec<_> = infos.iter().map(|info| info.channel.clone()).collect();
-    let firsts = plant.sample(&channels);
-    let mut published = Vec::with_capacity(infos.len());
-    for (info, first) in infos.into_iter().zip(firsts) {
-        let name = info.channel.clone();
-        let one = Published::new(database, info, first, plant.now(), puts).await;
+async fn publish(database: &PvDatabase, stage: &Stage) -> Result<Vec<Published>> {
+    let mut published = Vec::with_capacity(stage.channels.len());
+    for (info, first) in stage.channels.iter().zip(&stage.readings) {
+        let name = &info.channel;
+        let one = Published::new(database, info, first, &stage.puts).await;
         published.push(one.map_err(|error| {
             Box::new(Diagnostic::new(Kind::Facility, format!("the channel {name} cannot be served: {error}")))
         })?);

@@ -3,9 +3,10 @@
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::recgbl::{alarm_condition_string, alarm_status};
 use epics_base_rs::server::snapshot::Snapshot;
-use epics_base_rs::types::{EpicsValue, WallTime};
+use epics_base_rs::types::{DbFieldType, EpicsValue, WallTime};
 use epics_ca_rs::protocol::{ECA_DISCONN, ECA_NORDACCESS, ECA_NOWTACCESS, ECA_PUTFAIL, eca_message};
-use fodo_control::{Alarms, Reading, Time, Validity, Value};
+use fodo_control::{Alarms, Form, Reading, Time, Validity, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Alarm severities on the wire.
@@ -14,10 +15,10 @@ const MINOR: u16 = 1;
 const MAJOR: u16 = 2;
 const INVALID: u16 = 3;
 
-/// What a sample says; `length` is how many numbers the channel can hold.
-pub fn reading(sample: &Snapshot, length: u32) -> Reading {
+/// What a sample says; `length` is how many numbers the channel can hold, `choices` the names of its states.
+pub fn reading(sample: &Snapshot, length: u32, choices: &[Arc<str>]) -> Reading {
     let time = time(sample.timestamp);
-    let Some(value) = value(&sample.value, length) else {
+    let Some(value) = value(&sample.value, length, choices) else {
         return Reading::invalid(Value::Number(f64::NAN), time, "the server sent a kind of value that has no number");
     };
     let empty = matches!(&value, Value::Vector(entries) if entries.is_empty());
@@ -26,7 +27,7 @@ pub fn reading(sample: &Snapshot, length: u32) -> Reading {
         Validity::Good | Validity::Warning(_) | Validity::Alarm(_) if empty => {
             Reading::invalid(value, time, "the array is empty")
         }
-        _ => Reading { value, time, validity },
+        _ => Reading { value, time, validity, shot: None },
     }
 }
 
@@ -56,18 +57,61 @@ pub fn alarm(reading: &Reading, limits: &Alarms) -> (u16, u16) {
     }
 }
 
-fn value(value: &EpicsValue, length: u32) -> Option<Value> {
+fn value(value: &EpicsValue, length: u32, choices: &[Arc<str>]) -> Option<Value> {
     match value {
         EpicsValue::String(text) => Some(Value::Text(text.as_str_lossy().into())),
-        EpicsValue::StringArray(_) => None,
+        EpicsValue::StringArray(texts) => {
+            Some(Value::Texts(texts.iter().map(|text| text.as_str_lossy().into()).collect()))
+        }
         EpicsValue::CharArray(bytes) | EpicsValue::UCharArray(bytes) => Some(text(bytes)),
         EpicsValue::DoubleArray(entries) => Some(Value::Vector(entries.iter().copied().collect())),
         EpicsValue::FloatArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
         EpicsValue::LongArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
         EpicsValue::ShortArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
         EpicsValue::EnumArray(entries) => Some(numbers(entries, |entry| f64::from(*entry))),
+        EpicsValue::Enum(index) => {
+            let label = choices.get(usize::from(*index)).cloned().unwrap_or_else(|| index.to_string().into());
+            Some(Value::Choice { index: u32::from(*index), label })
+        }
         single if length > 1 => single.to_f64().map(|number| Value::Vector([number].into())),
         single => single.to_f64().map(Value::Number),
+    }
+}
+
+/// What a channel of this kind holds.
+pub fn form(kind: DbFieldType, length: u32) -> Form {
+    match (kind, length > 1) {
+        (DbFieldType::String, false) | (DbFieldType::Char, true) => Form::Text,
+        (DbFieldType::String, true) => Form::Texts,
+        (DbFieldType::Enum, false) => Form::Choice,
+        (_, false) => Form::Number,
+        (_, true) => Form::Vector,
+    }
+}
+
+/// How a value is sent to a channel of this kind: wire type and value. The server turns numbers into its own type.
+pub fn sent(value: &Value, kind: DbFieldType) -> Result<(u16, EpicsValue), String> {
+    const DOUBLE: u16 = DbFieldType::Double as u16;
+    const STRING: u16 = DbFieldType::String as u16;
+    match value {
+        Value::Number(number) => Ok((DOUBLE, EpicsValue::Double(*number))),
+        Value::Choice { index, .. } => Ok((DOUBLE, EpicsValue::Double(f64::from(*index)))),
+        Value::Vector(entries) => Ok((DOUBLE, EpicsValue::DoubleArray(entries.to_vec().into()))),
+        Value::Text(text) if kind == DbFieldType::Char => {
+            let bytes: Vec<u8> = text.bytes().chain([0]).collect();
+            Ok((DbFieldType::Char as u16, EpicsValue::CharArray(bytes.into())))
+        }
+        Value::Text(text) if matches!(kind, DbFieldType::String | DbFieldType::Enum) => {
+            Ok((STRING, EpicsValue::String(text.as_ref().into())))
+        }
+        Value::Texts(texts) if kind == DbFieldType::String => {
+            let texts: Vec<_> = texts.iter().map(|text| text.as_ref().into()).collect();
+            Ok((STRING, EpicsValue::StringArray(texts.into())))
+        }
+        Value::Text(_) | Value::Texts(_) => Err(format!("write refused: it takes numbers, not {}", value.form())),
+        Value::Image { .. } | Value::Table(_) => {
+            Err(format!("write refused: Channel Access cannot carry {}", value.form()))
+        }
     }
 }
 
@@ -86,7 +130,7 @@ pub fn to_wire(value: &Value) -> EpicsValue {
     match value {
         Value::Number(number) => EpicsValue::Double(*number),
         Value::Vector(entries) => EpicsValue::DoubleArray(entries.to_vec().into()),
-        Value::Text(text) => EpicsValue::String(text.as_ref().into()),
+        other => EpicsValue::String(other.text().map_or("", |text| text.as_ref()).into()),
     }
 }
 
@@ -171,9 +215,12 @@ mod tests {
 
     #[test]
     fn one_entry_of_a_long_channel_is_still_a_row() {
-        assert_eq!(value(&EpicsValue::Double(2.0), 320), Some(Value::Vector([2.0].into())));
-        assert_eq!(value(&EpicsValue::Double(2.0), 1), Some(Value::Number(2.0)));
-        assert_eq!(value(&EpicsValue::CharArray(b"long\0..".to_vec().into()), 7), Some(Value::Text("long".into())));
+        assert_eq!(value(&EpicsValue::Double(2.0), 320, &[]), Some(Value::Vector([2.0].into())));
+        assert_eq!(value(&EpicsValue::Double(2.0), 1, &[]), Some(Value::Number(2.0)));
+        assert_eq!(
+            value(&EpicsValue::CharArray(b"long\0..".to_vec().into()), 7, &[]),
+            Some(Value::Text("long".into()))
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn values_times_and_validity() {
     let readings: Vec<Reading> = latest(&access, &names).into_iter().map(Result::unwrap).collect();
     let values: Vec<&Value> = readings.iter().map(|reading| &reading.value).collect();
     assert_eq!(values[0], &Value::Number(1.5));
-    assert_eq!(values[1], &Value::Number(1.0));
+    assert_eq!(values[1], &Value::Choice { index: 1, label: "STANDBY".into() });
     assert_eq!(values[2], &Value::Text("hello".into()));
     assert_eq!(values[3].entries(), [1.5, 2.5, 3.5, 4.5, 5.5]);
     assert_eq!(readings[0].validity, Validity::Good);
@@ -323,7 +323,7 @@ fn every_wait_can_be_stopped() {
     stopped_in("wait", &|cancel| access.wait(minute, cancel).is_err());
     stopped_in("write", &|cancel| {
         let (access, cancel) = (access.clone(), cancel.clone());
-        let writes = [Write { channel: "T:SLOW.A".into(), value: 1.0 }];
+        let writes = [Write::number(&"T:SLOW.A".into(), 1.0)];
         with_permit(move |permit| access.write(permit, &writes, minute, &cancel)).is_err()
     });
 }
@@ -353,7 +353,7 @@ fn hundreds_of_channels_at_once() {
     let readings = access.read(&names, Fresh::After(access.now(), silent), SECOND, &Cancel::new()).unwrap();
     timed("read 1300, asked of the server (1 ms of it is waiting)", start);
     assert!(readings.iter().all(Result::is_ok));
-    let writes: Vec<Write> = names[..600].iter().map(|name| Write { channel: name.clone(), value: 0.25 }).collect();
+    let writes: Vec<Write> = names[..600].iter().map(|name| Write::number(name, 0.25)).collect();
     let writer = access.clone();
     let took = with_permit(move |permit| {
         let start = Instant::now();

@@ -7,7 +7,7 @@ mod fake_plant;
 use common::*;
 use fake_plant::FakePlant;
 use fodo_control::{Backend, Cancel, Channel, Fresh, Time, Validity, Write};
-use fodo_epics::{ChannelAccess, ServeOptions, Served, serve, start};
+use fodo_epics::{ChannelAccess, ServeOptions};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -273,7 +273,7 @@ fn our_client_closes_the_loop() {
     eprintln!("RATE connect 600 to our server: {:?}", start.elapsed());
     let before = plant.computations.load(Ordering::Relaxed);
     let start = Instant::now();
-    let writes: Vec<Write> = names[..576].iter().map(|name| Write { channel: name.clone(), value: 0.5 }).collect();
+    let writes: Vec<Write> = names[..576].iter().map(|name| Write::number(name, 0.5)).collect();
     let writer = access.clone();
     let answers = with_permit(move |permit| writer.write(permit, &writes, 3 * SECOND, &Cancel::new()).unwrap());
     let took = start.elapsed();
@@ -334,15 +334,17 @@ fn it_stops_at_once_and_clients_know() {
     let port = free_port();
     let cancel = Cancel::new();
     let (own, stop) = (plant.clone(), cancel.clone());
-    let server = std::thread::spawn(move || serve(own, ServeOptions { port, ..ServeOptions::default() }, stop));
+    let server = start(own, ServeOptions { port, ..ServeOptions::default() }, stop).unwrap();
     let access = ChannelAccess::at(&[address(port)]).unwrap();
     let names = channels(&["SP:1"]);
     assert!(access.connect(&names, 5 * SECOND, &Cancel::new()).unwrap().is_empty());
-    let taken = serve(plant.clone(), ServeOptions { port, ..ServeOptions::default() }, Cancel::new()).unwrap_err();
+    let taken = start(plant.clone(), ServeOptions { port, ..ServeOptions::default() }, Cancel::new()).err().unwrap();
     assert!(taken.message.contains(&port.to_string()), "{}", taken.message);
     let start_time = Instant::now();
     cancel.stop();
-    assert!(server.join().unwrap().is_ok());
+    while server.is_running() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert!(start_time.elapsed() < Duration::from_millis(500), "{:?}", start_time.elapsed());
     std::thread::sleep(Duration::from_millis(200));
     let fault = access.read(&names, Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0).unwrap_err();

@@ -7,7 +7,7 @@ mod fake_plant;
 use common::*;
 use fake_plant::FakePlant;
 use fodo_control::Cancel;
-use fodo_epics::{ServeOptions, start};
+use fodo_epics::ServeOptions;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 

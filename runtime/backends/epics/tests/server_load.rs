@@ -4,9 +4,10 @@
 mod common;
 mod fake_plant;
 
+use common::start;
 use fake_plant::FakePlant;
 use fodo_control::{Backend, Cancel, Channel};
-use fodo_epics::{ChannelAccess, ServeOptions, start};
+use fodo_epics::{ChannelAccess, ServeOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

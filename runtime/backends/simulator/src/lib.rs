@@ -4,31 +4,60 @@
 //! crate knows a [`Plant`], not how it computes.
 
 use fodo_control::{
-    Backend, Cancel, Channel, Fault, Fresh, Metadata, Permit, Plant, Reading, Shape, Stopped, Time, Write,
+    Backend, Cancel, Channel, Fault, Feed, Form, Fresh, Keep, Metadata, Monitor, Permit, Plant, Reading, Shape,
+    Stopped, Time, Write,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A plant in this process, seen as a control system.
 pub struct Simulator {
     plant: Arc<dyn Plant>,
     metadata: HashMap<Channel, Metadata>,
+    followers: Mutex<Vec<Follower>>,
+}
+
+/// Who follows channels, and what was said of each last.
+struct Follower {
+    feed: Feed,
+    channels: Vec<Channel>,
+    last: Vec<Option<Result<Reading, Fault>>>,
+}
+
+impl Follower {
+    /// Tells what is new; false if nobody listens any more.
+    fn look(&mut self, plant: &dyn Plant) -> bool {
+        for (place, reading) in plant.sample(&self.channels).into_iter().enumerate() {
+            if self.last[place].as_ref() != Some(&reading) {
+                self.feed.push(place, reading.clone());
+                self.last[place] = Some(reading);
+            }
+        }
+        self.feed.is_wanted()
+    }
 }
 
 impl Simulator {
     /// Wraps a plant.
     pub fn new(plant: Arc<dyn Plant>) -> Simulator {
         let describe = |info: fodo_control::ChannelInfo| {
-            let length = match info.shape {
-                Shape::Scalar => 1,
-                Shape::Vector(length) => length,
+            let (form, length) = match info.shape {
+                Shape::Scalar => (Form::Number, 1),
+                Shape::Vector(length) => (Form::Vector, length),
             };
-            let metadata = Metadata { unit: info.unit, limits: info.limits, length, writable: info.writable };
+            let (unit, limits, writable) = (info.unit, info.limits, info.writable);
+            let metadata = Metadata { form, unit, limits, length, writable, choices: Vec::new() };
             (info.channel, metadata)
         };
         let metadata = plant.channels().into_iter().map(describe).collect();
-        Simulator { plant, metadata }
+        Simulator { plant, metadata, followers: Mutex::default() }
+    }
+
+    /// Tells followers what a write or the passing of time has changed.
+    fn tell(&self) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.retain_mut(|follower| follower.look(self.plant.as_ref()));
     }
 
     fn fault(&self, channel: &Channel) -> Option<Fault> {
@@ -59,6 +88,7 @@ impl Backend for Simulator {
             && self.plant.now() <= time
         {
             self.plant.advance(time.after(self.plant.period()));
+            self.tell();
         }
         Ok(self.plant.sample(channels))
     }
@@ -71,13 +101,31 @@ impl Backend for Simulator {
         cancel: &Cancel,
     ) -> Result<Vec<Result<(), Fault>>, Stopped> {
         cancel.check()?;
-        let faults = self.plant.apply(writes).err().unwrap_or_default();
-        let answer = |write: &Write| match faults.iter().find(|fault| fault.channel == write.channel) {
-            Some(fault) => Err(fault.clone()),
-            None if faults.is_empty() => Ok(()),
-            None => Err(Fault::refused(&write.channel, "not written, because another of the set was refused")),
-        };
-        Ok(writes.iter().map(answer).collect())
+        // as over a network: what is refused is refused alone
+        let mut faults: Vec<Fault> = Vec::new();
+        let fault_of = |faults: &[Fault], write: &Write| faults.iter().find(|f| f.channel == write.channel).cloned();
+        loop {
+            let rest: Vec<Write> = writes.iter().filter(|w| fault_of(&faults, w).is_none()).cloned().collect();
+            match self.plant.apply(&rest) {
+                Ok(()) => break,
+                Err(more) if more.iter().any(|fault| rest.iter().any(|w| w.channel == fault.channel)) => {
+                    faults.extend(more);
+                }
+                Err(_) => {
+                    faults.extend(rest.iter().map(|w| Fault::refused(&w.channel, "the plant refused the whole set")));
+                }
+            }
+        }
+        self.tell();
+        Ok(writes.iter().map(|write| fault_of(&faults, write).map_or(Ok(()), Err)).collect())
+    }
+
+    fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {
+        let (monitor, feed) = Monitor::new(channels, keep);
+        let mut follower = Follower { feed, channels: channels.to_vec(), last: vec![None; channels.len()] };
+        follower.look(self.plant.as_ref());
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push(follower);
+        monitor
     }
 
     fn metadata(
@@ -98,6 +146,7 @@ impl Backend for Simulator {
     fn wait(&self, span: Duration, cancel: &Cancel) -> Result<(), Stopped> {
         cancel.check()?;
         self.plant.advance(self.plant.now().after(span));
+        self.tell();
         Ok(())
     }
 }

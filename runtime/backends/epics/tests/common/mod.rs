@@ -2,9 +2,11 @@
 #![allow(dead_code)]
 
 use fodo_control::{
-    Backend, Cancel, Change, Channel, Fault, Fresh, Metadata, Permit, Reading, RunInfo, Session, SessionOptions,
-    Setpoint, Stopped, Time, Value, Write, WriteMode,
+    Backend, Cancel, Change, Channel, Fault, Fresh, Host, Keep, Metadata, Monitor, Permit, Plant, Reading, RunInfo,
+    Session, SessionOptions, Setpoint, Stopped, Time, Value, Write, WriteMode,
 };
+use fodo_epics::{ChannelAccessOutlet, ServeOptions};
+use fodo_report::Diagnostic;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -184,6 +186,9 @@ impl<F: FnOnce(&Permit) -> T + Send, T: Send> Backend for Lender<F, T> {
         }
         Ok(writes.iter().map(|_| Ok(())).collect())
     }
+    fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {
+        Monitor::new(channels, keep).0
+    }
     fn metadata(&self, channels: &[Channel], _: Duration, _: &Cancel) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
         Ok(channels.iter().map(|_| Ok(Metadata::default())).collect())
     }
@@ -218,8 +223,33 @@ pub fn with_permit<T: Send + 'static>(task: impl FnOnce(&Permit) -> T + Send + '
 
 /// Writes through a backend, and the answers.
 pub fn put<B: Backend + 'static>(backend: &Arc<B>, writes: &[(&str, f64)], wait: Duration) -> Vec<Result<(), Fault>> {
-    let writes: Vec<Write> =
-        writes.iter().map(|(name, value)| Write { channel: (*name).into(), value: *value }).collect();
+    let writes: Vec<Write> = writes.iter().map(|(name, value)| Write::number(&(*name).into(), *value)).collect();
     let backend = backend.clone();
     with_permit(move |permit| backend.write(permit, &writes, wait, &Cancel::new()).unwrap())
+}
+
+/// A plant served over Channel Access on a free port.
+pub struct Served {
+    host: Host,
+    port: u16,
+}
+
+impl Served {
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.host.is_running()
+    }
+}
+
+pub fn start(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Result<Served, Box<Diagnostic>> {
+    let mut port = 0;
+    let host = Host::start(plant, cancel, |stage| {
+        let outlet = ChannelAccessOutlet::open(stage, options)?;
+        port = outlet.port();
+        Ok(vec![Box::new(outlet)])
+    })?;
+    Ok(Served { host, port })
 }

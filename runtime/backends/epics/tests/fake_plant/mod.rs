@@ -102,18 +102,19 @@ impl Plant for FakePlant {
     fn apply(&self, batch: &[Write]) -> Result<(), Vec<Fault>> {
         let mut state = self.state.lock().unwrap();
         let count = state.setpoints.len();
-        let place = |write: &Write| self.places[&write.channel];
-        let faults: Vec<Fault> = batch
-            .iter()
-            .filter(|write| place(write) >= count)
-            .map(|write| Fault::refused(&write.channel, "stuck"))
-            .collect();
+        let fault = |write: &Write| match self.places.get(&write.channel) {
+            Some(place) if *place < count => write.value.number().is_none().then_some("takes a number"),
+            Some(_) => Some("this one is stuck"),
+            None => Some("there is no such channel"),
+        };
+        let faults: Vec<Fault> =
+            batch.iter().filter_map(|write| Some(Fault::refused(&write.channel, fault(write)?))).collect();
         if !faults.is_empty() {
             return Err(faults);
         }
         let now = state.now;
         for write in batch {
-            state.setpoints[place(write)] = (write.value, now);
+            state.setpoints[self.places[&write.channel]] = (write.value.number().unwrap(), now);
         }
         state.orbit = None;
         Ok(())
