@@ -1,16 +1,42 @@
-//! Which control system answers: the one line to add for a new backend.
+//! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
-use fodo_control::Backend;
+use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
+use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
 use fodo_report::{Diagnostic, Kind, Result};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+/// What `fodo serve --protocol` takes.
+pub const PROTOCOLS: [&str; 1] = ["ca"];
 
 /// The live machine's control system.
 pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
     match facility.control.as_ref() {
-        "ca" => Ok(Arc::new(fodo_epics::ChannelAccess::new()?)),
+        "ca" => Ok(Arc::new(ChannelAccess::new()?)),
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
             .hint("control systems this program knows: ca (EPICS Channel Access)")
             .into()),
+    }
+}
+
+/// Shows a plant on one protocol; also its name and where clients find it, for people.
+///
+/// Without a port, the one that the protocol's own environment variable names, else its usual one.
+pub fn outlet(
+    protocol: &str,
+    stage: &Stage,
+    interface: Ipv4Addr,
+    port: Option<u16>,
+) -> Result<(Box<dyn Outlet>, String)> {
+    let port_or = |variable: &str, usual| port.or_else(|| std::env::var(variable).ok()?.parse().ok()).unwrap_or(usual);
+    match protocol {
+        "ca" => {
+            let port = port_or("EPICS_CA_SERVER_PORT", 5064);
+            let outlet = ChannelAccessOutlet::open(stage, ServeOptions { port, interface })?;
+            let place = format!("Channel Access on {interface}, port {}", outlet.port());
+            Ok((Box::new(outlet), place))
+        }
+        other => Err(Diagnostic::new(Kind::Usage, format!("nothing is served over `{other}`")).into()),
     }
 }

@@ -104,12 +104,12 @@ pub struct ServeArguments {
     /// What to serve
     #[arg(value_parser = ["twin"], default_value = "twin")]
     pub what: String,
-    /// Protocol: ca (EPICS Channel Access)
-    #[arg(long, value_parser = ["ca"], default_value = "ca")]
-    pub protocol: String,
-    /// Port [default: EPICS_CA_SERVER_PORT, else 5064]
-    #[arg(long)]
-    pub port: Option<u16>,
+    /// Protocols, all showing one machine: ca (EPICS Channel Access)
+    #[arg(long, value_delimiter = ',', value_parser = crate::backends::PROTOCOLS, default_value = "ca")]
+    pub protocol: Vec<String>,
+    /// Port of the first protocol, or PROTOCOL=PORT [default: as the protocol's environment variable says, else its usual one]
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    pub port: Vec<String>,
     /// Address of the interface to serve on
     #[arg(long, default_value = "127.0.0.1")]
     pub interface: std::net::Ipv4Addr,

@@ -1,33 +1,45 @@
 //! `fodo serve twin`: the twin as a control system for any client.
 
-use crate::app;
 use crate::command::{Common, ServeArguments};
-use crate::{shelf, show};
+use crate::{app, backends, shelf, show};
 use fodo_control::{Host, Plant};
 use fodo_devices::Facility;
-use fodo_epics::{ChannelAccessOutlet, ServeOptions};
-use fodo_report::Result;
+use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Serves until stopped.
+/// Serves on all protocols asked for, until stopped.
 pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let facility = Facility::load(shelf::facility(&common.facility)?)?;
     let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: arguments.perfect })?;
-    let from_environment = std::env::var("EPICS_CA_SERVER_PORT").ok().and_then(|port| port.parse().ok());
-    let port = arguments.port.or(from_environment).unwrap_or(5064);
     let count = twin.channels().len();
-    let (name, interface) = (&facility.name, arguments.interface);
-    let mut serving = 0;
+    let ports = ports(arguments)?;
+    let mut places = Vec::new();
     let host = Host::start(Arc::new(twin), app::cancel().clone(), |stage| {
-        let outlet = ChannelAccessOutlet::open(stage, ServeOptions { port, interface })?;
-        serving = outlet.port();
-        Ok(vec![Box::new(outlet)])
+        let mut outlets = Vec::new();
+        for (protocol, port) in ports {
+            let (outlet, place) = backends::outlet(protocol, stage, arguments.interface, port)?;
+            outlets.push(outlet);
+            places.push(place);
+        }
+        Ok(outlets)
     })?;
-    show::line(format!(
-        "{name} TWIN: {count} channels over Channel Access on {interface}, port {serving}; Ctrl-C ends it"
-    ));
+    let places = places.join(", and ");
+    show::line(format!("{} TWIN: {count} channels over {places}; Ctrl-C ends it", facility.name));
     while host.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each protocol with its port, if one is given; a port alone is that of the first protocol.
+fn ports(arguments: &ServeArguments) -> Result<Vec<(&str, Option<u16>)>> {
+    let mut ports: Vec<(&str, Option<u16>)> = arguments.protocol.iter().map(|name| (name.as_str(), None)).collect();
+    for text in &arguments.port {
+        let wrong = |what: &str| Diagnostic::new(Kind::Usage, format!("`--port {text}`: {what}"));
+        let (protocol, number) = text.split_once('=').unwrap_or((&arguments.protocol[0], text));
+        let number = number.parse().map_err(|_| wrong("write a number, or PROTOCOL=NUMBER"))?;
+        let known = ports.iter_mut().find(|(name, _)| *name == protocol);
+        known.ok_or_else(|| wrong(&format!("`{protocol}` is not served; add it to --protocol")))?.1 = Some(number);
+    }
+    Ok(ports)
 }
