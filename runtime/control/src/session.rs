@@ -151,13 +151,7 @@ impl Session {
 
     /// The same; `hint` is what to do where no channel at all has a valid reading, though all are there.
     pub fn read_or(&self, channels: &[Channel], fresh: Fresh, hint: Option<&str>) -> Result<Vec<Reading>> {
-        let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
-        let answers = self.backend.read(channels, fresh, wait, &self.cancel).map_err(stopped)?;
-        // invalid ones are kept too: the record shows what the machine said
-        let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
-            Some((channel.clone(), answer.as_ref().ok()?.clone()))
-        };
-        self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
+        let answers = self.look_at(channels, fresh)?;
         let mut readings = Vec::with_capacity(channels.len());
         let mut faults = Vec::new();
         for (channel, answer) in channels.iter().zip(answers) {
@@ -177,6 +171,18 @@ impl Session {
             return Err(diagnostic);
         }
         Ok(readings)
+    }
+
+    /// What channels say, invalid readings and faults as they are.
+    pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
+        let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+        let answers = self.backend.read(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+        // invalid ones are kept too: the record shows what the machine said
+        let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
+            Some((channel.clone(), answer.as_ref().ok()?.clone()))
+        };
+        self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
+        Ok(answers)
     }
 
     /// Present setpoints in hardware units, asked for now; unknown is an error, not a number.

@@ -75,10 +75,10 @@ pub(crate) fn sample_or(
 }
 
 /// Place of a field's reading: which channel, which entry of it.
-type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
 /// Each channel once, and for each field its place.
-fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
+pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
     let mut channels: Vec<Channel> = Vec::new();
     let mut known: HashMap<Channel, usize> = HashMap::new();
     let mut places = Vec::with_capacity(fields.len());
