@@ -74,6 +74,9 @@ enum End {
 
 type Tried = Result<(), End>;
 
+/// A promise as a sentence, and how it is tried.
+type Promise<'a> = (&'static str, fn(&Bench<'a>) -> Tried);
+
 /// How long an answer may take.
 const WAIT: Duration = Duration::from_secs(3);
 
@@ -83,7 +86,7 @@ const SLACK: Duration = Duration::from_millis(1500);
 /// Tries every promise, in order; the subject's channels are put back to what they held.
 pub fn check<'a>(backend: &'a dyn Backend, subject: &'a Subject) -> Vec<Check> {
     let on = Bench { backend, subject };
-    let checks: [(&'static str, fn(&Bench<'a>) -> Tried); 20] = [
+    let checks: [Promise<'a>; 20] = [
         ("absent channels come in one answer, within the wait", Bench::absent),
         ("answers stand in the order of the question, and a fault hides no other answer", Bench::order),
         ("a number that was written is read back to the last bit", Bench::number),
@@ -512,7 +515,7 @@ impl Bench<'_> {
             let ended = |thread: std::thread::ScopedJoinHandle<Tried>| {
                 thread.join().unwrap_or_else(|_| broke("a thread of the backend panicked"))
             };
-            threads.into_iter().map(ended).collect()
+            threads.into_iter().try_for_each(ended)
         })
     }
 }

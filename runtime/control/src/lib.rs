@@ -8,6 +8,7 @@
 
 mod backend;
 mod cancel;
+mod clocks;
 pub mod conformance;
 mod event;
 mod history;

@@ -141,6 +141,20 @@ impl Value {
     }
 }
 
+/// What it is, for people: `1.5`, `the text "on"`, `a row of 320 numbers`.
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Number(number) => write!(f, "{number}"),
+            Value::Vector(entries) => write!(f, "a row of {} numbers", entries.len()),
+            Value::Text(text) => write!(f, "the text {text:?}"),
+            Value::Texts(texts) => write!(f, "a row of {} texts", texts.len()),
+            Value::Choice { index, label } => write!(f, "the state {label} ({index})"),
+            Value::Image { .. } | Value::Table(_) => write!(f, "{}", self.form()),
+        }
+    }
+}
+
 impl From<f64> for Value {
     fn from(number: f64) -> Value {
         Value::Number(number)

@@ -76,6 +76,8 @@ pub(crate) struct State {
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
+    /// Whether the stamps of the last arrival were of another clock than ours.
+    pub(crate) clocks_off: bool,
 }
 
 impl Session {
@@ -91,6 +93,7 @@ impl Session {
             rights: Vec::new(),
             rehearsed: HashMap::new(),
             arrived,
+            clocks_off: false,
         };
         Session { backend, cancel, options, state: Mutex::new(state) }
     }
@@ -176,7 +179,7 @@ impl Session {
     /// What channels say, invalid readings and faults as they are.
     pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
         let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
-        let answers = self.backend.read(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+        let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
         // invalid ones are kept too: the record shows what the machine said
         let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
             Some((channel.clone(), answer.as_ref().ok()?.clone()))
@@ -217,7 +220,10 @@ impl Session {
             match (&reading.validity, reading.value.number()) {
                 (Validity::Invalid(why), _) => Err(Fault::refused(channel, format!("invalid: {why}"))),
                 (_, Some(value)) if value.is_finite() => Ok((value, reading.time)),
-                (_, value) => Err(Fault::refused(channel, format!("holds {value:?}, which is not a finite number"))),
+                (_, Some(value)) => {
+                    Err(Fault::refused(channel, format!("holds {value}, which is not a finite number")))
+                }
+                (_, None) => Err(Fault::refused(channel, format!("holds {}, not one number", reading.value))),
             }
         };
         Ok(channels.iter().zip(answers).map(check).collect())

@@ -1,5 +1,6 @@
 //! Writing: checked as a whole, journalled, sent, arrived.
 
+use crate::clocks::{is_ahead, is_off};
 use crate::journal::{Held, Journal};
 use crate::session::{NOW, Session, WriteMode, stopped};
 use crate::{Cancel, Change, Channel, Event, Fault, Fresh, Permit, Setpoint, Time, Write};
@@ -164,8 +165,9 @@ impl Session {
         needed(self.tell_writes(changes, olds, why))?;
         let guard = self.state().guard.clone();
         guard.inspect(|guard| guard.moved(changes, olds));
+        let sent = self.backend.now();
         self.send(changes, cancel)?;
-        let arrived = self.arrive(changes, cancel)?;
+        let arrived = self.arrive(changes, sent, cancel)?;
         if let Some(transaction) = &mut self.state().transaction {
             transaction.arrived.extend(changes.iter().map(|change| change.setpoint.channel.clone()));
         }
@@ -185,13 +187,15 @@ impl Session {
     }
 
     /// Waits until each readback is within tolerance; then samples taken later are fresh.
-    fn arrive(&self, changes: &[Change], cancel: &Cancel) -> Result<Vec<Event>> {
+    fn arrive(&self, changes: &[Change], sent: Time, cancel: &Cancel) -> Result<Vec<Event>> {
         let start = Instant::now();
         let machine_start = self.backend.now();
         let mut missing: Vec<&Change> = changes.iter().collect();
         let mut events = Vec::with_capacity(changes.len());
         // a readback that was near enough before does not say when the new value was taken; the setpoint does
-        let mut newest = self.taken(changes, cancel)?;
+        let taken = self.taken(changes, cancel)?;
+        let mut newest = taken.iter().copied().max().unwrap_or_default();
+        let mut clocks_off = taken.iter().any(|time| is_off(*time, sent, machine_start));
         let mut fresh = NOW;
         loop {
             let channels: Vec<Channel> = missing.iter().map(|c| where_seen(&c.setpoint)).collect();
@@ -205,6 +209,9 @@ impl Session {
             for (change, answer) in missing.iter().zip(&answers) {
                 let Ok((value, time)) = answer else { continue };
                 if there(change, *value) {
+                    // one that moved was stamped behind the write; one that was near enough before may be old
+                    let moved = fresh != NOW && is_off(*time, sent, self.backend.now());
+                    clocks_off |= moved || is_ahead(*time, self.backend.now());
                     newest = newest.max(*time);
                     let (channel, readback, time) = (where_seen(&change.setpoint), *value, *time);
                     events.push(Event::Arrived { channel, readback, time });
@@ -215,7 +222,9 @@ impl Session {
             }
             if late.is_empty() {
                 let mut state = self.state();
-                state.arrived = state.arrived.max(newest);
+                // a clock that was ahead must not hold up those that follow
+                let known = if clocks_off || state.clocks_off { Time::default() } else { state.arrived };
+                (state.arrived, state.clocks_off) = (known.max(newest), clocks_off);
                 return Ok(events);
             }
             let allowed = late.iter().map(|(c, _)| c.setpoint.arrival).max().unwrap_or_default();
@@ -228,11 +237,11 @@ impl Session {
         }
     }
 
-    /// When the control system took the values, on its own clock.
-    fn taken(&self, changes: &[Change], cancel: &Cancel) -> Result<Time> {
+    /// When the control system took the values, on its own clocks.
+    fn taken(&self, changes: &[Change], cancel: &Cancel) -> Result<Vec<Time>> {
         let channels: Vec<Channel> = changes.iter().map(|c| c.setpoint.channel.clone()).collect();
         let answers = self.ask(&channels, NOW, cancel)?;
-        Ok(answers.into_iter().flatten().map(|(_, time)| time).max().unwrap_or_default())
+        Ok(answers.into_iter().flatten().map(|(_, time)| time).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Following readings for a while: every sample that the sources give.
 
-use crate::sample::sources;
+use crate::sample::{entry, sources};
 use fodo_control::{Keep, Session, Time, Validity};
 use fodo_devices::{Device, Field};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -49,13 +49,12 @@ pub fn follow(session: &Session, fields: &[(&Device, &Field)], span: Duration) -
             };
             let usable = !matches!(reading.validity, Validity::Invalid(_));
             for (field, of) in places.iter().enumerate().filter(|(_, place)| place.0 == update.place) {
-                let entry = reading.value.entries().get(of.1).copied().unwrap_or(f64::NAN);
-                let value = fields[field].1.to_physics(entry);
-                if usable && value.is_finite() {
-                    series[field].times.push(since(start, reading.time));
-                    series[field].values.push(value);
-                } else {
-                    series[field].invalid += 1;
+                match entry(&reading, of.1) {
+                    Ok(number) if usable => {
+                        series[field].times.push(since(start, reading.time));
+                        series[field].values.push(fields[field].1.to_physics(number));
+                    }
+                    _ => series[field].invalid += 1,
                 }
             }
         }

@@ -8,10 +8,12 @@ mod follow;
 mod orbit;
 mod response;
 mod sample;
+mod shots;
 mod solve;
 
 pub use follow::{Series, follow};
 pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
 pub use sample::{Sampling, Statistics, sample};
+pub use shots::one_shot;
 pub use solve::{Cut, Decomposition, Solution, decompose, solve};

@@ -1,6 +1,7 @@
 //! Settled, then averaged: fresh readings of fields.
 
-use fodo_control::{Channel, Fresh, Session};
+use crate::shots::one_shot;
+use fodo_control::{Channel, Reading, Session};
 use fodo_devices::{Device, Field};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 pub struct Sampling {
     /// Time to let pass after arrival.
     pub settle: Duration,
-    /// Time between two shots; a source silent for two and a half is asked.
+    /// Time between two shots; a source silent for two and a half is asked, readings further apart are not of one.
     pub period: Duration,
     /// Shots to average.
     pub shots: usize,
@@ -26,10 +27,10 @@ pub struct Statistics {
     pub deviation: f64,
 }
 
-/// Reads fields after the last arrival: settled, fresh, averaged.
+/// Reads fields after the last arrival: settled, fresh, each shot of one piece, averaged.
 ///
 /// # Errors
-/// Every field without a channel, and every channel that failed, is invalid or holds no number.
+/// Every field without a channel, and every channel that failed, is invalid, holds no number or lags behind the others.
 pub fn sample(session: &Session, fields: &[(&Device, &Field)], sampling: Sampling) -> Result<Vec<Statistics>> {
     sample_or(session, fields, sampling, None)
 }
@@ -46,14 +47,17 @@ pub(crate) fn sample_or(
     let mut after = session.arrived().after(sampling.settle);
     let shots = sampling.shots.max(1);
     for shot in 0..shots {
-        let readings = session.read_or(&channels, Fresh::After(after, sampling.period.mul_f64(2.5)), hint)?;
+        let readings = one_shot(session, &channels, after, sampling.period, hint)?;
         let mut bad = Vec::new();
         for ((&(device, field), place), sum) in fields.iter().zip(&places).zip(&mut sums) {
-            let entry = readings[place.0].value.entries().get(place.1).copied().unwrap_or(f64::NAN);
-            let value = field.to_physics(entry);
-            if !value.is_finite() {
-                bad.push(format!("{}.{} reads {entry}", device.shown(), field.name));
-            }
+            let value = match entry(&readings[place.0], place.1) {
+                Ok(entry) => field.to_physics(entry),
+                Err(held) => {
+                    let channel = &channels[place.0];
+                    bad.push(format!("{}.{} reads {held} ({channel})", device.shown(), field.name));
+                    continue;
+                }
+            };
             // Welford's recurrence keeps the spread exact to rounding
             let change = value - sum.0;
             sum.0 += change / (shot + 1) as f64;
@@ -74,8 +78,18 @@ pub(crate) fn sample_or(
     Ok(sums.into_iter().map(|(mean, squares)| Statistics { mean, deviation: deviation(squares) }).collect())
 }
 
+/// The number at a place, or what is there instead.
+pub(crate) fn entry(reading: &Reading, index: Option<usize>) -> Result<f64, String> {
+    let value = &reading.value;
+    let entry = match index {
+        None => value.number().ok_or_else(|| format!("{value}, not one number"))?,
+        Some(index) => *value.entries().get(index).ok_or_else(|| format!("{value}, which has no entry {index}"))?,
+    };
+    if entry.is_finite() { Ok(entry) } else { Err(entry.to_string()) }
+}
+
 /// Place of a field's reading: which channel, which entry of it.
-pub(crate) type Place = (usize, usize);
+pub(crate) type Place = (usize, Option<usize>);
 
 /// Each channel once, and for each field its place.
 pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
@@ -90,7 +104,25 @@ pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec
             channels.push(source.channel.clone());
             channels.len() - 1
         });
-        places.push((place, source.index.unwrap_or(0)));
+        places.push((place, source.index));
     }
     Ok((channels, places))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fodo_control::{Time, Value};
+
+    #[test]
+    fn what_is_no_number_is_described() {
+        let read = |value: Value, index| entry(&Reading::good(value, Time(0)), index);
+        assert_eq!(read(1.5.into(), None), Ok(1.5));
+        assert_eq!(read(Value::Vector([1.0, 2.0].into()), Some(1)), Ok(2.0));
+        let why = |value, index| read(value, index).err().unwrap_or_default();
+        assert_eq!(why("on".into(), None), "the text \"on\", not one number");
+        assert_eq!(why(Value::Vector([1.0, 2.0].into()), None), "a row of 2 numbers, not one number");
+        assert_eq!(why(Value::Vector([1.0, 2.0].into()), Some(2)), "a row of 2 numbers, which has no entry 2");
+        assert_eq!(why(f64::NAN.into(), None), "NaN");
+    }
 }

@@ -1,6 +1,7 @@
 //! The client: a backend of the control crate over Channel Access.
 
-use crate::line::Line;
+use crate::line::{Line, Until};
+use crate::pulse::Pulses;
 use epics_ca_rs::client::CaClient;
 use fodo_control::{
     Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write,
@@ -13,7 +14,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
 
 /// How often a call that waits looks at its cancel token.
 const STOP_LATENCY: Duration = Duration::from_millis(30);
@@ -23,11 +23,12 @@ const STOP_LATENCY: Duration = Duration::from_millis(30);
 /// It finds servers by the standard variables `EPICS_CA_ADDR_LIST`, `EPICS_CA_AUTO_ADDR_LIST`,
 /// `EPICS_CA_SERVER_PORT` and so on. Every channel that was ever named has a monitor, which comes
 /// back by itself when a server is restarted. A channel that is not connected is a fault, whatever
-/// it said before; a server that hangs without closing its connection counts as connected until
-/// `EPICS_CA_CONN_TMO` (30 s) has passed without a sign of life, but its newest sample is not fresh.
+/// it said before; so is one whose server hangs without closing its connection, which is found out within
+/// 3 s: calls wait for it until their time is over, and say so.
 /// Its calls may come from any thread but those of a tokio runtime.
 pub struct ChannelAccess {
     client: Arc<CaClient>,
+    pulses: Arc<Pulses>,
     lines: Mutex<HashMap<Channel, Arc<Line>>>,
     runtime: Option<Runtime>,
 }
@@ -43,7 +44,8 @@ impl ChannelAccess {
         let client = runtime.block_on(CaClient::new()).map_err(|error| no_client(&error))?;
         // losses are faults of the channels; the library would print them too
         let _printer = client.set_exception_handler(|_| {});
-        Ok(ChannelAccess { client: Arc::new(client), lines: Mutex::default(), runtime: Some(runtime) })
+        let (client, pulses) = (Arc::new(client), Arc::default());
+        Ok(ChannelAccess { client, pulses, lines: Mutex::default(), runtime: Some(runtime) })
     }
 
     /// A client that asks only the servers at `addresses`, whatever the environment says.
@@ -60,9 +62,8 @@ impl ChannelAccess {
     fn lines(&self, channels: impl Iterator<Item = Channel>) -> Vec<Arc<Line>> {
         let _on_runtime = self.runtime.as_ref().map(Runtime::enter);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        channels
-            .map(|name| lines.entry(name.clone()).or_insert_with(|| Arc::new(Line::open(&self.client, &name))).clone())
-            .collect()
+        let open = |name: &Channel| Arc::new(Line::open(&self.client, &self.pulses, name));
+        channels.map(|name| lines.entry(name.clone()).or_insert_with(|| open(&name)).clone()).collect()
     }
 
     /// Runs a task to its end, or until stopped.
@@ -81,6 +82,7 @@ impl ChannelAccess {
 impl Drop for ChannelAccess {
     fn drop(&mut self) {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.pulses.clear();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -102,13 +104,13 @@ async fn stopped(cancel: &Cancel) {
 ///
 /// Finding channels that were never asked for takes at most half of `wait`.
 async fn put_all(lines: &[Arc<Line>], writes: &[Write], wait: Duration) -> Vec<Result<(), Fault>> {
-    let start = Instant::now();
-    let present = join_all(lines.iter().map(|line| line.present(start + wait / 2))).await;
+    let (until, half) = (Until::after(wait), Until::after(wait / 2));
+    let present = join_all(lines.iter().map(|line| line.present(half))).await;
     let puts = lines
         .iter()
         .zip(present)
         .zip(writes)
-        .map(async |((line, present), write)| line.put(present?, &write.value, start + wait, wait).await);
+        .map(async |((line, present), write)| line.put(present?, &write.value, until).await);
     join_all(puts).await
 }
 
@@ -119,7 +121,8 @@ impl Backend for ChannelAccess {
 
     fn connect(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> Result<Vec<Fault>, Stopped> {
         let lines = self.lines(channels.iter().cloned());
-        let found = self.run(cancel, join_all(lines.iter().map(|line| line.connect(wait))))?;
+        let until = Until::after(wait);
+        let found = self.run(cancel, join_all(lines.iter().map(|line| line.connect(until))))?;
         Ok(found.into_iter().filter_map(Result::err).collect())
     }
 
@@ -131,11 +134,11 @@ impl Backend for ChannelAccess {
         cancel: &Cancel,
     ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
         let lines = self.lines(channels.iter().cloned());
-        let deadline = Instant::now() + wait;
+        let until = Until::after(wait);
         match fresh {
-            Fresh::Latest => self.run(cancel, join_all(lines.iter().map(|line| line.latest(deadline)))),
+            Fresh::Latest => self.run(cancel, join_all(lines.iter().map(|line| line.latest(until)))),
             Fresh::After(time, silent) => {
-                self.run(cancel, join_all(lines.iter().map(|line| line.fresh(time, silent, deadline))))
+                self.run(cancel, join_all(lines.iter().map(|line| line.fresh(time, silent, until))))
             }
         }
     }
@@ -165,8 +168,8 @@ impl Backend for ChannelAccess {
         cancel: &Cancel,
     ) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
         let lines = self.lines(channels.iter().cloned());
-        let deadline = Instant::now() + wait;
-        self.run(cancel, join_all(lines.iter().map(|line| line.metadata(deadline))))
+        let until = Until::after(wait);
+        self.run(cancel, join_all(lines.iter().map(|line| line.metadata(until))))
     }
 
     fn now(&self) -> Time {

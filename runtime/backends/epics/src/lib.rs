@@ -10,6 +10,7 @@ mod client;
 mod line;
 mod link;
 mod publish;
+mod pulse;
 mod server;
 mod subscribers;
 mod values;

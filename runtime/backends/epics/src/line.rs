@@ -1,6 +1,7 @@
 //! One channel, and what can be asked of it.
 
 use crate::link::{Link, keep, reading};
+use crate::pulse::Pulses;
 use crate::values::{self, span};
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
@@ -11,6 +12,22 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// How long a call may take.
+#[derive(Clone, Copy)]
+pub struct Until {
+    /// When it has to be over.
+    pub deadline: Instant,
+    /// How long it may take from its beginning, for people.
+    pub wait: Duration,
+}
+
+impl Until {
+    /// From now on.
+    pub fn after(wait: Duration) -> Until {
+        Until { deadline: Instant::now() + wait, wait }
+    }
+}
 
 /// A channel with its connection and monitor.
 pub struct Line {
@@ -27,90 +44,115 @@ impl Drop for Line {
 
 impl Line {
     /// Begins to look for the channel. Must be called on the client's runtime.
-    pub fn open(client: &Arc<CaClient>, name: &Channel) -> Line {
+    pub fn open(client: &Arc<CaClient>, pulses: &Arc<Pulses>, name: &Channel) -> Line {
         let link = watch::Sender::new(Link::default());
-        let keeper = tokio::spawn(keep(client.clone(), name.clone(), link.clone()));
+        let keeper = tokio::spawn(keep(client.clone(), pulses.clone(), name.clone(), link.clone()));
         Line { name: name.clone(), link, keeper }
     }
 
     /// Waits for the connection.
-    pub async fn connect(&self, wait: Duration) -> Result<(), Fault> {
-        self.found(Instant::now() + wait, wait).await.map(drop)
+    pub async fn connect(&self, until: Until) -> Result<(), Fault> {
+        self.found(until).await.map(drop)
     }
 
-    async fn found(&self, deadline: Instant, wait: Duration) -> Result<CaChannel, Fault> {
+    async fn found(&self, Until { deadline, wait }: Until) -> Result<CaChannel, Fault> {
         let mut link = self.link.subscribe();
-        let found = timeout_at(deadline, link.wait_for(|link| link.channel.is_some())).await;
+        let found = timeout_at(deadline, link.wait_for(Link::is_up)).await;
         let channel = found.ok().and_then(Result::ok).and_then(|link| link.channel.clone());
         channel.ok_or_else(|| {
             let lost = if self.link.borrow().known { "disconnected, " } else { "" };
-            Fault::absent(&self.name, format!("{lost}no answer within {}", span(wait)))
+            let reason = self.silence().unwrap_or_else(|| format!("{lost}no answer within {}", span(wait)));
+            Fault::absent(&self.name, reason)
         })
     }
 
-    /// Fails at once for a channel that was lost; waits for one that was never there.
-    pub async fn present(&self, deadline: Instant) -> Result<CaChannel, Fault> {
-        let (channel, lost) = {
+    /// Fails at once for a channel that was lost; waits for one that was never there, or whose server hangs.
+    pub async fn present(&self, until: Until) -> Result<CaChannel, Fault> {
+        let (up, lost) = {
             let link = self.link.borrow();
-            (link.channel.clone(), link.known)
+            (link.channel.clone().filter(|_| link.is_up()), link.known && link.channel.is_none())
         };
-        match channel {
+        match up {
             Some(channel) => Ok(channel),
             None if lost => Err(Fault::absent(&self.name, "disconnected")),
-            None => self.found(deadline, deadline.saturating_duration_since(Instant::now())).await,
+            None => self.found(until).await,
+        }
+    }
+
+    /// Where the server hangs: since when.
+    fn silence(&self) -> Option<String> {
+        self.link.borrow().pulse.as_ref()?.silence()
+    }
+
+    /// The server said something.
+    fn heard(&self) {
+        self.link.borrow().pulse.iter().for_each(|pulse| pulse.heard());
+    }
+
+    /// What is said of a call that ran into its time-out: the server hangs, or `otherwise`.
+    fn late(&self, otherwise: impl FnOnce() -> String) -> Fault {
+        match self.silence() {
+            Some(silence) => Fault::absent(&self.name, silence),
+            None => Fault::refused(&self.name, otherwise()),
         }
     }
 
     /// Feeds a follower with what the channel holds now and every change.
     pub fn follow(&self, feed: Feed, place: usize) {
         self.link.send_modify(|link| {
-            if let Some(reading) = &link.newest {
-                feed.push(place, Ok(reading.clone()));
+            match (&link.newest, link.pulse.as_ref().and_then(|pulse| pulse.silence())) {
+                (Some(_), Some(silence)) => _ = feed.push(place, Err(Fault::absent(&self.name, silence))),
+                (Some(reading), None) => _ = feed.push(place, Ok(reading.clone())),
+                (None, _) => {}
             }
             link.feeds.push((feed, place));
         });
     }
 
     /// The newest sample of the monitor; without one, the server is asked.
-    pub async fn latest(&self, deadline: Instant) -> Result<Reading, Fault> {
-        let newest = self.link.borrow().newest.clone();
+    pub async fn latest(&self, until: Until) -> Result<Reading, Fault> {
+        let newest = {
+            let link = self.link.borrow();
+            link.newest.clone().filter(|_| link.is_up())
+        };
         match newest {
             Some(reading) => Ok(reading),
-            None => self.get(deadline).await,
+            None => self.get(until).await,
         }
     }
 
     /// A sample with a later time stamp than `after`; a source that is silent for `silent` is asked.
-    pub async fn fresh(&self, after: Time, silent: Duration, deadline: Instant) -> Result<Reading, Fault> {
+    pub async fn fresh(&self, after: Time, silent: Duration, until: Until) -> Result<Reading, Fault> {
         let quiet = Instant::now() + silent;
         let mut link = self.link.subscribe();
         loop {
-            self.present(deadline).await?;
+            self.present(until).await?;
             if let Some(reading) = link.borrow_and_update().newest.as_ref().filter(|reading| reading.time > after) {
                 return Ok(reading.clone());
             }
             tokio::select! {
                 changed = link.changed() => changed.map_err(|_| Fault::absent(&self.name, "the client is closed"))?,
-                () = sleep_until(quiet), if quiet < deadline => return self.get(deadline).await,
-                () = sleep_until(deadline) => return Err(Fault::refused(&self.name, "no fresh sample in time")),
+                () = sleep_until(quiet), if quiet < until.deadline => return self.get(until).await,
+                () = sleep_until(until.deadline) => return Err(self.late(|| "no fresh sample in time".into())),
             }
         }
     }
 
     /// Asks the server now.
-    async fn get(&self, deadline: Instant) -> Result<Reading, Fault> {
-        let channel = self.present(deadline).await?;
-        let sample = self.ask(&channel, DbrClass::Time, deadline).await?;
+    async fn get(&self, until: Until) -> Result<Reading, Fault> {
+        let channel = self.present(until).await?;
+        let sample = self.ask(&channel, DbrClass::Time, until).await?;
         let choices = self.link.borrow().choices.clone();
         Ok(reading(&channel, &sample, &choices))
     }
 
-    async fn ask(&self, channel: &CaChannel, class: DbrClass, deadline: Instant) -> Result<Snapshot, Fault> {
+    async fn ask(&self, channel: &CaChannel, class: DbrClass, until: Until) -> Result<Snapshot, Fault> {
         // asked for as many entries as there are now: any other count is padded with zeros
         let question = channel.get_with_metadata_count(class, ReqCount::Autosize(0));
-        let answer = timeout_at(deadline, question).await;
-        answer.unwrap_or(Err(CaError::Timeout)).map_err(|error| match error {
-            CaError::Timeout => Fault::refused(&self.name, "the server did not answer a read in time"),
+        let answer = timeout_at(until.deadline, question).await;
+        let answer = answer.unwrap_or(Err(CaError::Timeout));
+        answer.inspect(|_| self.heard()).map_err(|error| match error {
+            CaError::Timeout => self.late(|| "the server did not answer a read in time".into()),
             other => self.fault("", &other),
         })
     }
@@ -123,7 +165,8 @@ impl Line {
     /// Writes `value` to the present channel and waits until the server says that it is done.
     ///
     /// The request is sent when this is first polled.
-    pub async fn put(&self, channel: CaChannel, value: &Value, deadline: Instant, wait: Duration) -> Result<(), Fault> {
+    pub async fn put(&self, channel: CaChannel, value: &Value, until: Until) -> Result<(), Fault> {
+        let Until { deadline, wait } = until;
         let info = channel.info().await.map_err(|error| self.fault("", &error))?;
         if !info.access_rights.write {
             return Err(Fault::refused(&self.name, "write refused: the server gives this client no right to write"));
@@ -131,18 +174,21 @@ impl Line {
         let (kind, value) = values::sent(value, info.native_type).map_err(|why| Fault::refused(&self.name, why))?;
         let left = deadline.saturating_duration_since(Instant::now());
         let answer = channel.put_as_dbr_with_timeout(kind, &value, left).await;
-        answer.map_err(|error| match error {
-            CaError::Timeout => Fault::refused(&self.name, format!("write sent, not done within {}", span(wait))),
+        answer.inspect(|()| self.heard()).map_err(|error| match error {
+            CaError::Timeout => {
+                let late = format!("write sent, not done within {}", span(wait));
+                Fault::refused(&self.name, self.silence().map_or(late.clone(), |silence| format!("{late}: {silence}")))
+            }
             other if values::reason(&other).1 => Fault::absent(&self.name, "disconnected; the write may have arrived"),
             other => self.fault("write refused: ", &other),
         })
     }
 
     /// Unit, limits, length and rights.
-    pub async fn metadata(&self, deadline: Instant) -> Result<Metadata, Fault> {
-        let channel = self.present(deadline).await?;
+    pub async fn metadata(&self, until: Until) -> Result<Metadata, Fault> {
+        let channel = self.present(until).await?;
         let info = channel.info().await.map_err(|error| self.fault("", &error))?;
-        let sample = self.ask(&channel, DbrClass::Ctrl, deadline).await?;
+        let sample = self.ask(&channel, DbrClass::Ctrl, until).await?;
         let unit = sample.display.as_ref().map(|display| display.units.as_str_lossy().into_owned());
         let limits = sample.control.as_ref().map(|control| (control.lower_ctrl_limit, control.upper_ctrl_limit));
         Ok(Metadata {

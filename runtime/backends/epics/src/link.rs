@@ -1,5 +1,6 @@
 //! A channel's connection and monitor, kept alive from the first search until nobody wants it.
 
+use crate::pulse::{Pulse, Pulses};
 use crate::values;
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
@@ -32,6 +33,8 @@ pub struct Link {
     pub newest: Option<Reading>,
     /// Whether it was ever connected.
     pub known: bool,
+    /// Its server's signs of life, while it is connected.
+    pub pulse: Option<Arc<Pulse>>,
     /// Names of its states.
     pub choices: Arc<[Arc<str>]>,
     /// Who follows it, with its place in their lists.
@@ -39,8 +42,18 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether the channel is connected to a server that answers.
+    pub fn is_up(&self) -> bool {
+        self.channel.is_some() && !self.is_silent()
+    }
+
+    /// Whether its server hangs.
+    pub fn is_silent(&self) -> bool {
+        self.pulse.as_ref().is_some_and(|pulse| pulse.is_silent())
+    }
+
     /// Tells everybody who follows it, and forgets those who no longer do.
-    fn tell(&mut self, reading: impl Fn() -> Result<Reading, Fault>) {
+    pub fn tell(&mut self, reading: impl Fn() -> Result<Reading, Fault>) {
         self.feeds.retain(|(feed, place)| feed.push(*place, reading()));
     }
 }
@@ -49,17 +62,22 @@ impl Link {
 ///
 /// A lost channel is thrown away and looked for anew, so that nothing of the old connection can
 /// come after the loss.
-pub async fn keep(client: Arc<CaClient>, name: Arc<str>, link: watch::Sender<Link>) {
+pub async fn keep(client: Arc<CaClient>, pulses: Arc<Pulses>, name: Arc<str>, link: watch::Sender<Link>) {
     loop {
         let channel = search(&client, &name).await;
         let choices = choices(&channel).await;
+        let Ok(info) = channel.info().await else { continue };
+        let pulse = pulses.of(info.server_addr);
+        pulse.heard();
+        pulse.join(&name, &channel, &link);
         link.send_modify(|link| {
             (link.channel, link.newest, link.known) = (Some(channel.clone()), None, true);
-            link.choices = choices;
+            (link.choices, link.pulse) = (choices, Some(pulse.clone()));
         });
-        follow(&channel, &link).await;
+        follow(&channel, &link, &pulse).await;
+        pulse.leave(&name);
         link.send_modify(|link| {
-            (link.channel, link.newest) = (None, None);
+            (link.channel, link.newest, link.pulse) = (None, None, None);
             link.tell(|| Err(Fault::absent(&name, "disconnected")));
         });
     }
@@ -103,13 +121,14 @@ async fn choices(channel: &CaChannel) -> Arc<[Arc<str>]> {
 }
 
 /// Keeps the newest sample until the connection is lost.
-async fn follow(channel: &CaChannel, link: &watch::Sender<Link>) {
+async fn follow(channel: &CaChannel, link: &watch::Sender<Link>, pulse: &Pulse) {
     let Ok(mut monitor) = channel.subscribe_with_mask_autosize(0.0, DBE_VALUE | DBE_ALARM).await else { return };
     if channel.info().await.is_err() {
         return; // lost before the monitor was there, which therefore would not say so
     }
     let choices = link.borrow().choices.clone();
     while let Some(event) = monitor.recv().await {
+        pulse.heard();
         let newest = match event {
             Ok(sample) => Some(reading(channel, &sample, &choices)),
             Err(CaError::ServerError(ECA_DISCONN) | CaError::Disconnected | CaError::Shutdown) => return,

@@ -116,11 +116,16 @@ impl Ioc {
     /// Starts it with `machine.db` and more records, setpoints at `value`.
     pub fn start(&self, more: &[&str], value: &str) {
         let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/machine.db");
+        let all: Vec<&str> = std::iter::once(machine.to_str().unwrap()).chain(more.iter().copied()).collect();
+        self.start_only(&all, value);
+    }
+
+    /// Starts it with these records alone.
+    pub fn start_only(&self, databases: &[&str], value: &str) {
         let port = self.port.to_string();
         let macros = format!("V={value}");
-        let mut arguments = vec!["start", "--port", &port, "--macros", &macros, "--put-log", "--db"];
-        arguments.push(machine.to_str().unwrap());
-        for database in more {
+        let mut arguments = vec!["start", "--port", &port, "--macros", &macros, "--put-log"];
+        for database in databases {
             arguments.extend(["--db", database]);
         }
         self.script(&arguments);
@@ -129,6 +134,15 @@ impl Ioc {
     /// `kill -9`.
     pub fn kill(&self) {
         self.script(&["kill"]);
+    }
+
+    /// Stops it in its tracks (`STOP`), its connections open, or lets it go on (`CONT`).
+    pub fn signal(&self, signal: &str) {
+        let state = std::fs::read_to_string(self.folder.join("ioc.json")).unwrap();
+        let pid: String =
+            state.split("\"pid\":").nth(1).unwrap().chars().filter(|c| c.is_ascii_digit() || *c == ',').collect();
+        let pid = pid.split(',').next().unwrap();
+        assert!(Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap().success());
     }
 
     /// What the IOC says was put, in order.

@@ -4,7 +4,7 @@
 use fodo_control::{Alarms, Channel, ChannelInfo, Fault, Plant, Reading, Shape, Time, Value, Write};
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub struct FakePlant {
@@ -16,6 +16,8 @@ pub struct FakePlant {
     pub computations: AtomicUsize,
     /// Whether there is beam; without it the orbit is invalid.
     pub beam: AtomicBool,
+    /// How far ahead the clock of the orbit is [s].
+    pub ahead: AtomicI64,
     /// Whether every readback takes a new time at each shot.
     pub restless: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl FakePlant {
             monitors,
             computations: AtomicUsize::new(0),
             beam: AtomicBool::new(true),
+            ahead: AtomicI64::new(0),
             restless: AtomicBool::new(false),
         }
     }
@@ -66,7 +69,7 @@ impl FakePlant {
     }
 
     fn orbit(&self, state: &mut State) -> Result<Reading, Fault> {
-        let now = state.now;
+        let now = Time(state.now.0 + self.ahead.load(Ordering::Relaxed) * 1_000_000_000);
         if !self.beam.load(Ordering::Relaxed) {
             return Ok(Reading::invalid(Value::Vector(vec![f64::NAN; self.monitors].into()), now, "no beam"));
         }
