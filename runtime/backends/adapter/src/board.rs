@@ -67,6 +67,7 @@ pub struct Up {
     pub can: Abilities,
     pub test: Option<TestChannels>,
     pub sender: SyncSender<Outgoing>,
+    pub process: u32,
     /// Whether it has not answered a ping in time.
     pub hangs: bool,
 }

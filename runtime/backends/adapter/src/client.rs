@@ -110,6 +110,14 @@ impl Adapter {
         self.board.state().garbage.clone()
     }
 
+    /// The number of the present process, if it is up.
+    pub fn process(&self) -> Option<u32> {
+        match &self.board.state().link {
+            Link::Up(up) => Some(up.process),
+            _ => None,
+        }
+    }
+
     /// Names that match a pattern (`*` any text, `?` any character); at most 10 000.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! Keeps the adapter alive: starts it, asks for a sign of life, starts it again, has lost channels asked for.
 
-use crate::board::{Abilities, Board, Link, Pending, State, Up, WINDOW};
+use crate::board::{Abilities, Board, Link, Outgoing, Pending, State, Up, WINDOW};
 use crate::client::AdapterOptions;
 use crate::process::Process;
 use crate::values;
 use crate::wire::{Ask, VERSION};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// How often it looks.
@@ -82,7 +83,7 @@ fn up(board: &Arc<Board>, options: &AdapterOptions) -> Result<Process, Failure> 
             window: Some(WINDOW),
             ..Ask::default()
         };
-        let old = std::mem::replace(&mut state.link, Link::Up(greeted(&sender)));
+        let old = std::mem::replace(&mut state.link, Link::Up(greeted(&sender, process.id())));
         let asked = state.ask(hello, 0, Instant::now() + options.hello);
         state.link = old;
         asked.map_err(failed)?
@@ -106,7 +107,8 @@ fn up(board: &Arc<Board>, options: &AdapterOptions) -> Result<Process, Failure> 
         state = board.pause(state, TICK);
     }
     let pending = state.take(id);
-    let greeted = hello(pending, &sender)?;
+    let mut greeted = hello(pending, &sender)?;
+    greeted.process = process.id();
     state.heard = Some(Instant::now());
     state.link = Link::Up(greeted);
     state.subscribe();
@@ -115,12 +117,12 @@ fn up(board: &Arc<Board>, options: &AdapterOptions) -> Result<Process, Failure> 
     Ok(process)
 }
 
-fn greeted(sender: &std::sync::mpsc::SyncSender<crate::board::Outgoing>) -> Up {
-    Up { name: String::new(), can: Abilities::default(), test: None, sender: sender.clone(), hangs: false }
+fn greeted(sender: &SyncSender<Outgoing>, process: u32) -> Up {
+    Up { name: String::new(), can: Abilities::default(), test: None, sender: sender.clone(), process, hangs: false }
 }
 
 /// What its answer to hello says.
-fn hello(pending: Pending, sender: &std::sync::mpsc::SyncSender<crate::board::Outgoing>) -> Result<Up, Failure> {
+fn hello(pending: Pending, sender: &SyncSender<Outgoing>) -> Result<Up, Failure> {
     if let Some(problem) = pending.rest {
         return Err(Failure {
             for_good: problem.code == "version",
@@ -140,7 +142,7 @@ fn hello(pending: Pending, sender: &std::sync::mpsc::SyncSender<crate::board::Ou
     let has = |word: &str| words.iter().any(|known| known == word);
     let can = Abilities { write: has("write"), subscribe: has("subscribe"), meta: has("meta"), names: has("names") };
     let name = line.name.unwrap_or_else(|| "an adapter".into());
-    Ok(Up { name, can, test: line.test, ..greeted(sender) })
+    Ok(Up { name, can, test: line.test, ..greeted(sender, 0) })
 }
 
 /// What came that is not of the protocol, as the end of a sentence.
