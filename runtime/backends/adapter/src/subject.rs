@@ -3,9 +3,31 @@
 use crate::wire::TestChannels;
 use fodo_control::Channel;
 use fodo_control::conformance::Subject;
+use fodo_report::{Diagnostic, Kind, Label, Result};
+use std::path::Path;
 use std::time::Duration;
 
 impl TestChannels {
+    /// Reads them from a TOML file, whose keys are those of the protocol's page.
+    ///
+    /// # Errors
+    /// `usage` if the file cannot be read, or with the place of what is wrong in it.
+    pub fn load(path: &Path) -> Result<TestChannels> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Diagnostic::new(Kind::Usage, format!("{shown} cannot be read: {error}")))?;
+        toml::from_str(&text).map_err(|error| {
+            let label = Label::at_bytes(shown.to_string(), &text, error.span().unwrap_or(0..0));
+            let what = format!("{shown} names no test channels: {}", error.message());
+            Box::new(Diagnostic::new(Kind::Usage, what).label(label))
+        })
+    }
+
+    /// Whether it names nothing at all.
+    pub fn is_empty(&self) -> bool {
+        *self == TestChannels::default()
+    }
+
     /// What the conformance suite tries.
     pub fn subject(&self) -> Subject {
         let channel = |name: &Option<String>| name.as_deref().map(Channel::from);
