@@ -79,6 +79,8 @@ pub enum Command {
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
     Track(TrackArguments),
+    /// Try out an adapter: the program that stands between Fodo and a control system
+    Adapter(AdapterArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
 }
@@ -116,6 +118,33 @@ pub struct ServeArguments {
     /// Leave out all errors and noise
     #[arg(long)]
     pub perfect: bool,
+}
+
+#[derive(Args)]
+pub struct AdapterArguments {
+    #[command(subcommand)]
+    pub action: AdapterAction,
+}
+
+#[derive(Subcommand)]
+pub enum AdapterAction {
+    /// Try every promise of a control system; writes to the test channels and puts them back
+    Check {
+        /// Test channels [default: those that the adapter offers]
+        #[arg(long, value_name = "FILE.toml")]
+        channels: Option<PathBuf>,
+        /// The adapter's command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// List the names that match a pattern
+    Names {
+        /// The pattern: * any text, ? any one character
+        pattern: String,
+        /// The adapter's command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 //!
 //! The only place that picks a backend and shows values, progress and errors to a person.
 
+mod adapter;
 mod app;
 mod backends;
 mod check;
@@ -41,6 +42,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Check(arguments) => check::check(&common, &arguments),
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
+        Command::Adapter(arguments) => adapter::adapter(&common, &arguments),
         Command::Recover => recover::recover(&common),
     }
 }
