@@ -1,0 +1,26 @@
+//! Compiles the C++ side against libtango, if it is wanted.
+
+fn main() {
+    #[cfg(feature = "libtango")]
+    shim();
+}
+
+#[cfg(feature = "libtango")]
+fn shim() {
+    let Ok(tango) = pkg_config::Config::new().cargo_metadata(true).probe("tango") else {
+        println!("cargo::error=libtango was not found: apt-get install libtango-dev pkg-config g++ (tests/setup/tango.sh)");
+        return;
+    };
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).opt_level(2);
+    for folder in &tango.include_paths {
+        // as system headers, which do not warn; some distributions keep tango.h one level deeper
+        build.flag("-isystem").flag(folder.display().to_string());
+        build.flag("-isystem").flag(folder.join("tango").display().to_string());
+    }
+    for file in ["client", "server"] {
+        build.file(format!("cpp/{file}.cpp"));
+    }
+    println!("cargo::rerun-if-changed=cpp");
+    build.compile("fodo_tango_shim");
+}
