@@ -13,11 +13,8 @@ fn shim() {
     };
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").warnings(false).opt_level(2);
-    for folder in &tango.include_paths {
-        // as system headers, which do not warn; some distributions keep tango.h one level deeper
-        build.flag("-isystem").flag(folder.display().to_string());
-        build.flag("-isystem").flag(folder.join("tango").display().to_string());
-    }
+    // some distributions keep tango.h one level deeper
+    build.includes(&tango.include_paths).includes(tango.include_paths.iter().map(|folder| folder.join("tango")));
     for file in ["client", "server"] {
         build.file(format!("cpp/{file}.cpp"));
     }

@@ -118,9 +118,12 @@ using TangoServedRead = void (*)(size_t place, void *context, TangoHeldSink sink
 using TangoRefuse = void (*)(void *context, const char *text);
 using TangoServedWrite = void (*)(size_t place, double value, void *context, TangoRefuse refuse);
 
+
 // Serves until the process ends; returns only when it could not, and has called the answer.
 void tango_serve(const TangoServed *served, size_t count, const char *endpoint, TangoServedRead read,
                  TangoServedWrite write, void (*ready)(), void *context, TangoAnswerSink answer);
 // Sends a change event; waits for the device's lock.
 void tango_serve_event(size_t place, const TangoHeld *held);
+// Ends the process at once, without what libtango does at its end.
+void tango_exit(int code);
 }

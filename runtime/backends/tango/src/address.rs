@@ -36,14 +36,14 @@ pub enum What {
 }
 
 impl Address {
-    /// Reads the name of a channel; `home` is the server of names that have none, as in `TANGO_HOST`,
-    /// with `#dbase=no` behind it for a device server without database.
+    /// Reads the name of a channel; `home` is the database of names without host, `host:port`, or with
+    /// `#dbase=no` behind it a device server; none leaves it to `TANGO_HOST`.
     ///
     /// # Errors
     /// A text that says what is wrong with the name.
     pub fn parse(channel: &str, home: Option<&str>) -> Result<Address, String> {
         let (path, host) = match channel.strip_prefix("tango://") {
-            None => (channel, home.filter(|home| home.contains('#')).map(split_flag)),
+            None => (channel, home.map(split_flag)),
             Some(rest) => {
                 let (rest, flag) = split_flag(rest);
                 let (host, path) = rest.split_once('/').ok_or_else(|| wrong(channel))?;
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn names_with_and_without_host_and_database() {
         assert_eq!(parsed("a/b/c/d", None), ("a/b/c".into(), attribute("d")));
-        assert_eq!(parsed("a/b/c/d", Some("h:1")), ("a/b/c".into(), attribute("d")));
+        assert_eq!(parsed("a/b/c/d", Some("h:1")), ("tango://h:1/a/b/c".into(), attribute("d")));
         let alone = "tango://h:1/a/b/c#dbase=no".to_string();
         assert_eq!(parsed("a/b/c/d", Some("h:1#dbase=no")), (alone.clone(), attribute("d")));
         assert_eq!(parsed("tango://h:1/a/b/c/d#dbase=no", None), (alone.clone(), attribute("d")));

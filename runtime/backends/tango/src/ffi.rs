@@ -222,6 +222,7 @@ unsafe extern "C" {
         answer: AnswerSink,
     );
     fn tango_serve_event(place: usize, held: *const RawHeld);
+    fn tango_exit(code: i32);
 }
 
 /// A text for C; one with a zero inside ends there.
@@ -515,6 +516,11 @@ pub fn serve(served: &[Served], endpoint: &str) -> Failure {
 /// Sends a change event of a served attribute.
 pub fn serve_event(place: usize, held: &Held) {
     unsafe { tango_serve_event(place, &raw const *(&held.raw())) }
+}
+
+/// Ends the process at once: libtango's own end waits for its threads.
+pub fn exit(code: i32) {
+    unsafe { tango_exit(code) }
 }
 
 extern "C" fn ready() {
