@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json.
+# Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json; then our Channel
+# Access with pyepics and aioca on a real softIoc (unless --only names a work of the physics).
 # Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,4 +12,8 @@ venv=${VENV:-.venv}
     "$venv/bin/pip" install --quiet accelerator-toolbox==0.9.0 xtrack xsuite PyNAFF
 cargo build --release --locked --package fodo-lattice --package fodo-dynamics --examples
 target/release/examples/convert facilities/ebs_ring/lattice.toml at_json >target/ebs_ring.at.json
-exec "$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"
+"$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"
+case " $* " in *" --only "*) exit ;; esac
+tests/setup/epics.sh >/dev/null
+cargo build --release --locked --package fodo-epics --example channel_access
+.venv/bin/python benches/channel_access.py
