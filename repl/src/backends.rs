@@ -1,10 +1,12 @@
 //! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
+use fodo_adapter::{Adapter, AdapterOptions};
 use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What `fodo serve --protocol` takes.
@@ -14,8 +16,15 @@ pub const PROTOCOLS: [&str; 1] = ["ca"];
 pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
     match facility.control.as_ref() {
         "ca" => Ok(Arc::new(ChannelAccess::new()?)),
+        "adapter" => {
+            // the command is that of the facility, and so is the folder it is started in
+            let folder = facility.files().folder().map(Path::to_path_buf);
+            Ok(Arc::new(Adapter::start(AdapterOptions { folder, ..AdapterOptions::new(&facility.adapter) })?))
+        }
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
-            .hint("control systems this program knows: ca (EPICS Channel Access)")
+            .hint(
+                "control systems this program knows: ca (EPICS Channel Access), adapter (a program of the laboratory)",
+            )
             .into()),
     }
 }

@@ -66,6 +66,33 @@ fn on_the_twin_and_the_served_twin() {
     assert!(difference(&found[0], &found[1]) > 0.1, "another hidden truth, the same result");
 }
 
+/// The adapter is another process than Fodo, and the server another one than the adapter.
+#[test]
+fn over_an_adapter_to_the_served_twin() {
+    if !epics("over_an_adapter_to_the_served_twin") {
+        return;
+    }
+    let scratch = Scratch::new("adapter");
+    let facility = facility(&scratch, Orbit::Vectors);
+    let twin = on_twin(&scratch, &facility, &["--seed", "3"]);
+    let (_serving, port) = serve(&scratch, &facility, &["--seed", "3"]);
+    let path = facility.join("facility.toml");
+    let script = support::project().join("tests/setup/adapter_to_ca.py");
+    let command =
+        format!("control = \"adapter\"\nadapter = {{ command = [{:?}, {script:?}] }}\n", support::python().unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let edited = text.replacen("control = \"ca\"", &command, 1);
+    assert_ne!(edited, text);
+    std::fs::write(&path, edited).unwrap();
+    let over = over_ca(&scratch, &facility, port);
+    let apart = difference(&changes(&twin), &changes(&over));
+    eprintln!("twin and served twin over an adapter differ by {apart:.1e} of the largest change");
+    assert!(apart < 1e-9);
+    let commands = |answer: &Value| record(answer)["commands"].as_array().unwrap().len();
+    assert_eq!(commands(&twin), commands(&over));
+    assert_eq!(record(&twin)["script_sha256"], record(&over)["script_sha256"]);
+}
+
 #[test]
 fn on_a_real_ioc() {
     if !epics("on_a_real_ioc") {

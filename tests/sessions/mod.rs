@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod absent;
+mod adapter;
 mod everywhere;
 mod interrupted;
 mod machine;

@@ -32,8 +32,10 @@ pub struct Facility {
     pub name: Arc<str>,
     /// Full name.
     pub title: Arc<str>,
-    /// Control system of the live machine: `ca`.
+    /// Control system of the live machine: `ca`, `adapter`.
     pub control: Arc<str>,
+    /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
+    pub adapter: Vec<String>,
     /// The design lattice of the present optics.
     pub lattice: Arc<Lattice>,
     /// Entrance of each element, then the end [m].
@@ -80,6 +82,7 @@ impl Facility {
             name: head.name,
             title: head.title,
             control: head.control,
+            adapter: head.adapter,
             lattice,
             positions,
             orbit: head.orbit,
@@ -155,6 +158,7 @@ struct Head {
     name: Arc<str>,
     title: Arc<str>,
     control: Arc<str>,
+    adapter: Vec<String>,
     lattice: String,
     golden: Option<String>,
     orbit: OrbitRoles,
@@ -170,7 +174,9 @@ impl Head {
         let name: Arc<str> = top.needed_text("name")?.into();
         let orbit_places = ["monitors", "horizontal", "vertical", "rf"].map(|key| orbit.label(key));
         let metre = Unit::parse("m").map_err(|e| top.mistake("orbit", e.to_string()))?;
+        let adapter = read_adapter(top)?;
         let head = Head {
+            adapter,
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
             control: top.text("control")?.unwrap_or("ca").into(),
@@ -189,6 +195,22 @@ impl Head {
         top.no_other_keys()?;
         Ok(head)
     }
+}
+
+/// The command of the adapter.
+fn read_adapter(top: &Table) -> Result<Vec<String>> {
+    let Some(table) = top.table("adapter")? else {
+        return match top.text("control")? {
+            Some("adapter") => Err(top.mistake("control", "an adapter needs a table `[adapter]` with its `command`")),
+            _ => Ok(Vec::new()),
+        };
+    };
+    let command = table.texts("command")?;
+    if command.iter().all(|word| word.trim().is_empty()) {
+        return Err(table.mistake("command", "is missing: a list of the adapter's program and its arguments"));
+    }
+    table.no_other_keys()?;
+    Ok(command)
 }
 
 fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice> {

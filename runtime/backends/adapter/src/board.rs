@@ -65,7 +65,7 @@ pub enum Link {
 pub struct Up {
     pub name: String,
     pub can: Abilities,
-    pub test: Option<TestChannels>,
+    pub test: Option<Box<TestChannels>>,
     pub sender: SyncSender<Outgoing>,
     pub process: u32,
     /// Whether it has not answered a ping in time.

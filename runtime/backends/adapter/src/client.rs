@@ -102,7 +102,7 @@ impl Adapter {
 
     /// The channels on which it lets everything be tried.
     pub fn test_channels(&self) -> Option<TestChannels> {
-        self.board.state().up().ok().and_then(|up| up.test.clone())
+        self.board.state().up().ok().and_then(|up| up.test.as_deref().cloned())
     }
 
     /// What came from it that is not of the protocol: how many lines since its start, and the last.

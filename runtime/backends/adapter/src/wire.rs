@@ -138,7 +138,7 @@ pub struct Line {
     pub version: Option<u64>,
     pub name: Option<String>,
     pub capabilities: Option<Vec<String>>,
-    pub test: Option<TestChannels>,
+    pub test: Option<Box<TestChannels>>,
     // the answer to `names`
     pub names: Option<Vec<String>>,
 }
