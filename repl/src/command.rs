@@ -79,6 +79,8 @@ pub enum Command {
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
     Track(TrackArguments),
+    /// Compare a facility's tables with its control system
+    Facility(FacilityArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
 }
@@ -116,6 +118,18 @@ pub struct ServeArguments {
     /// Leave out all errors and noise
     #[arg(long)]
     pub perfect: bool,
+}
+
+#[derive(Args)]
+pub struct FacilityArguments {
+    #[command(subcommand)]
+    pub action: FacilityAction,
+}
+
+#[derive(Subcommand)]
+pub enum FacilityAction {
+    /// Say which channels are not there, or have another type, unit or limits; writes nothing
+    Check,
 }
 
 #[derive(Args)]

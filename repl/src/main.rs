@@ -7,6 +7,7 @@ mod backends;
 mod check;
 mod command;
 mod complete;
+mod facility;
 mod json;
 mod lattice;
 mod prompt;
@@ -41,6 +42,9 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Check(arguments) => check::check(&common, &arguments),
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
+        Command::Facility(arguments) => match arguments.action {
+            command::FacilityAction::Check => facility::check(&common),
+        },
         Command::Recover => recover::recover(&common),
     }
 }

@@ -6,6 +6,7 @@
 
 mod absent;
 mod everywhere;
+mod facility_check;
 mod interrupted;
 mod machine;
 mod rights;
