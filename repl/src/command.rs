@@ -25,6 +25,9 @@ pub struct Common {
     /// Let setpoints of a live machine be written
     #[arg(long, global = true)]
     pub write: bool,
+    /// Whose rights to write: a role of the facility [default: as facility.toml says]
+    #[arg(long, global = true, env = "FODO_ROLE", value_name = "NAME")]
+    pub role: Option<String>,
     /// Write nothing; show what would be written
     #[arg(long, global = true, conflicts_with = "write")]
     pub rehearse: bool,

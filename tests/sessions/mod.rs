@@ -11,4 +11,5 @@ mod interrupted;
 mod machine;
 mod rights;
 mod ring;
+mod roles;
 mod storage;
