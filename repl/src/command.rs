@@ -78,12 +78,12 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// Compare a facility's tables with its control system
+    Facility(FacilityArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
     Track(TrackArguments),
-    /// Compare a facility's tables with its control system
-    Facility(FacilityArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
 }
@@ -124,6 +124,13 @@ pub struct ServeArguments {
 }
 
 #[derive(Args)]
+pub struct CheckArguments {
+    /// Script files, or folders with scripts
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
 pub struct FacilityArguments {
     #[command(subcommand)]
     pub action: FacilityAction,
@@ -133,13 +140,6 @@ pub struct FacilityArguments {
 pub enum FacilityAction {
     /// Say which channels are not there, or have another type, unit or limits; writes nothing
     Check,
-}
-
-#[derive(Args)]
-pub struct CheckArguments {
-    /// Script files, or folders with scripts
-    #[arg(required = true)]
-    pub paths: Vec<PathBuf>,
 }
 
 /// On or off.

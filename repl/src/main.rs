@@ -40,11 +40,11 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
-        Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
-        Command::Track(arguments) => track::track(&common, &arguments),
         Command::Facility(arguments) => match arguments.action {
             command::FacilityAction::Check => facility::check(&common),
         },
+        Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
+        Command::Track(arguments) => track::track(&common, &arguments),
         Command::Recover => recover::recover(&common),
     }
 }
