@@ -25,6 +25,9 @@ pub struct Common {
     /// Let setpoints of a live machine be written
     #[arg(long, global = true)]
     pub write: bool,
+    /// Whose rights to write: a role of the facility [default: as facility.toml says]
+    #[arg(long, global = true, env = "FODO_ROLE", value_name = "NAME")]
+    pub role: Option<String>,
     /// Write nothing; show what would be written
     #[arg(long, global = true, conflicts_with = "write")]
     pub rehearse: bool,
@@ -75,6 +78,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// Compare a facility's tables with its control system
+    Facility(FacilityArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
@@ -152,6 +157,18 @@ pub struct CheckArguments {
     /// Script files, or folders with scripts
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct FacilityArguments {
+    #[command(subcommand)]
+    pub action: FacilityAction,
+}
+
+#[derive(Subcommand)]
+pub enum FacilityAction {
+    /// Say which channels are not there, or have another type, unit or limits; writes nothing
+    Check,
 }
 
 /// On or off.

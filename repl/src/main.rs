@@ -8,6 +8,7 @@ mod backends;
 mod check;
 mod command;
 mod complete;
+mod facility;
 mod json;
 mod lattice;
 mod prompt;
@@ -40,6 +41,9 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Facility(arguments) => match arguments.action {
+            command::FacilityAction::Check => facility::check(&common),
+        },
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Adapter(arguments) => adapter::adapter(&common, &arguments),

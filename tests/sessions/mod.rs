@@ -7,8 +7,10 @@
 mod absent;
 mod adapter;
 mod everywhere;
+mod facility_check;
 mod interrupted;
 mod machine;
 mod rights;
 mod ring;
+mod roles;
 mod storage;

@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     /// Families that may be written, innermost last; a family must be in every set.
     pub(crate) rights: Vec<HashSet<Arc<str>>>,
+    /// Whose rights the session has; none: everybody may write everything.
+    pub(crate) acting: Option<crate::Acting>,
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
@@ -91,6 +93,7 @@ impl Session {
             transaction: None,
             history: History::default(),
             rights: Vec::new(),
+            acting: None,
             rehearsed: HashMap::new(),
             arrived,
             clocks_off: false,
@@ -121,6 +124,11 @@ impl Session {
     /// Lets somebody refuse changes before they are written.
     pub fn guard_with(&self, guard: Option<Arc<dyn Guard>>) {
         self.state().guard = guard;
+    }
+
+    /// Lets the session write only what a role may; putting back what it wrote stays allowed.
+    pub fn act_as(&self, acting: Option<crate::Acting>) {
+        self.state().acting = acting;
     }
 
     /// How long connecting and reading may take.
