@@ -42,6 +42,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Recover => recover::recover(&common),
+        Command::TangoServer => backends::tango_server().map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -8,7 +8,9 @@ fn main() {
 #[cfg(feature = "libtango")]
 fn shim() {
     let Ok(tango) = pkg_config::Config::new().cargo_metadata(true).probe("tango") else {
-        println!("cargo::error=libtango was not found: apt-get install libtango-dev pkg-config g++ (tests/setup/tango.sh)");
+        println!(
+            "cargo::error=libtango was not found: apt-get install libtango-dev pkg-config g++ (tests/setup/tango.sh)"
+        );
         return;
     };
     let mut build = cc::Build::new();

@@ -188,7 +188,11 @@ fn run(device: &Device, proxy: &mut Proxy, name: &str) -> std::result::Result<Re
     let info = device.command(proxy, name)?;
     let metadata = values::command_metadata(&info);
     if metadata.writable {
-        let why = if info.kind == 0 { "returns nothing: it is no reading, write 1 to run it" } else { "takes an argument: write it" };
+        let why = if info.kind == 0 {
+            "returns nothing: it is no reading, write 1 to run it"
+        } else {
+            "takes an argument: write it"
+        };
         return Err(Failure::Refused(format!("the command {why}")));
     }
     proxy.command(name, None).map(|sample| values::reading(sample, &[]))
@@ -247,9 +251,15 @@ fn write_group(
     });
     match device.judge(done) {
         Ok(answers) => {
-            let answers: Vec<_> =
-                answers.into_iter().zip(group).map(|(one, (_, target))| one.unwrap_or_else(|| Err(lost(target)))).collect();
-            if answers.iter().any(|answer| matches!(answer, Err(fault) if fault.absent || fault.reason.contains("IncompatibleAttr"))) {
+            let answers: Vec<_> = answers
+                .into_iter()
+                .zip(group)
+                .map(|(one, (_, target))| one.unwrap_or_else(|| Err(lost(target))))
+                .collect();
+            if answers
+                .iter()
+                .any(|answer| matches!(answer, Err(fault) if fault.absent || fault.reason.contains("IncompatibleAttr")))
+            {
                 device.forget();
             }
             answers
@@ -318,11 +328,20 @@ impl Backend for Tango {
         "TANGO".into()
     }
 
-    fn connect(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> std::result::Result<Vec<Fault>, Stopped> {
+    fn connect(
+        &self,
+        channels: &[Channel],
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> std::result::Result<Vec<Fault>, Stopped> {
         let late = "no answer within {}";
         let answers = self.each(channels, wait, cancel, late, metadata_group)?;
         // who does not answer is not there, whatever stands in the way
-        Ok(answers.into_iter().filter_map(std::result::Result::err).map(|fault| Fault { absent: true, ..fault }).collect())
+        Ok(answers
+            .into_iter()
+            .filter_map(std::result::Result::err)
+            .map(|fault| Fault { absent: true, ..fault })
+            .collect())
     }
 
     fn read(
@@ -342,7 +361,8 @@ impl Backend for Tango {
             let left = wait.saturating_sub(passed);
             let read = self.read_once(&names, quiet, if left.is_zero() { wait } else { left }, cancel)?;
             for (place, answer) in open.into_iter().zip(read) {
-                let fresh = answer.as_ref().is_err() || quiet || answer.as_ref().is_ok_and(|reading| reading.time > time);
+                let fresh =
+                    answer.as_ref().is_err() || quiet || answer.as_ref().is_ok_and(|reading| reading.time > time);
                 let late = start.elapsed() >= wait;
                 answers[place] = match fresh {
                     true => Some(answer),
@@ -367,9 +387,13 @@ impl Backend for Tango {
         let channels: Vec<Channel> = writes.iter().map(|write| write.channel.clone()).collect();
         let values: Vec<Value> = writes.iter().map(|write| write.value.clone()).collect();
         let followers = self.followers.clone();
-        self.each(&channels, wait, cancel, "write sent, not done within {}; it may still arrive", move |milliseconds, group| {
-            write_group(milliseconds, group, &values, &followers)
-        })
+        self.each(
+            &channels,
+            wait,
+            cancel,
+            "write sent, not done within {}; it may still arrive",
+            move |milliseconds, group| write_group(milliseconds, group, &values, &followers),
+        )
     }
 
     fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {

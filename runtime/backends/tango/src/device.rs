@@ -24,12 +24,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Device {
     pub fn new(name: &Arc<str>) -> Device {
-        Device {
-            name: name.clone(),
-            idle: Mutex::default(),
-            attributes: Mutex::default(),
-            commands: Mutex::default(),
-        }
+        Device { name: name.clone(), idle: Mutex::default(), attributes: Mutex::default(), commands: Mutex::default() }
     }
 
     /// Its name, as libtango takes it.
@@ -128,7 +123,11 @@ impl Device {
     }
 }
 
-fn book(kept: &Mutex<Option<Book>>, anew: bool, ask: impl FnOnce() -> Result<Vec<Info>, Failure>) -> Result<Book, Failure> {
+fn book(
+    kept: &Mutex<Option<Book>>,
+    anew: bool,
+    ask: impl FnOnce() -> Result<Vec<Info>, Failure>,
+) -> Result<Book, Failure> {
     if let (false, Some(known)) = (anew, lock(kept).clone()) {
         return Ok(known);
     }

@@ -347,9 +347,7 @@ impl Proxy {
     pub fn open(name: &str) -> Result<Proxy, Failure> {
         let mut got = empty::<()>(1);
         let device = unsafe { tango_device_open(c_text(name).as_ptr(), (&raw mut got).cast(), take_answer) };
-        NonNull::new(device)
-            .map(Proxy)
-            .ok_or_else(|| got.remove(0).and_then(Result::err).unwrap_or_else(silent))
+        NonNull::new(device).map(Proxy).ok_or_else(|| got.remove(0).and_then(Result::err).unwrap_or_else(silent))
     }
 
     /// How long each call may take from now on.
@@ -371,8 +369,12 @@ impl Proxy {
         let mut got = empty(values.len());
         let names: Vec<CString> = values.iter().map(|(name, _)| c_text(name)).collect();
         let texts: Vec<_> = values.iter().map(|(_, sent)| c_texts(&sent.texts)).collect();
-        let raw: Vec<RawValue> =
-            values.iter().zip(&names).zip(&texts).map(|((value, name), texts)| raw_value(name, &value.1, &texts.1)).collect();
+        let raw: Vec<RawValue> = values
+            .iter()
+            .zip(&names)
+            .zip(&texts)
+            .map(|((value, name), texts)| raw_value(name, &value.1, &texts.1))
+            .collect();
         unsafe {
             let context = (&raw mut got).cast();
             tango_device_write(self.0.as_ptr(), raw.as_ptr(), raw.len(), context, take_answer);
@@ -540,4 +542,3 @@ unsafe extern "C" fn served_write(place: usize, value: f64, context: *mut c_void
         unsafe { refuse(context, c_text(&why).as_ptr()) };
     }
 }
-

@@ -86,7 +86,9 @@ impl Watch {
         let mut state = lock(&self.state);
         let news = match (&state.newest, &reading) {
             // a poll that was overtaken by the reading after a write
-            (Some(Ok(old)), Ok(new)) if polled && new.time < old.time && old.time.0 - new.time.0 < 10_000_000_000 => false,
+            (Some(Ok(old)), Ok(new)) if polled && new.time < old.time && old.time.0 - new.time.0 < 10_000_000_000 => {
+                false
+            }
             (Some(Ok(old)), Ok(new)) if polled => old.value != new.value || old.validity != new.validity,
             (Some(Err(old)), Err(new)) => old != new,
             _ => true,
@@ -210,7 +212,8 @@ impl Shared {
     /// Looks after all devices until closed.
     fn run(self: Arc<Shared>) {
         while !self.closed.load(Ordering::Relaxed) {
-            let due: Vec<Arc<Followed>> = lock(&self.devices).values().filter(|one| self.is_due(one)).cloned().collect();
+            let due: Vec<Arc<Followed>> =
+                lock(&self.devices).values().filter(|one| self.is_due(one)).cloned().collect();
             for followed in due {
                 followed.busy.store(true, Ordering::Relaxed);
                 let shared = self.clone();
@@ -307,7 +310,9 @@ impl Shared {
         // the names of states have to be known before the first event
         match device.attribute(proxy, &watch.attribute) {
             Ok(_) => {}
-            Err(failure @ (Failure::Absent(_) | Failure::TimedOut(_))) if device.attributes(proxy, true).is_err() => return Err(failure),
+            Err(failure @ (Failure::Absent(_) | Failure::TimedOut(_))) if device.attributes(proxy, true).is_err() => {
+                return Err(failure);
+            }
             Err(failure) => {
                 watch.tell(Err(fault(&watch.target.channel, &failure, "")), true);
                 return Ok(());

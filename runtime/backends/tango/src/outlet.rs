@@ -81,7 +81,11 @@ impl TangoOutlet {
         match Frame::read(&mut incoming) {
             Ok(Frame::Ready) => {}
             Ok(Frame::Failed(why)) => return Err(problem(why)),
-            _ => return Err(problem("the process that serves ended, or hangs")),
+            _ => {
+                let ended = outlet.child.try_wait().ok().flatten();
+                let how = ended.map_or("hangs".to_owned(), |status| format!("ended ({status})"));
+                return Err(problem(format!("the process that serves {how}")));
+            }
         }
         let stream = incoming.get_ref();
         stream.set_read_timeout(None).map_err(problem)?;
@@ -108,7 +112,9 @@ fn problem(why: impl std::fmt::Display) -> Box<Diagnostic> {
 fn free(port: u16, interface: Ipv4Addr) -> Result<u16> {
     let taken = |error: std::io::Error| {
         let what = format!("the TANGO server cannot listen on {interface} port {port}: {error}");
-        Box::new(Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"))
+        Box::new(
+            Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"),
+        )
     };
     let listener = TcpListener::bind((interface, port)).map_err(taken)?;
     Ok(listener.local_addr().map_err(taken)?.port())

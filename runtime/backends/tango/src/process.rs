@@ -90,7 +90,10 @@ pub fn served(channels: &[ChannelInfo]) -> Result<Vec<Served>> {
             let (device, attribute) = Address::served(&info.channel).map_err(&problem)?;
             let name = format!("{device}/{attribute}");
             if let Some(other) = seen.insert(name.to_ascii_lowercase(), info) {
-                let two = format!("the channels {} and {} would both be the TANGO attribute {name}", other.channel, info.channel);
+                let two = format!(
+                    "the channels {} and {} would both be the TANGO attribute {name}",
+                    other.channel, info.channel
+                );
                 return Err(problem(two).hint("rename one of them").into());
             }
             Ok(one(info, device, attribute))
@@ -111,8 +114,7 @@ fn one(info: &ChannelInfo, device: String, attribute: String) -> Served {
         Shape::Scalar => (1, false),
         Shape::Vector(length) => (length, true),
     };
-    let texts =
-        [attribute, label, unit, format, lowest, highest, warning_low, warning_high, alarm_low, alarm_high];
+    let texts = [attribute, label, unit, format, lowest, highest, warning_low, warning_high, alarm_low, alarm_high];
     Served { device, texts, length, spectrum, writable: info.writable }
 }
 

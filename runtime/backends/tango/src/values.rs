@@ -154,7 +154,11 @@ pub fn sent(value: &Value, info: &Info) -> Result<Sent, String> {
     let labels = labels(info);
     let sent = converted(value, info.kind, info.format, &labels)?;
     let room = |wanted: usize, there: usize| {
-        if wanted > there { Err(format!("write refused: it holds at most {there} entries, not {wanted}")) } else { Ok(()) }
+        if wanted > there {
+            Err(format!("write refused: it holds at most {there} entries, not {wanted}"))
+        } else {
+            Ok(())
+        }
     };
     if info.format != SCALAR {
         room(sent.width, info.width)?;
@@ -190,13 +194,17 @@ fn converted(value: &Value, kind: i32, format: i32, labels: &[Arc<str>]) -> Resu
         (_, kind::STRING, _) => return wrong("a row of texts"),
         (SCALAR, kind::ENUM | kind::STATE, Value::Text(text) | Value::Choice { label: text, .. }) => {
             let place = labels.iter().position(|label| label == text);
-            let place = place.ok_or_else(|| format!("write refused: it has no state `{text}`, only {}", labels.join(", ")))?;
+            let place =
+                place.ok_or_else(|| format!("write refused: it has no state `{text}`, only {}", labels.join(", ")))?;
             (vec![place as f64], vec![], 1, 0)
         }
         (SCALAR, kind::ENUM | kind::STATE, Value::Number(number)) => {
             let there = number.fract() == 0.0 && (0.0..labels.len() as f64).contains(number);
             if !there {
-                return Err(format!("write refused: it has no state {number}, only 0 to {}", labels.len().saturating_sub(1)));
+                return Err(format!(
+                    "write refused: it has no state {number}, only 0 to {}",
+                    labels.len().saturating_sub(1)
+                ));
             }
             (vec![*number], vec![], 1, 0)
         }
@@ -254,12 +262,21 @@ mod tests {
     use super::*;
 
     fn info(kind: i32, format: i32) -> Info {
-        Info { kind, format, writable: true, width: 4, height: 2, labels: vec!["OFF".into(), "ON".into()], ..Info::default() }
+        Info {
+            kind,
+            format,
+            writable: true,
+            width: 4,
+            height: 2,
+            labels: vec!["OFF".into(), "ON".into()],
+            ..Info::default()
+        }
     }
 
     #[test]
     fn numbers_are_checked_against_the_type() {
-        let sent = |number: f64, kind: i32| sent(&Value::Number(number), &info(kind, SCALAR)).map(|sent| sent.numbers[0]);
+        let sent =
+            |number: f64, kind: i32| sent(&Value::Number(number), &info(kind, SCALAR)).map(|sent| sent.numbers[0]);
         assert_eq!(sent(1.5, kind::DOUBLE), Ok(1.5));
         assert!(sent(1.5, kind::LONG).is_err_and(|why| why.contains("whole numbers")));
         assert!(sent(4e4, kind::SHORT).is_err_and(|why| why.contains("-32768 to 32767")));
@@ -272,7 +289,11 @@ mod tests {
 
     #[test]
     fn values_of_the_wrong_form() {
-        let kinds = [(kind::DOUBLE, SCALAR, "a number"), (kind::DOUBLE, SPECTRUM, "a row of numbers"), (kind::DOUBLE, IMAGE, "an image")];
+        let kinds = [
+            (kind::DOUBLE, SCALAR, "a number"),
+            (kind::DOUBLE, SPECTRUM, "a row of numbers"),
+            (kind::DOUBLE, IMAGE, "an image"),
+        ];
         for (kind, format, takes) in kinds {
             let why = sent(&"text".into(), &info(kind, format)).unwrap_err();
             assert_eq!(why, format!("write refused: it takes {takes}, not a text"));
@@ -280,13 +301,21 @@ mod tests {
         let why = sent(&"HALF".into(), &info(kind::ENUM, SCALAR)).unwrap_err();
         assert_eq!(why, "write refused: it has no state `HALF`, only OFF, ON");
         let long = Value::Vector(vec![0.0; 5].into());
-        assert_eq!(sent(&long, &info(kind::DOUBLE, SPECTRUM)).unwrap_err(), "write refused: it holds at most 4 entries, not 5");
+        assert_eq!(
+            sent(&long, &info(kind::DOUBLE, SPECTRUM)).unwrap_err(),
+            "write refused: it holds at most 4 entries, not 5"
+        );
     }
 
     #[test]
     fn limits_and_units() {
         let said = |low: &str, high: &str| {
-            metadata(&Info { lowest: low.into(), highest: high.into(), unit: "No unit".into(), ..info(kind::DOUBLE, SCALAR) })
+            metadata(&Info {
+                lowest: low.into(),
+                highest: high.into(),
+                unit: "No unit".into(),
+                ..info(kind::DOUBLE, SCALAR)
+            })
         };
         assert_eq!(said("Not specified", "Not specified").limits, None);
         assert_eq!(said("-1", "2.5").limits, Some((-1.0, 2.5)));

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod fake_plant;
 
 use common::*;
+use fake_plant::FakePlant;
 use fodo_control::conformance::{Subject, broken, check};
-use fodo_control::Channel;
-use fodo_tango::Tango;
+use fodo_control::{Cancel, Channel, Host};
+use fodo_tango::{Tango, TangoOutlet};
+use std::sync::Arc;
 
 fn name(name: &str) -> Option<Channel> {
     Some(name.into())
@@ -71,4 +74,37 @@ fn with_the_sqlite_database() {
     let tango = Tango::at(&host).unwrap();
     let checks = check(&tango, &tango_test_subject());
     assert_eq!(broken(&checks), "", "{checks:#?}");
+}
+
+#[test]
+fn against_a_served_plant() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fodo-tango-server"));
+    program.stderr(std::process::Stdio::null());
+    let options = fodo_tango::ServeOptions { port: 0, interface: std::net::Ipv4Addr::LOCALHOST, program };
+    let mut port = 0;
+    let _host = Host::start(Arc::new(FakePlant::new(200, 8)), Cancel::new(), |stage| {
+        let outlet = TangoOutlet::open(stage, options)?;
+        port = outlet.port();
+        Ok(vec![Box::new(outlet)])
+    })
+    .unwrap();
+    let tango = Tango::at(&home(port)).unwrap();
+    let subject = Subject {
+        number: name("SP:3"),
+        range: (-10.0, 10.0),
+        unit: Some("A"),
+        many: (0..100).map(|n| format!("SP:{n}").into()).collect(),
+        read_only: name("RB:1"),
+        refused: Some(("SP:4".into(), 11.0)),
+        ticking: name("ORBIT:X"),
+        invalid: name("LOST"),
+        absent: name("NO:"),
+        ..Subject::default()
+    };
+    let checks = check(&tango, &subject);
+    assert_eq!(broken(&checks), "", "{checks:#?}");
+    // our own text, through libtango and back
+    let stuck =
+        fodo_control::conformance::check(&tango, &Subject { refused: Some(("SP:STUCK".into(), 1.0)), ..subject });
+    assert_eq!(broken(&stuck), "", "{stuck:#?}");
 }

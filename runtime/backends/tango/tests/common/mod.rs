@@ -134,7 +134,12 @@ impl Drop for Folder {
 
 /// Runs a program to its end and says whether it was well.
 pub fn well(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Tells a database of a TangoTest and starts it; returns when it answers.
