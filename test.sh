@@ -11,5 +11,6 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends python3 python3-venv
 fi
 tests/setup/epics.sh
-cargo build --release --workspace --locked
-cargo test --release --workspace --locked "$@"
+tests/setup/tango.sh
+cargo build --release --workspace --locked --features fodo/tango
+cargo test --release --workspace --locked --features fodo/tango "$@"
