@@ -48,6 +48,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Adapter(arguments) => adapter::adapter(&common, &arguments),
         Command::Recover => recover::recover(&common),
+        Command::TangoServer => backends::tango_server().map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -18,6 +18,7 @@ TangoServedWrite write_asked = nullptr;
 
 class ServedDevice;
 std::vector<ServedDevice *> device_of;
+std::vector<std::string> device_names;
 
 std::string small(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(), ::tolower);
@@ -106,30 +107,28 @@ void ServedDevice::add(size_t place) {
         attribute = new Served<Attr>(one.attribute, DEV_DOUBLE, one.writable ? READ_WRITE : Tango::READ);
     }
     attribute->set_change_event(true, false);
+    UserDefaultAttrProp props;
+    auto text = [](const char *from, auto put) {
+        if (*from != '\0') {
+            put(from);
+        }
+    };
+    props.set_label(one.label);
+    text(one.unit, [&](const char *from) { props.set_unit(from); });
+    props.set_format(one.format);
+    if (one.writable) {
+        text(one.lowest, [&](const char *from) { props.set_min_value(from); });
+        text(one.highest, [&](const char *from) { props.set_max_value(from); });
+    }
+    text(one.warning_low, [&](const char *from) { props.set_min_warning(from); });
+    text(one.warning_high, [&](const char *from) { props.set_max_warning(from); });
+    text(one.alarm_low, [&](const char *from) { props.set_min_alarm(from); });
+    text(one.alarm_high, [&](const char *from) { props.set_max_alarm(from); });
+    attribute->set_default_properties(props);
     add_attribute(attribute);
     places[small(one.attribute)] = place;
     device_of.at(place) = this;
-    // attributes of one name share what the class says of them; unit and limits are each one's own
     Attribute &own = get_device_attr()->get_attr_by_name(one.attribute);
-    MultiAttrProp<DevDouble> props;
-    own.get_properties(props);
-    auto set = [](auto &prop, const char *text) {
-        if (*text != '\0') {
-            prop = std::string(text);
-        }
-    };
-    props.label = std::string(one.label);
-    props.unit = std::string(one.unit);
-    props.format = std::string(one.format);
-    if (one.writable) {
-        set(props.min_value, one.lowest);
-        set(props.max_value, one.highest);
-    }
-    set(props.min_warning, one.warning_low);
-    set(props.max_warning, one.warning_high);
-    set(props.min_alarm, one.alarm_low);
-    set(props.max_alarm, one.alarm_high);
-    own.set_properties(props);
     if (one.writable) {
         read_held(place, &own, [](void *context, const TangoHeld *held) {
             if (held->number_count == 1) {
@@ -154,8 +153,11 @@ class ServedClass : public DeviceClass {
 
 } // namespace
 
+// A class for each device: attributes of one name share unit and limits within a class.
 void DServer::class_factory() {
-    add_class(new ServedClass("FodoTwin"));
+    for (size_t i = 0; i < device_names.size(); ++i) {
+        add_class(new ServedClass("FodoTwin" + std::to_string(i)));
+    }
 }
 
 void tango_serve(const TangoServed *served, size_t count, const char *endpoint, TangoServedRead read,
@@ -167,15 +169,14 @@ void tango_serve(const TangoServed *served, size_t count, const char *endpoint, 
             read_held = read;
             write_asked = write;
             device_of.assign(count, nullptr);
-            std::vector<std::string> names;
             for (size_t i = 0; i < count; ++i) {
-                if (std::find(names.begin(), names.end(), served[i].device) == names.end()) {
-                    names.emplace_back(served[i].device);
+                if (std::find(device_names.begin(), device_names.end(), served[i].device) == device_names.end()) {
+                    device_names.emplace_back(served[i].device);
                 }
             }
             std::string list;
-            for (const std::string &name : names) {
-                list += (list.empty() ? "" : ",") + name;
+            for (size_t i = 0; i < device_names.size(); ++i) {
+                list += (i == 0 ? "FodoTwin" : ",FodoTwin") + std::to_string(i) + "::" + device_names[i];
             }
             std::vector<std::string> arguments{"fodo", "twin", "-nodb", "-dlist", list, "-ORBendPoint", endpoint};
             std::vector<char *> raw;

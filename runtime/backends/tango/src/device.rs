@@ -102,10 +102,24 @@ impl Device {
         values::reading(sample, &info.map(|info| values::labels(&info)).unwrap_or_default())
     }
 
-    /// Reads attributes in one call.
+    /// Reads attributes in one call; a server takes each name only once.
     pub fn read(&self, proxy: &mut Proxy, names: &[String], direct: bool) -> Vec<Result<Reading, Failure>> {
-        let samples = proxy.read(names, direct);
-        names.iter().zip(samples).map(|(name, sample)| self.reading(proxy, name, sample?)).collect()
+        let mut places = HashMap::with_capacity(names.len());
+        let mut once = Vec::with_capacity(names.len());
+        let place = |name: &String| {
+            *places.entry(name.to_ascii_lowercase()).or_insert_with(|| {
+                once.push(name.clone());
+                once.len() - 1
+            })
+        };
+        let wanted: Vec<usize> = names.iter().map(place).collect();
+        let samples = proxy.read(&once, direct);
+        let reading = |(name, sample): (&String, Result<Sample, Failure>)| self.reading(proxy, name, sample?);
+        let readings: Vec<_> = once.iter().zip(samples).map(reading).collect();
+        match once.len() == names.len() {
+            true => readings,
+            false => wanted.into_iter().map(|place| readings[place].clone()).collect(),
+        }
     }
 }
 

@@ -517,7 +517,7 @@ pub fn serve(served: &[Served], endpoint: &str) -> Failure {
 
 /// Sends a change event of a served attribute.
 pub fn serve_event(place: usize, held: &Held) {
-    unsafe { tango_serve_event(place, &raw const *(&held.raw())) }
+    unsafe { tango_serve_event(place, &held.raw()) }
 }
 
 /// Ends the process at once: libtango's own end waits for its threads.
@@ -532,7 +532,7 @@ extern "C" fn ready() {
 unsafe extern "C" fn served_read(place: usize, context: *mut c_void, sink: HeldSink) {
     let _ended = catch_unwind(AssertUnwindSafe(|| {
         let held = crate::process::held(place);
-        unsafe { sink(context, &raw const *(&held.raw())) };
+        unsafe { sink(context, &held.raw()) };
     }));
 }
 

@@ -81,7 +81,11 @@ impl TangoOutlet {
         match Frame::read(&mut incoming) {
             Ok(Frame::Ready) => {}
             Ok(Frame::Failed(why)) => return Err(problem(why)),
-            _ => return Err(problem("the process that serves ended, or hangs")),
+            _ => {
+                let ended = outlet.child.try_wait().ok().flatten();
+                let how = ended.map_or("hangs".to_owned(), |status| format!("ended ({status})"));
+                return Err(problem(format!("the process that serves {how}")));
+            }
         }
         let stream = incoming.get_ref();
         stream.set_read_timeout(None).map_err(problem)?;
