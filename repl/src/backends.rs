@@ -3,6 +3,7 @@
 use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
+use fodo_pva::PvAccess;
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ pub const PROTOCOLS: [&str; 1] = ["ca"];
 pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
     match facility.control.as_ref() {
         "ca" => Ok(Arc::new(ChannelAccess::new()?)),
+        "pva" => Ok(Arc::new(PvAccess::new()?)),
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
-            .hint("control systems this program knows: ca (EPICS Channel Access)")
+            .hint("control systems this program knows: ca (EPICS Channel Access), pva (EPICS PV Access)")
             .into()),
     }
 }
