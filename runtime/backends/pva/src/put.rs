@@ -1,6 +1,5 @@
 //! What is sent to write a channel.
 
-use crate::values;
 use epics_pva_rs::proto::BitSet;
 use epics_pva_rs::pvdata::encode::default_value_for;
 use epics_pva_rs::pvdata::{FieldDesc, PvField, ScalarType, ScalarValue, TypedScalarArray};
@@ -118,14 +117,4 @@ fn array(value: &Value, kind: ScalarType) -> Result<TypedScalarArray, String> {
         (other, _) => return Err(format!("write refused: it takes a row of numbers, not {}", other.form())),
     };
     TypedScalarArray::from_scalar_values(&entries, kind).ok_or_else(|| "write refused: an empty row".into())
-}
-
-/// The number a client wants to write to a served channel.
-pub fn asked(field: &PvField) -> Option<f64> {
-    let PvField::Structure(top) = field else { return None };
-    match top.get_field("value")? {
-        PvField::Scalar(ScalarValue::String(text)) => text.as_str_lossy().trim().parse().ok(),
-        PvField::Scalar(value) => values::number(value),
-        _ => None,
-    }
 }

@@ -239,7 +239,7 @@ fn texts(field: &PvField) -> Option<Vec<Arc<str>>> {
 }
 
 /// The number of a scalar; none of a text.
-pub fn number(value: &ScalarValue) -> Option<f64> {
+fn number(value: &ScalarValue) -> Option<f64> {
     Some(match value {
         ScalarValue::Double(number) => *number,
         ScalarValue::Float(number) => f64::from(*number),
