@@ -4,6 +4,7 @@ use fodo_adapter::{Adapter, AdapterOptions};
 use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
+use fodo_pva::PvAccess;
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
             let folder = facility.files().folder().map(Path::to_path_buf);
             Ok(Arc::new(Adapter::start(AdapterOptions { folder, ..AdapterOptions::new(&facility.adapter) })?))
         }
+        "pva" => Ok(Arc::new(PvAccess::new()?)),
         "tango" => tango(),
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
             .hint(CONTROL_SYSTEMS)
