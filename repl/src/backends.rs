@@ -4,14 +4,14 @@ use fodo_adapter::{Adapter, AdapterOptions};
 use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
-use fodo_pva::PvAccess;
+use fodo_pva::{PvAccess, PvAccessOutlet};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
 /// What `fodo serve --protocol` takes.
-pub const PROTOCOLS: [&str; 2] = ["ca", "tango"];
+pub const PROTOCOLS: [&str; 3] = ["ca", "pva", "tango"];
 
 const CONTROL_SYSTEMS: &str = "control systems this program knows: ca (EPICS Channel Access), pva (EPICS PV Access), \
                                tango, adapter (a program of the laboratory)";
@@ -48,6 +48,15 @@ pub fn outlet(
             let port = port_or("EPICS_CA_SERVER_PORT", 5064);
             let outlet = ChannelAccessOutlet::open(stage, ServeOptions { port, interface })?;
             let place = format!("Channel Access on {interface}, port {}", outlet.port());
+            Ok((Box::new(outlet), place))
+        }
+        "pva" => {
+            let search = std::env::var("EPICS_PVA_BROADCAST_PORT").ok().and_then(|port| port.parse().ok());
+            let port = port_or("EPICS_PVA_SERVER_PORT", 5075);
+            let search = search.unwrap_or_else(|| port.saturating_add(1));
+            let outlet = PvAccessOutlet::open(stage, fodo_pva::ServeOptions { port, search, interface })?;
+            let place =
+                format!("PV Access on {interface}, port {}, searched on port {}", outlet.port(), outlet.search_port());
             Ok((Box::new(outlet), place))
         }
         "tango" => tango_outlet(stage, interface, port.unwrap_or(11000)),

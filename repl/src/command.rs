@@ -114,7 +114,7 @@ pub struct ServeArguments {
     /// What to serve
     #[arg(value_parser = ["twin"], default_value = "twin")]
     pub what: String,
-    /// Protocols, all showing one machine: ca (EPICS Channel Access), tango (without database)
+    /// Protocols, all showing one machine: ca (EPICS Channel Access), pva (EPICS PV Access), tango
     #[arg(long, value_delimiter = ',', value_parser = crate::backends::PROTOCOLS, default_value = "ca")]
     pub protocol: Vec<String>,
     /// Port of the first protocol, or PROTOCOL=PORT [default: as the protocol's environment variable says, else its usual one]

@@ -94,6 +94,84 @@ fn over_an_adapter_to_the_served_twin() {
 }
 
 #[test]
+fn on_the_twin_and_the_twin_served_over_pv_access() {
+    let scratch = Scratch::new("pva");
+    let facility = facility(&scratch, Orbit::Vectors);
+    let port = super::machine::port();
+    let text = format!("pva={port}");
+    let mut command = support::fodo(&scratch, &["serve", "twin", "--protocol", "pva", "--port", &text, "--seed", "3"]);
+    command.arg("--facility").arg(&facility);
+    let _serving = Running::start(command);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(std::time::Instant::now() < deadline, "the twin is not served");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let twin = on_twin(&scratch, &facility, &["--seed", "3"]);
+    let tables = facility.join("facility.toml");
+    let over_pva = std::fs::read_to_string(&tables).unwrap().replace("control = \"ca\"", "control = \"pva\"");
+    std::fs::write(&tables, over_pva).unwrap();
+    let mut command = support::fodo(&scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
+    command.arg("--facility").arg(&facility);
+    command.env("EPICS_PVA_ADDR_LIST", "127.0.0.1").env("EPICS_PVA_AUTO_ADDR_LIST", "NO");
+    command.env("EPICS_PVA_BROADCAST_PORT", (port + 1).to_string());
+    let served = object(&Running::start(command).output());
+    let apart = difference(&changes(&twin), &changes(&served));
+    eprintln!("twin and twin served over PV Access differ by {apart:.1e} of the largest change");
+    assert!(apart < 1e-9);
+    assert_eq!(record(&twin)["script_sha256"], record(&served)["script_sha256"]);
+}
+
+/// What is written over one protocol is seen over the other, and both refuse the same.
+#[test]
+fn one_twin_over_two_protocols() {
+    if !epics("one_twin_over_two_protocols") {
+        return;
+    }
+    let scratch = Scratch::new("mix");
+    let (ca, pva) = (super::machine::port(), super::machine::port());
+    let ports = format!("ca={ca},pva={pva}");
+    let arguments = ["serve", "twin", "--protocol", "ca,pva", "--port", &ports, "--facility", "demo_ring"];
+    let _serving = Running::start(support::fodo(&scratch, &arguments));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, pva)).is_err() {
+        assert!(std::time::Instant::now() < deadline, "the twin is not served");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let code = "
+import epics, time
+from p4p.client.thread import Context
+name = 'HCOR_001:Cm:set'
+def eventually(read, value):
+    end = time.time() + 5
+    while abs(read() - value) > 1e-12 and time.time() < end:
+        time.sleep(0.02)
+    return read()
+with Context('pva') as pva:
+    pva.put(name, 0.00025)
+    print('over ca', eventually(lambda: epics.caget(name), 0.00025))
+    epics.caput(name, -0.0005, wait=True)
+    print('over pva', eventually(lambda: float(pva.get(name)), -0.0005))
+    for put in (lambda: pva.put(name, 1e6), lambda: epics.caput(name, 1e6, wait=True)):
+        try:
+            print('taken', put())
+        except Exception as error:
+            print('refused', error)
+    print('left', epics.caget(name), float(pva.get(name)))
+";
+    let mut command = std::process::Command::new(support::python().unwrap());
+    point(&mut command, ca);
+    command.env("EPICS_PVA_ADDR_LIST", "127.0.0.1").env("EPICS_PVA_AUTO_ADDR_LIST", "NO");
+    command.env("EPICS_PVA_SERVER_PORT", pva.to_string()).env("EPICS_PVA_BROADCAST_PORT", (pva + 1).to_string());
+    let output = command.args(["-c", code]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let told = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["over ca 0.00025", "over pva -0.0005", "is outside its limits", "left -0.0005 -0.0005"] {
+        assert!(text.contains(line), "{line} is not in\n{told}");
+    }
+}
+
+#[test]
 fn on_the_twin_and_the_twin_served_over_tango() {
     let scratch = Scratch::new("tango");
     let facility = facility(&scratch, Orbit::Vectors);

@@ -9,7 +9,9 @@
 mod client;
 mod line;
 mod link;
+mod outlet;
 mod put;
 mod values;
 
 pub use client::PvAccess;
+pub use outlet::{PvAccessOutlet, ServeOptions};

@@ -59,6 +59,40 @@ pub fn choices(field: &PvField) -> Option<Arc<[Arc<str>]>> {
     texts(state.get_field("choices")?).map(Arc::from)
 }
 
+/// Puts value, alarm and time of a reading into the structure in which it is served.
+pub fn fill(structure: &mut PvField, reading: &Reading) {
+    const DEVICE: i32 = 1;
+    let int = |number| PvField::Scalar(ScalarValue::Int(number));
+    let (severity, why) = match &reading.validity {
+        Validity::Good => (0, ""),
+        Validity::Warning(why) => (1, why.as_str()),
+        Validity::Alarm(why) => (2, why.as_str()),
+        Validity::Invalid(why) => (3, why.as_str()),
+    };
+    put(structure, "alarm", "severity", int(severity));
+    put(structure, "alarm", "status", int(if severity == 0 { 0 } else { DEVICE }));
+    put(structure, "alarm", "message", PvField::Scalar(ScalarValue::String(why.into())));
+    let (seconds, nanoseconds) = (reading.time.0.div_euclid(1_000_000_000), reading.time.0.rem_euclid(1_000_000_000));
+    put(structure, "timeStamp", "secondsPastEpoch", PvField::Scalar(ScalarValue::Long(seconds)));
+    put(structure, "timeStamp", "nanoseconds", int(nanoseconds as i32));
+    put(structure, "timeStamp", "userTag", int(reading.shot.unwrap_or_default() as i32));
+    let value = match &reading.value {
+        Value::Vector(entries) => PvField::ScalarArrayTyped(TypedScalarArray::Double(entries.to_vec().into())),
+        other => PvField::Scalar(ScalarValue::Double(other.number().unwrap_or(f64::NAN))),
+    };
+    if let PvField::Structure(top) = structure {
+        top.set("value", value);
+    }
+}
+
+/// Puts a value into a part of a structure that has such a part.
+pub fn put(structure: &mut PvField, part: &str, name: &str, value: PvField) {
+    let PvField::Structure(top) = structure else { return };
+    if let Some(PvField::Structure(part)) = top.get_field_mut(part) {
+        part.set(name, value);
+    }
+}
+
 fn structure<'a>(field: &'a PvField, name: &str) -> Option<&'a PvStructure> {
     let PvField::Structure(top) = field else { return None };
     part(top, name)
