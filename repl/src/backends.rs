@@ -1,8 +1,9 @@
 //! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
 use fodo_adapter::{Adapter, AdapterOptions};
-use fodo_control::{Backend, Outlet, Stage};
-use fodo_devices::Facility;
+use fodo_archives::{Appliance, Format};
+use fodo_control::{Archive, Backend, Outlet, Stage};
+use fodo_devices::{ArchiveKind, Facility};
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
 use fodo_pva::PvAccess;
 use fodo_report::{Diagnostic, Kind, Result};
@@ -31,6 +32,18 @@ pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
             .hint(CONTROL_SYSTEMS)
             .into()),
     }
+}
+
+/// The facility's archive, if it has one; it is asked only when a script wants something of it.
+pub fn archive(facility: &Facility) -> Result<Option<Arc<dyn Archive>>> {
+    let Some(place) = &facility.archive else { return Ok(None) };
+    Ok(Some(match place.kind {
+        ArchiveKind::Appliance => Arc::new(Appliance::new(&place.url, Format::Raw)?),
+        ArchiveKind::Hdbpp => {
+            let what = format!("{} names an archive `hdbpp`, which this program does not read yet", facility.name);
+            return Err(Diagnostic::new(Kind::Usage, what).hint("leave [archive] out, or name an appliance").into());
+        }
+    }))
 }
 
 /// Shows a plant on one protocol; also its name and where clients find it, for people.
