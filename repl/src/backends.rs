@@ -1,7 +1,7 @@
 //! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
 use fodo_adapter::{Adapter, AdapterOptions};
-use fodo_archives::{Appliance, Format};
+use fodo_archives::{Appliance, Format, Hdb};
 use fodo_control::{Archive, Backend, Outlet, Stage};
 use fodo_devices::{ArchiveKind, Facility};
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
@@ -39,10 +39,7 @@ pub fn archive(facility: &Facility) -> Result<Option<Arc<dyn Archive>>> {
     let Some(place) = &facility.archive else { return Ok(None) };
     Ok(Some(match place.kind {
         ArchiveKind::Appliance => Arc::new(Appliance::new(&place.url, Format::Raw)?),
-        ArchiveKind::Hdbpp => {
-            let what = format!("{} names an archive `hdbpp`, which this program does not read yet", facility.name);
-            return Err(Diagnostic::new(Kind::Usage, what).hint("leave [archive] out, or name an appliance").into());
-        }
+        ArchiveKind::Hdbpp => Arc::new(Hdb::new(&place.url)?),
     }))
 }
 

@@ -46,7 +46,9 @@ impl Span {
 
     fn nothing(&self, archive: &dyn Archive, channels: Vec<String>) -> Box<Diagnostic> {
         let count = if channels.len() == 1 { String::new() } else { format!(" of {} channels", channels.len()) };
-        let (from, to) = (self.from.utc(), self.to.utc());
+        // to the second, for people
+        let whole = |time: Time| Time(time.0 - time.0.rem_euclid(1_000_000_000)).utc();
+        let (from, to) = (whole(self.from), whole(self.to));
         Diagnostic::new(Kind::Machine, format!("the archive holds nothing{count} up to {to} UTC (asked from {from})"))
             .details(channels)
             .hint(format!("{}: is the channel archived, and under this name?", archive.name()))
