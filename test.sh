@@ -13,6 +13,7 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 tests/setup/epics.sh
 tests/setup/archiver.sh || echo 'SKIPPED: the clients of archives could not be installed' >&2
+tests/setup/postgres.sh || echo 'SKIPPED: PostgreSQL could not be installed' >&2
 features=()
 if tests/setup/tango.sh; then
     features=(--features fodo/tango)
