@@ -93,7 +93,7 @@ fn scripts_ask_the_archive() {
         assert_near(orbits[15].value[0], 183.0 * um, 1e-6 * um);
         let bare = history("HCOR_001:Cm:set", "2026-11-20 12:00", "2026-11-20 12:00:02");
         assert(bare.unit == "1/m" && bare.value.unit == "1/m" && bare.value.len == 2);
-        let texts = history("FIX:TEXT", "2026-12-31 23:55", "2026-12-31 23:57");
+        let texts = history("FIX:TEXT", "2026-12-31 23:55", "2026-12-31 23:58");
         assert(texts.value == ["on", "off", "Ärger"]);
         assert(history().len == 0);
         7
@@ -146,7 +146,7 @@ fn the_twin_is_set_as_the_machine_was() {
     let told = archive.eval(
         &scratch,
         &[],
-        r#"let before = HCOR[0].get_setpoint(); let r = twin.set_from_history("2026-11-20 12:00"); assert_near(HCOR[0].get_setpoint(), 20.0 * urad, 1e-9 * urad); assert_near(QF[0].get_setpoint(), 1.25805 / m / m, 1e-9 / m / m); assert(HCOR[1].get_setpoint() == 0.0 * urad && before == 0.0 * urad); r"#,
+        r#"let before = HCOR[0].setpoint(); let r = twin.set_from_history("2026-11-20 12:00"); assert_near(HCOR[0].setpoint(), 20.0 * urad, 1e-9 * urad); assert_near(QF[0].setpoint(), 1.25805 / m / m, 1e-9 / m / m); assert(HCOR[1].setpoint() == 0.0 * urad && before == 0.0 * urad); r"#,
     );
     let result = &told["result"];
     // 97 setpoints: one beyond its limits, one not archived, one invalid

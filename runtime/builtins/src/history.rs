@@ -205,8 +205,7 @@ fn set_from_history(context: &Context, time: &str) -> Outcome<Map> {
         let report =
             Diagnostic::new(Kind::Machine, format!("the archive has no setpoint to set at {} UTC", moment.utc()))
                 .details(replay.refused)
-                .hint(format!("asked was the {} for {} setpoints", archive.name(), channels.len()))
-                .machine("nothing was set");
+                .hint(format!("asked was the {} for {} setpoints", archive.name(), channels.len()));
         return Err(fail(report.into()));
     }
     context.connect(devices())?;
