@@ -12,6 +12,8 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends python3 python3-venv
 fi
 tests/setup/epics.sh
+tests/setup/archiver.sh || echo 'SKIPPED: the clients of archives could not be installed' >&2
+tests/setup/postgres.sh || echo 'SKIPPED: PostgreSQL could not be installed' >&2
 features=()
 if tests/setup/tango.sh; then
     features=(--features fodo/tango)

@@ -58,8 +58,8 @@ impl App {
         let sources = Sources::new();
         let output: Arc<dyn Output> = Arc::new(show::Printer { json: common.json });
         let progress = Arc::new(show::Bar::default());
-        let context =
-            Arc::new(Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width()));
+        let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
+        let context = Arc::new(context.with_history(backends::archive(&facility)?, common.on == Machine::Twin));
         let mut engine = engine(&session, output);
         let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib())];
         engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
@@ -67,7 +67,7 @@ impl App {
         let procedures = Procedures::new(Arc::new(Shelf::procedures(&common.procedures)), sources.clone());
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model", "twin"].map(String::from)));
         Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, role, seed, data })
     }
 

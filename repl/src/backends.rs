@@ -1,8 +1,9 @@
 //! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
 use fodo_adapter::{Adapter, AdapterOptions};
-use fodo_control::{Backend, Outlet, Stage};
-use fodo_devices::Facility;
+use fodo_archives::{Appliance, Format, Hdb};
+use fodo_control::{Archive, Backend, Outlet, Stage};
+use fodo_devices::{ArchiveKind, Facility};
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
 use fodo_pva::{PvAccess, PvAccessOutlet};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -31,6 +32,15 @@ pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
             .hint(CONTROL_SYSTEMS)
             .into()),
     }
+}
+
+/// The facility's archive, if it has one; it is asked only when a script wants something of it.
+pub fn archive(facility: &Facility) -> Result<Option<Arc<dyn Archive>>> {
+    let Some(place) = &facility.archive else { return Ok(None) };
+    Ok(Some(match place.kind {
+        ArchiveKind::Appliance => Arc::new(Appliance::new(&place.url, Format::Raw)?),
+        ArchiveKind::Hdbpp => Arc::new(Hdb::new(&place.url)?),
+    }))
 }
 
 /// Shows a plant on one protocol; also its name and where clients find it, for people.

@@ -121,8 +121,12 @@ impl Lines {
         let families = self.families.iter().map(|family| self.pair(&family.name, &family.about));
         let variables = self.variables.iter().map(|(name, what)| self.pair(name, what.word()));
         let constants = self.constants.iter().filter(|_| !begun.is_empty());
-        let constants =
-            constants.map(|name| self.pair(name, if name == "model" { "the design lattice" } else { "unit" }));
+        let about = |name: &str| match name {
+            "model" => "the design lattice",
+            "twin" => "the twin of this program",
+            _ => "unit",
+        };
+        let constants = constants.map(|name| self.pair(name, about(name)));
         let called = self.words.iter().filter(|w| !w.standard).chain(&self.own);
         let called = called.filter(|w| w.usage == FunctionUse::Function);
         // without a letter there would be hundreds

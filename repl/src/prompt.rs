@@ -127,6 +127,9 @@ impl App {
         if fodo_builtins::constants().iter().any(|name| name == topic) {
             return match topic {
                 "model" => "model: the design lattice; model.<Tab> lists what it knows".to_string(),
+                "twin" => {
+                    "twin: the twin of this program; twin.set_from_history(time) sets it as the machine was".to_string()
+                }
                 unit => format!("{unit}: a unit, as in `5.0 * {unit}`"),
             };
         }

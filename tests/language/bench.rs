@@ -87,7 +87,7 @@ impl Bench {
         procedures.register(&mut engine);
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
         Arc::new(context).install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model", "twin"].map(String::from)));
         Bench { engine, session, prompt: Prompt::new(sources) }
     }
 

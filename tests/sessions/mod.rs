@@ -8,6 +8,7 @@ mod absent;
 mod adapter;
 mod everywhere;
 mod facility_check;
+mod history;
 mod interrupted;
 mod machine;
 mod rights;

@@ -86,7 +86,7 @@ fn read_channel(context: &Context, name: &str) -> Outcome<Dynamic> {
     Ok(answer.into_iter().next().map_or(Dynamic::UNIT, |reading| dynamic(&reading.value)))
 }
 
-fn dynamic(value: &Value) -> Dynamic {
+pub(crate) fn dynamic(value: &Value) -> Dynamic {
     match value {
         Value::Number(number) => (*number).into(),
         Value::Text(text) | Value::Choice { label: text, .. } => text.to_string().into(),

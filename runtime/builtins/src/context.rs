@@ -2,10 +2,11 @@
 
 use crate::guard::OrbitGuard;
 use crate::model::{LazyModel, Model};
-use fodo_control::{Cancel, Session};
+use fodo_control::{Archive, Cancel, Session};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
+use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Engine, NativeCallContext};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Context {
     pub width: usize,
     model: Arc<LazyModel>,
     guard: Option<Arc<OrbitGuard>>,
+    archive: Option<Arc<dyn Archive>>,
+    twin: bool,
     connected: Mutex<std::collections::HashSet<Arc<str>>>,
 }
 
@@ -45,7 +48,31 @@ impl Context {
         let model = Arc::new(LazyModel::new(facility.clone()));
         let guard = OrbitGuard::new(&facility, &model).map(Arc::new);
         session.guard_with(guard.clone().map(|guard| guard as Arc<dyn fodo_control::Guard>));
-        Context { facility, session, output, progress, width, model, guard, connected: Mutex::default() }
+        let connected = Mutex::default();
+        Context { facility, session, output, progress, width, model, guard, archive: None, twin: false, connected }
+    }
+
+    /// With the archive that `history` asks, and whether the machine is the twin of this program.
+    pub fn with_history(self, archive: Option<Arc<dyn Archive>>, twin: bool) -> Context {
+        Context { archive, twin, ..self }
+    }
+
+    /// The facility's archive.
+    ///
+    /// # Errors
+    /// Kind `usage`: it has none.
+    pub fn archive(&self) -> Result<&Arc<dyn Archive>> {
+        let none = || {
+            Diagnostic::new(Kind::Usage, format!("{} names no archive to ask", self.facility.name)).hint(
+                "facility.toml says where it is: [archive] kind = \"appliance\", url = \"http://HOST:17668/retrieval\"",
+            )
+        };
+        self.archive.as_ref().ok_or_else(|| none().into())
+    }
+
+    /// Whether the machine is the twin of this program.
+    pub fn is_twin(&self) -> bool {
+        self.twin
     }
 
     /// Makes it the context of an engine's builtins.

@@ -7,6 +7,7 @@ mod channels;
 mod context;
 mod families;
 mod guard;
+mod history;
 mod machine;
 mod math;
 mod matrix;
@@ -37,12 +38,13 @@ pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
     model::register(engine);
     orbit::register(engine);
     machine::register(engine);
+    history::register(engine);
 }
 
-/// Names every script sees beside the families: units and the model.
+/// Names every script sees beside the families: units, the model and the twin.
 pub fn constants() -> Vec<String> {
     let units = quantity::unit_names().into_iter().map(|name| name.to_string());
-    units.chain(["model".to_string()]).collect()
+    units.chain(["model", "twin"].map(String::from)).collect()
 }
 
 /// A script value as text; values of Rhai itself as Rhai shows them.
@@ -61,6 +63,7 @@ pub fn text(value: &rhai::Dynamic) -> String {
         of::<Steps>,
         of::<model::Along>,
         of::<model::ModelHandle>,
+        of::<history::TwinHandle>,
     ];
     known.iter().find_map(|text| text(value)).unwrap_or_else(|| value.to_string())
 }

@@ -6,6 +6,7 @@
 //! whole, journalled, arrives, and is committed or put back. The crate knows channels and numbers;
 //! families, magnets and scripts are above it.
 
+mod archive;
 mod backend;
 mod cancel;
 mod clocks;
@@ -14,6 +15,7 @@ mod event;
 mod history;
 mod host;
 mod journal;
+mod moment;
 mod monitor;
 mod plant;
 mod reading;
@@ -25,6 +27,7 @@ mod setpoint;
 mod transaction;
 mod write;
 
+pub use archive::{Archive, Samples};
 pub use backend::{Backend, Fresh, Metadata, Permit, Write};
 pub use cancel::{Cancel, Stopped};
 pub use event::{Event, Observer};

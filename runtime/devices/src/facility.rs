@@ -26,6 +26,24 @@ pub struct OrbitRoles {
     pub limit: Option<f64>,
 }
 
+/// What sort of archive a facility has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// The EPICS Archiver Appliance.
+    Appliance,
+    /// TANGO's HDB++ in PostgreSQL.
+    Hdbpp,
+}
+
+/// Where what channels held is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivePlace {
+    /// What sort of archive.
+    pub kind: ArchiveKind,
+    /// Its address: `http://host:17668/retrieval`, `postgres://user@host/hdb`.
+    pub url: String,
+}
+
 /// A machine as its tables describe it.
 pub struct Facility {
     /// Short name, shown in every prompt.
@@ -36,6 +54,8 @@ pub struct Facility {
     pub control: Arc<str>,
     /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
     pub adapter: Vec<String>,
+    /// What channels held (`[archive]`), if the facility keeps it.
+    pub archive: Option<ArchivePlace>,
     /// The design lattice of the present optics.
     pub lattice: Arc<Lattice>,
     /// Entrance of each element, then the end [m].
@@ -86,6 +106,7 @@ impl Facility {
             title: head.title,
             control: head.control,
             adapter: head.adapter,
+            archive: head.archive,
             lattice,
             positions,
             orbit: head.orbit,
@@ -199,6 +220,7 @@ struct Head {
     title: Arc<str>,
     control: Arc<str>,
     adapter: Vec<String>,
+    archive: Option<ArchivePlace>,
     lattice: String,
     golden: Option<String>,
     orbit: OrbitRoles,
@@ -218,6 +240,7 @@ impl Head {
         let orbit_places = ["monitors", "horizontal", "vertical", "rf"].map(|key| orbit.label(key));
         let metre = Unit::parse("m").map_err(|e| top.mistake("orbit", e.to_string()))?;
         let adapter = read_adapter(top)?;
+        let archive = read_archive(top)?;
         let roles = read_roles(top)?;
         let default_role: Option<Arc<str>> = top.text("role")?.map(Arc::from);
         if let Some(name) = default_role.as_ref().filter(|name| !roles.iter().any(|(role, _)| role.name == **name)) {
@@ -227,6 +250,7 @@ impl Head {
             roles,
             default_role,
             adapter,
+            archive,
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
             control: top.text("control")?.unwrap_or("ca").into(),
@@ -261,6 +285,23 @@ fn read_adapter(top: &Table) -> Result<Vec<String>> {
     }
     table.no_other_keys()?;
     Ok(command)
+}
+
+/// `[archive] kind = "appliance", url = "http://…"`.
+fn read_archive(top: &Table) -> Result<Option<ArchivePlace>> {
+    const KINDS: [(&str, ArchiveKind, &str); 2] =
+        [("appliance", ArchiveKind::Appliance, "http"), ("hdbpp", ArchiveKind::Hdbpp, "postgres")];
+    let Some(table) = top.table("archive")? else { return Ok(None) };
+    let word = table.needed_text("kind")?;
+    let Some((_, kind, scheme)) = KINDS.into_iter().find(|(known, ..)| *known == word) else {
+        return Err(table.mistake("kind", format!("`{word}` is no archive that is known: appliance, hdbpp")));
+    };
+    let url = table.needed_text("url")?.to_string();
+    if !url.starts_with(&format!("{scheme}://")) {
+        return Err(table.mistake("url", format!("must begin with {scheme}:// for `{word}`")));
+    }
+    table.no_other_keys()?;
+    Ok(Some(ArchivePlace { kind, url }))
 }
 
 /// `[roles.operator] writes = ["HCOR"]`, or `writes = "all"`.

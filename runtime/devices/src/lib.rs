@@ -13,7 +13,7 @@ mod pattern;
 mod table;
 
 pub use compare::{Finding, Subject, Wanted, wanted};
-pub use facility::{Facility, OrbitRoles};
+pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
 pub use family::{Device, Family};
 pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
