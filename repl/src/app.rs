@@ -4,7 +4,9 @@ use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::{backends, show};
 use fodo_builtins::Context;
-use fodo_control::{Backend, Cancel, JournalFolder, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode};
+use fodo_control::{
+    Backend, Cancel, JournalFolder, LeaseFolder, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
+};
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
@@ -49,7 +51,7 @@ impl App {
         if common.on == Machine::Live {
             interrupted(&data, mode)?;
         }
-        let session = session(common, backend, mode, &data);
+        let session = session(common, &facility, backend, mode, &data);
         // the twin of this process is everybody's own
         let free = common.on == Machine::Twin && mode == WriteMode::Write;
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
@@ -147,15 +149,28 @@ fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {
 }
 
 /// Opens a machine for reading and, if asked, writing.
-pub fn session(common: &Common, backend: Arc<dyn Backend>, mode: WriteMode, data: &std::path::Path) -> Arc<Session> {
+pub fn session(
+    common: &Common,
+    facility: &Facility,
+    backend: Arc<dyn Backend>,
+    mode: WriteMode,
+    data: &std::path::Path,
+) -> Arc<Session> {
     let live = common.on == Machine::Live;
     let options = SessionOptions {
         // the twin ends with the process, and with it everything a run changed
         journals: live.then(|| JournalFolder(data.join("journal"))),
+        leases: live.then(|| leases(common, facility, data)),
         wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
         reconnect: None,
     };
     Arc::new(Session::new(backend, mode, cancel().clone(), options))
+}
+
+/// Where leases are kept: one folder for all sessions that may write the machine.
+pub fn leases(common: &Common, facility: &Facility, data: &std::path::Path) -> LeaseFolder {
+    let said = common.leases.clone().or_else(|| facility.leases.clone());
+    LeaseFolder(said.unwrap_or_else(|| data.join("leases")))
 }
 
 /// The twin is free to write; a live machine needs `--write`.

@@ -11,6 +11,7 @@ mod complete;
 mod facility;
 mod json;
 mod lattice;
+mod leases;
 mod prompt;
 mod recover;
 mod run;
@@ -47,6 +48,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Adapter(arguments) => adapter::adapter(&common, &arguments),
+        Command::Leases(arguments) => leases::leases(&common, &arguments),
         Command::Recover => recover::recover(&common),
         Command::TangoServer => backends::tango_server().map(|()| ExitCode::SUCCESS),
     }

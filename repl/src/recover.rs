@@ -43,7 +43,7 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     let facility = Facility::load(files)?;
     let common = Common { on: Machine::Live, ..common.clone() };
     let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
-    let session = app::session(&common, backends::live(&facility)?, mode, data);
+    let session = app::session(&common, &facility, backends::live(&facility)?, mode, data);
     // absent channels show up in the table as unknown
     _ = session.connect(&run.channels());
     let outcomes = run.inspect(&session)?;

@@ -9,6 +9,7 @@ mod adapter;
 mod everywhere;
 mod facility_check;
 mod interrupted;
+mod leases;
 mod machine;
 mod rights;
 mod ring;
