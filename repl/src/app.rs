@@ -5,12 +5,12 @@ use crate::shelf::{self, Shelf};
 use crate::{backends, show};
 use fodo_builtins::Context;
 use fodo_control::{
-    Backend, Cancel, JournalFolder, LeaseFolder, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
+    Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
 };
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
-use fodo_records::ChannelNote;
+use fodo_records::{All, ChangeLog, ChannelNote, Record, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
@@ -32,6 +32,8 @@ pub struct App {
     pub role: Option<Arc<str>>,
     pub seed: Option<u64>,
     pub data: PathBuf,
+    /// Who wrote what; of a live machine only.
+    pub changes: Option<Arc<ChangeLog>>,
 }
 
 impl App {
@@ -70,7 +72,21 @@ impl App {
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
-        Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, role, seed, data })
+        let changes = (common.on == Machine::Live).then(|| change_log(&facility, role.as_deref(), &data));
+        Ok(App {
+            changes,
+            facility,
+            session,
+            context,
+            engine,
+            sources,
+            procedures,
+            machine: common.on,
+            mode,
+            role,
+            seed,
+            data,
+        })
     }
 
     /// Facility, machine and write state in words.
@@ -83,6 +99,13 @@ impl App {
     pub fn facility_fingerprint(&self) -> String {
         let tables = self.facility.tables();
         fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()]))
+    }
+
+    /// Lets the record and the change log be told what happens.
+    pub fn observe(&self, record: Arc<Record>) {
+        let record: Arc<dyn Observer> = record;
+        let log = self.changes.iter().map(|log| log.clone() as Arc<dyn Observer>);
+        self.session.observe_with(Some(Arc::new(All(log.chain([record]).collect()))));
     }
 
     /// Unit and name of every channel, for the record.
@@ -113,6 +136,13 @@ impl App {
             start: Time::wall().seconds(),
         }
     }
+}
+
+/// The change log of a facility, for what this operator writes.
+pub fn change_log(facility: &Facility, role: Option<&str>, data: &std::path::Path) -> Arc<ChangeLog> {
+    let (user, host) = (fodo_control::user(), fodo_control::host());
+    let writer = Writer { user, host, role: role.map(String::from), ..Writer::default() };
+    Arc::new(ChangeLog::new(&crate::changes::folder(data), &facility.name, writer))
 }
 
 /// SHA-256 of texts, hexadecimal.

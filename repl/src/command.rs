@@ -91,6 +91,8 @@ pub enum Command {
     Adapter(AdapterArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
+    /// List who wrote what, when, from which script
+    Changes(ChangesArguments),
     /// Show which sessions hold the leases of families; with --release and --write, free one
     Leases(LeasesArguments),
     /// The process behind `serve --protocol tango`
@@ -158,6 +160,19 @@ pub enum AdapterAction {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+}
+
+#[derive(Args)]
+pub struct ChangesArguments {
+    /// Not older than this: "2 h"
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Writes to one family
+    #[arg(long, value_name = "FAMILY")]
+    pub family: Option<String>,
+    /// Writes of one run
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
 }
 
 #[derive(Args)]

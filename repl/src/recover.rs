@@ -59,6 +59,9 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
         }
         return Ok((object, true));
     }
+    let log = app::change_log(&facility, common.role.as_deref(), data);
+    log.begin(&run.info.run, &format!("recover: {}", run.info.title), "");
+    session.observe_with(Some(log));
     let putback = run.put_back(&session)?;
     let text = putback.to_string().replace("were changed and are back", "are back");
     if !common.json {

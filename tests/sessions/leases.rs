@@ -104,6 +104,69 @@ fn a_second_session_does_not_write_the_family_of_the_first() {
     assert_eq!(room.json("bob", &["eval", "HCOR[1].step(5.0 * urad)", "--write"])["ok"], true);
 }
 
+fn changes(room: &Room, who: &str, more: &[&str]) -> Vec<(String, String, String)> {
+    let answer = room.json(who, &[&["changes"], more].concat());
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_string();
+    let lines = answer["result"]["changes"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    lines.iter().map(|l| (text(l, "name"), text(l, "why"), text(l, "title"))).collect()
+}
+
+#[test]
+fn every_write_is_in_the_change_log() {
+    let room = Room::new("changes");
+
+    let why = |lines: &[(String, String, String)]| lines.iter().map(|l| l.1.clone()).collect::<Vec<_>>();
+    // the twin of the process and a rehearsal write nothing
+    room.json("alice", &["eval", "HCOR[0].step(5.0 * urad)", "--rehearse"]);
+    assert_eq!(changes(&room, "alice", &[]), []);
+    room.json("alice", &["eval", "HCOR[0].step(5.0 * urad)", "--write"]);
+    let first = changes(&room, "alice", &[]);
+    assert_eq!(first, [(first[0].0.clone(), "set".into(), "eval".into())]);
+    assert!(first[0].0.starts_with("HCOR["), "{first:?}");
+    // an error is put back
+    room.json("alice", &["eval", "HCOR[0].step(5.0 * urad); throw \"no\"", "--write"]);
+    assert_eq!(why(&changes(&room, "alice", &[])), ["set", "set", "restore"]);
+    // the prompt, a line each
+    let mut prompt = room.fodo("alice", &["repl", "--write"]);
+    prompt.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let mut prompt = prompt.spawn().unwrap();
+    let lines = b"HCOR[0].step(5.0 * urad)\nundo()\nredo()\n";
+    std::io::Write::write_all(&mut prompt.stdin.take().unwrap(), lines).unwrap();
+    assert!(prompt.wait().unwrap().success());
+    let all = changes(&room, "alice", &["--since", "1 h", "--family", "HCOR"]);
+    assert_eq!(why(&all)[3..], ["set", "undo", "redo"]);
+    assert_eq!((all[3].2.as_str(), all[4].2.as_str()), ("HCOR[0].step(5.0 * urad)", "undo()"));
+    assert_eq!(changes(&room, "alice", &["--family", "VCOR"]), []);
+    assert_eq!(room.json("alice", &["changes", "--since", "2 m"])["error"]["kind"], "usage");
+    // a kill
+    let mut alice = Running::start(room.fodo("alice", &["eval", HOLD, "--write", "--json"]));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while changes(&room, "alice", &[]).len() == 6 {
+        assert!(!alice.ended() && Instant::now() < deadline, "nothing was written");
+    }
+    alice.kill();
+    alice.output();
+    room.json("alice", &["recover", "--write"]);
+    let all = changes(&room, "alice", &[]);
+    assert_eq!(why(&all)[6..].first().map(String::as_str), Some("set"));
+    // killed before the write went out, there is nothing to put back
+    assert!(why(&all)[7..].iter().all(|why| why == "recover"), "{all:?}");
+    let answer = room.json("alice", &["changes"]);
+    let entry = &answer["result"]["changes"][0];
+    assert_eq!((&entry["user"], entry["script_sha256"].as_str().map(str::len)), (&"alice".into(), Some(64)), "{entry}");
+    assert!(entry["old"].is_number() && entry["new"].is_number() && entry["unit"].is_string(), "{entry}");
+}
+
+#[test]
+fn without_a_change_log_nothing_is_written() {
+    let room = Room::new("changes-none");
+    room.scratch.file("alice/changes", "a file where the folder should be");
+    let answer = room.json("alice", &["eval", "HCOR[0].step(5.0 * urad)", "--write"]);
+    assert_eq!(answer["error"]["kind"], "storage", "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("keep the change log"), "{answer}");
+    assert_eq!(room.kick(), json!(0.0));
+}
+
 #[test]
 fn a_killed_session_frees_its_families_and_is_recovered() {
     let room = Room::new("leases-kill");
