@@ -154,15 +154,14 @@ impl LeaseFolder {
             if let Some(lease) = Lease::make(&path, &holder)? {
                 return Ok(Taken::Ours(lease, left));
             }
-            match Leased::read(&path)? {
-                None => {}
-                Some((found, lock)) if found.life == Life::Ended => {
-                    if lock.is_some_and(|lock| is_at(&lock, &path)) {
-                        std::fs::remove_file(&path).map_err(|e| storage(&path, "taken over", &e))?;
-                        left = Some(found.holder);
-                    }
-                }
-                Some((found, _)) => return Ok(Taken::Theirs(found)),
+            let Some((found, lock)) = Leased::read(&path)? else { continue };
+            if found.life != Life::Ended {
+                return Ok(Taken::Theirs(found));
+            }
+            if lock.is_some_and(|lock| is_at(&lock, &path)) {
+                std::fs::remove_file(&path).map_err(|e| storage(&path, "taken over", &e))?;
+                left = Some(found.holder);
+                continue;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
