@@ -4,11 +4,13 @@ use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::{backends, show};
 use fodo_builtins::Context;
-use fodo_control::{Backend, Cancel, JournalFolder, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode};
+use fodo_control::{
+    Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
+};
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
-use fodo_records::ChannelNote;
+use fodo_records::{All, ChangeLog, ChannelNote, Record, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
@@ -30,6 +32,8 @@ pub struct App {
     pub role: Option<Arc<str>>,
     pub seed: Option<u64>,
     pub data: PathBuf,
+    /// Who wrote what; of a live machine only.
+    pub changes: Option<Arc<ChangeLog>>,
 }
 
 impl App {
@@ -49,7 +53,7 @@ impl App {
         if common.on == Machine::Live {
             interrupted(&data, mode)?;
         }
-        let session = session(common, backend, mode, &data);
+        let session = session(common, &facility, backend, mode, &data);
         // the twin of this process is everybody's own
         let free = common.on == Machine::Twin && mode == WriteMode::Write;
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
@@ -68,7 +72,21 @@ impl App {
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model", "twin"].map(String::from)));
-        Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, role, seed, data })
+        let changes = (common.on == Machine::Live).then(|| change_log(&facility, role.as_deref(), &data));
+        Ok(App {
+            changes,
+            facility,
+            session,
+            context,
+            engine,
+            sources,
+            procedures,
+            machine: common.on,
+            mode,
+            role,
+            seed,
+            data,
+        })
     }
 
     /// Facility, machine and write state in words.
@@ -81,6 +99,13 @@ impl App {
     pub fn facility_fingerprint(&self) -> String {
         let tables = self.facility.tables();
         fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()]))
+    }
+
+    /// Lets the record and the change log be told what happens.
+    pub fn observe(&self, record: Arc<Record>) {
+        let record: Arc<dyn Observer> = record;
+        let log = self.changes.iter().map(|log| log.clone() as Arc<dyn Observer>);
+        self.session.observe_with(Some(Arc::new(All(log.chain([record]).collect()))));
     }
 
     /// Unit and name of every channel, for the record.
@@ -111,6 +136,13 @@ impl App {
             start: Time::wall().seconds(),
         }
     }
+}
+
+/// The change log of a facility, for what this operator writes.
+pub fn change_log(facility: &Facility, role: Option<&str>, data: &std::path::Path) -> Arc<ChangeLog> {
+    let (user, host) = (fodo_control::user(), fodo_control::host());
+    let writer = Writer { user, host, role: role.map(String::from), ..Writer::default() };
+    Arc::new(ChangeLog::new(&crate::changes::folder(data), &facility.name, writer))
 }
 
 /// SHA-256 of texts, hexadecimal.
@@ -147,15 +179,28 @@ fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {
 }
 
 /// Opens a machine for reading and, if asked, writing.
-pub fn session(common: &Common, backend: Arc<dyn Backend>, mode: WriteMode, data: &std::path::Path) -> Arc<Session> {
+pub fn session(
+    common: &Common,
+    facility: &Facility,
+    backend: Arc<dyn Backend>,
+    mode: WriteMode,
+    data: &std::path::Path,
+) -> Arc<Session> {
     let live = common.on == Machine::Live;
     let options = SessionOptions {
         // the twin ends with the process, and with it everything a run changed
         journals: live.then(|| JournalFolder(data.join("journal"))),
+        leases: live.then(|| leases(common, facility, data)),
         wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
         reconnect: None,
     };
     Arc::new(Session::new(backend, mode, cancel().clone(), options))
+}
+
+/// Where leases are kept: one folder for all sessions that may write the machine.
+pub fn leases(common: &Common, facility: &Facility, data: &std::path::Path) -> LeaseFolder {
+    let said = common.leases.clone().or_else(|| facility.leases.clone());
+    LeaseFolder(said.unwrap_or_else(|| data.join("leases")))
 }
 
 /// The twin is free to write; a live machine needs `--write`.

@@ -37,6 +37,9 @@ pub struct Common {
     /// Folder for records and journals [default: ~/.local/share/fodo]
     #[arg(long, global = true, env = "FODO_DATA")]
     pub data: Option<PathBuf>,
+    /// Folder of leases, the same for all sessions of a machine [default: as facility.toml says, else `leases` in the data folder]
+    #[arg(long, global = true, env = "FODO_LEASES", value_name = "DIR")]
+    pub leases: Option<PathBuf>,
     /// Folder with procedures that override the shipped ones
     #[arg(long, global = true, default_value = "procedures")]
     pub procedures: PathBuf,
@@ -88,6 +91,10 @@ pub enum Command {
     Adapter(AdapterArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
+    /// List who wrote what, when, from which script
+    Changes(ChangesArguments),
+    /// Show which sessions hold the leases of families; with --release and --write, free one
+    Leases(LeasesArguments),
     /// The process behind `serve --protocol tango`
     #[command(hide = true)]
     TangoServer,
@@ -153,6 +160,26 @@ pub enum AdapterAction {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+}
+
+#[derive(Args)]
+pub struct ChangesArguments {
+    /// Not older than this: "2 h"
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Writes to one family
+    #[arg(long, value_name = "FAMILY")]
+    pub family: Option<String>,
+    /// Writes of one run
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+}
+
+#[derive(Args)]
+pub struct LeasesArguments {
+    /// Free the lease of this family, if its holder does not live; needs --write
+    #[arg(long, value_name = "FAMILY")]
+    pub release: Option<String>,
 }
 
 #[derive(Args)]

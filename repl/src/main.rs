@@ -5,12 +5,14 @@
 mod adapter;
 mod app;
 mod backends;
+mod changes;
 mod check;
 mod command;
 mod complete;
 mod facility;
 mod json;
 mod lattice;
+mod leases;
 mod prompt;
 mod recover;
 mod run;
@@ -47,6 +49,8 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Adapter(arguments) => adapter::adapter(&common, &arguments),
+        Command::Changes(arguments) => changes::changes(&common, &arguments),
+        Command::Leases(arguments) => leases::leases(&common, &arguments),
         Command::Recover => recover::recover(&common),
         Command::TangoServer => backends::tango_server().map(|()| ExitCode::SUCCESS),
     }

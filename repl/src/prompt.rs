@@ -4,7 +4,7 @@ use crate::app::{self, App};
 use crate::command::Common;
 use crate::complete::{Lines, counted};
 use crate::show;
-use fodo_control::{Observer, Time};
+use fodo_control::Time;
 use fodo_language::{FunctionDoc, Prompt};
 use fodo_records::{Outcome, Record, RunCard};
 use fodo_report::{Diagnostic, Kind, Result, did_you_mean};
@@ -21,7 +21,7 @@ use std::time::Instant;
 pub fn prompt(common: &Common) -> Result<ExitCode> {
     let app = App::open(common)?;
     let record = Arc::new(Record::create(&app.data.join("runs"), &card(&app, common))?);
-    app.session.observe_with(Some(record.clone() as Arc<dyn Observer>));
+    app.observe(record.clone());
     let start = Instant::now();
     let lines = Lines::of(&app);
     let words = lines.words.clone();
@@ -88,6 +88,9 @@ impl App {
         }
         app::cancel().reset();
         let run = format!("prompt-{}-{}", std::process::id(), Time::wall().0);
+        if let Some(log) = &self.changes {
+            log.begin(&run, line, &app::fingerprint([line.as_bytes()]));
+        }
         let result = self.session.begin(self.run_info(run, line), &[]).and_then(|()| {
             let value = prompt.evaluate(&self.engine, line);
             match value.and_then(|value| self.session.commit().map(|_| value)) {

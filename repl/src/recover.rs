@@ -43,7 +43,7 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     let facility = Facility::load(files)?;
     let common = Common { on: Machine::Live, ..common.clone() };
     let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
-    let session = app::session(&common, backends::live(&facility)?, mode, data);
+    let session = app::session(&common, &facility, backends::live(&facility)?, mode, data);
     // absent channels show up in the table as unknown
     _ = session.connect(&run.channels());
     let outcomes = run.inspect(&session)?;
@@ -59,6 +59,9 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
         }
         return Ok((object, true));
     }
+    let log = app::change_log(&facility, common.role.as_deref(), data);
+    log.begin(&run.info.run, &format!("recover: {}", run.info.title), "");
+    session.observe_with(Some(log));
     let putback = run.put_back(&session)?;
     let text = putback.to_string().replace("were changed and are back", "are back");
     if !common.json {

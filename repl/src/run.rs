@@ -3,7 +3,7 @@
 use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
 use crate::{json, show};
-use fodo_control::{Observer, Setpoint, Time, WriteMode};
+use fodo_control::{Setpoint, Time, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
 use fodo_records::{Outcome, Record, RunCard, SetpointValue};
@@ -163,8 +163,10 @@ impl App {
         start: Instant,
     ) -> (Value, Result<Ended>) {
         let id = record.id().to_string();
-        let observer: Arc<dyn Observer> = record.clone();
-        self.session.observe_with(Some(observer));
+        if let Some(log) = &self.changes {
+            log.begin(&id, work.title, &fingerprint([work.text.as_bytes()]));
+        }
+        self.observe(record.clone());
         let Transacted { result, before, after } = self.transact(work, &id, action);
         self.session.observe_with(None);
         let outcome = Outcome {

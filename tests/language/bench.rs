@@ -77,7 +77,7 @@ impl Bench {
         let facility = FACILITY.get_or_init(load).clone();
         let twin = Twin::new(&facility, TwinOptions::default()).unwrap();
         let backend = Arc::new(Simulator::new(Arc::new(twin)));
-        let options = SessionOptions { journals: None, wait: None, reconnect: None };
+        let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };
         let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
         let sources = Sources::new();
         let mut engine = engine(Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0 });

@@ -10,6 +10,7 @@ mod everywhere;
 mod facility_check;
 mod history;
 mod interrupted;
+mod leases;
 mod machine;
 mod rights;
 mod ring;

@@ -42,7 +42,7 @@ pub enum Event {
     },
     /// A savepoint was set, returned to, or the run was committed or put back.
     Transaction {
-        /// `begin`, `savepoint`, `restored`, `committed`.
+        /// `begin`, `savepoint`, `restored`, `committed`, `lease` (taken over from a dead holder).
         what: &'static str,
         /// For people.
         text: String,

@@ -117,10 +117,10 @@ impl Session {
     pub fn abort(&self) -> Putback {
         let mut putback = self.restore_to(Savepoint(0));
         putback.others = self.changed_by_others();
-        let transaction = {
+        let (transaction, _leases) = {
             let mut state = self.state();
             state.rights.clear();
-            state.transaction.take()
+            (state.transaction.take(), std::mem::take(&mut state.leases))
         };
         if let Some(journal) = transaction.and_then(|t| t.journal) {
             if putback.complete() {
@@ -192,6 +192,7 @@ impl Session {
             .map(|(setpoint, before, _)| Change { setpoint: setpoint.clone(), value: *before })
             .collect();
         self.check(&back)?;
+        self.lease(&back)?;
         let written = run.changes.iter().map(|(setpoint, _, after)| (setpoint.channel.clone(), [*after; 2])).collect();
         let putback = self.put_back(&back, &written, why);
         // undoing is not a change of its own: it would be undone by the next undo
@@ -216,8 +217,16 @@ impl Session {
         let mut transaction = Transaction::new(info);
         transaction.journal = Some(journal);
         self.state().transaction = Some(transaction);
+        if let Err(error) = self.lease(back) {
+            self.state().transaction = None;
+            return Err(Box::new(error.machine("nothing was put back")));
+        }
         let mut putback = self.put_back(back, written, "recover");
-        let journal = self.state().transaction.take().and_then(|t| t.journal);
+        let (transaction, _leases) = {
+            let mut state = self.state();
+            (state.transaction.take(), std::mem::take(&mut state.leases))
+        };
+        let journal = transaction.and_then(|t| t.journal);
         if let Some(journal) = journal {
             match (putback.failed.is_empty(), putback.left.is_empty()) {
                 (true, true) => journal.close("recovered")?,

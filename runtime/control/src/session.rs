@@ -51,6 +51,8 @@ pub(crate) type Asked = Result<(f64, Time), Fault>;
 pub struct SessionOptions {
     /// Where journals are kept; none for a machine that ends with the process.
     pub journals: Option<JournalFolder>,
+    /// Where leases are kept; none for a machine of this process only.
+    pub leases: Option<crate::LeaseFolder>,
     /// How long connecting and reading may take.
     pub wait: Option<Duration>,
     /// How long a lost channel is waited for when it has to be put back.
@@ -71,6 +73,8 @@ pub(crate) struct State {
     pub(crate) guard: Option<Arc<dyn Guard>>,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) history: History,
+    /// Held until the run ends.
+    pub(crate) leases: Vec<crate::lease::Lease>,
     /// Families that may be written, innermost last; a family must be in every set.
     pub(crate) rights: Vec<HashSet<Arc<str>>>,
     /// Whose rights the session has; none: everybody may write everything.
@@ -92,6 +96,7 @@ impl Session {
             guard: None,
             transaction: None,
             history: History::default(),
+            leases: Vec::new(),
             rights: Vec::new(),
             acting: None,
             rehearsed: HashMap::new(),
@@ -291,6 +296,7 @@ impl Session {
             return Err(Diagnostic::new(Kind::Internal, "there is no run to end").into());
         };
         let committed = Committed { title: transaction.info.title.clone(), changes: transaction.standing() };
+        let leases = std::mem::take(&mut state.leases);
         if state.mode == WriteMode::Write {
             state.history.push(committed.clone());
         }
@@ -299,6 +305,7 @@ impl Session {
             let stands = "the setpoints stay as the run has set them";
             journal.close("committed").map_err(|error| error.machine(stands))?;
         }
+        drop(leases);
         Ok(committed)
     }
 

@@ -2,7 +2,9 @@
 
 use crate::clocks::{is_ahead, is_off};
 use crate::journal::{Held, Journal};
+use crate::lease::{Holder, Lease, Taken, refused};
 use crate::session::{NOW, Session, WriteMode, stopped};
+use crate::transaction::Transaction;
 use crate::{Cancel, Change, Channel, Event, Fault, Fresh, Permit, Setpoint, Time, Write};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ impl Session {
     pub fn write(&self, changes: &[Change]) -> Result<()> {
         self.cancel.check().map_err(stopped)?;
         self.check(changes)?;
+        self.lease(changes)?;
         let setpoints: Vec<Arc<Setpoint>> = changes.iter().map(|c| c.setpoint.clone()).collect();
         let olds = self.setpoints(&setpoints)?;
         let guard = self.state().guard.clone();
@@ -102,6 +105,41 @@ impl Session {
         }
         drop(state);
         beyond(changes)
+    }
+
+    /// Takes the leases of everything that is changed, and of what the run said it may change, all or none.
+    pub(crate) fn lease(&self, changes: &[Change]) -> Result<()> {
+        let Some(folder) = &self.options.leases else { return Ok(()) };
+        let state = self.state();
+        if state.mode != WriteMode::Write {
+            return Ok(());
+        }
+        state.leases.iter().try_for_each(Lease::check)?;
+        let Some(Transaction { info, before, .. }) = &state.transaction else { return Ok(()) };
+        let info = info.clone();
+        let said = before.iter().map(|(setpoint, _)| setpoint).filter(|_| state.leases.is_empty());
+        let families = changes.iter().map(|change| &change.setpoint).chain(said).map(|s| s.family.clone());
+        let mut families: Vec<Arc<str>> = families.collect();
+        families.sort_unstable();
+        families.dedup();
+        families.retain(|family| state.leases.iter().all(|lease| lease.family != **family));
+        drop(state);
+        let (mut ours, mut theirs, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        for family in families {
+            match folder.take(&info, &family)? {
+                Taken::Ours(lease, before) => {
+                    ours.push(lease);
+                    left.extend(before);
+                }
+                Taken::Theirs(other) => theirs.push(other),
+            }
+        }
+        if !theirs.is_empty() {
+            return Err(refused(&theirs));
+        }
+        self.state().leases.extend(ours);
+        let dead = |holder: Holder| format!("the lease of {} was left by {holder}", holder.family);
+        left.into_iter().try_for_each(|holder| self.mark("lease", dead(holder)))
     }
 
     fn rehearse(&self, changes: &[Change], olds: &[f64]) -> Result<()> {

@@ -8,7 +8,7 @@ use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which families orbit tools use by default.
@@ -69,6 +69,8 @@ pub struct Facility {
     /// Golden orbit at monitors [m] (x, y); a monitor that is not named has zero.
     pub golden: HashMap<Arc<str>, (f64, f64)>,
     default_role: Option<Arc<str>>,
+    /// Folder of leases that all sessions share, if facility.toml names one.
+    pub leases: Option<PathBuf>,
     files: Arc<dyn Files>,
     lattice_file: String,
     by_name: HashMap<Arc<str>, usize>,
@@ -112,6 +114,7 @@ impl Facility {
             orbit: head.orbit,
             roles: head.roles.iter().map(|(role, _)| role.clone()).collect(),
             default_role: head.default_role,
+            leases: head.leases,
             families,
             golden,
             files,
@@ -227,6 +230,7 @@ struct Head {
     /// With where its families are named.
     roles: Vec<(Role, Label)>,
     default_role: Option<Arc<str>>,
+    leases: Option<PathBuf>,
     /// Where the lattice and the families for orbit tools are named: monitors, horizontal, vertical, rf.
     places: Vec<Label>,
 }
@@ -249,6 +253,7 @@ impl Head {
         let head = Head {
             roles,
             default_role,
+            leases: top.text("leases")?.map(PathBuf::from),
             adapter,
             archive,
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),

@@ -126,23 +126,7 @@ fn new_id(card: &RunCard) -> String {
 
 /// ISO 8601 in UTC, to the microsecond.
 pub(crate) fn iso(time: Time) -> String {
-    let micros = time.0.div_euclid(1000);
-    let (seconds, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    let (year, month, day) = date(seconds.div_euclid(86400));
-    let of_day = seconds.rem_euclid(86400);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
-}
-
-/// Year, month and day of a number of days since 1970 (Gregorian; eras of 400 years from 1 March 0000).
-fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
+    time.iso()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! or what a run was for; whoever starts the run says so in the [`RunCard`].
 
 mod card;
+mod changes;
 mod content;
 mod export;
 mod folder;
@@ -16,5 +17,6 @@ mod log;
 mod record;
 
 pub use card::{ChannelNote, Outcome, RunCard, SetpointValue};
+pub use changes::{All, ChangeLine, ChangeLog, Writer};
 pub use index::{RunState, RunSummary, finish_interrupted, runs};
 pub use record::Record;
