@@ -14,3 +14,4 @@ mod rights;
 mod ring;
 mod roles;
 mod storage;
+mod tango;
