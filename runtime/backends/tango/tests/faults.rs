@@ -120,8 +120,15 @@ fn events_that_no_longer_come_are_noticed() {
     assert!(told.contains("answer") || told.contains("disconnected"), "{told}");
     server.signal("CONT");
     seen(&monitor, "the value again", 15 * SECOND, number_of(0));
-    put(&tango, &[("dev/ice/1/current", 3.25)]).remove(0).unwrap();
-    seen(&monitor, "an event again", 5 * SECOND, |update| number_of(0)(update).filter(|x| *x == 3.25));
+    // what is sent before the new subscription has reached the server is lost: docs/dev/shortcomings.md
+    let mut value = 2.0;
+    until("an event again", || {
+        value += 0.125;
+        put(&tango, &[("dev/ice/1/current", value)]).remove(0).unwrap();
+        let updates = monitor.next(SECOND, &Cancel::new()).unwrap();
+        updates.iter().filter_map(number_of(0)).any(|told| told == value)
+    });
+    eprintln!("an event again after {:?}", start.elapsed());
 }
 
 #[test]

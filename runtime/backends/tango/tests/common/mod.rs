@@ -65,6 +65,8 @@ impl Server {
     pub fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+        let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        until("the stop", || name != "STOP" || state().contains(") T "));
     }
 
     /// `kill -9`; returns when it is gone.
@@ -85,7 +87,7 @@ impl Drop for Server {
 }
 
 /// Waits until something holds.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + START;
     while !holds() {
         assert!(Instant::now() < end, "{what} does not come");
