@@ -2,7 +2,7 @@
 
 use fodo_control::{Cancel, Stopped};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,6 @@ const FEW: usize = 4;
 
 /// Threads at most, when devices hang.
 const MOST: usize = 128;
-
-/// How long a thread that is done looks for the next job, and a caller for its answers, before they sleep: to be
-/// woken takes a good part of the time of a call.
-const AWAKE: Duration = Duration::from_micros(200);
-
-/// Waits for a moment for what comes soon; others go first.
-fn watch(come: impl Fn() -> bool) {
-    let end = Instant::now() + AWAKE;
-    while !come() && Instant::now() < end {
-        std::thread::yield_now();
-    }
-}
 
 /// Work for one of the threads.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -40,16 +28,12 @@ pub struct Pool {
 struct Shared {
     state: Mutex<State>,
     filled: Condvar,
-    /// How many jobs wait, to look at without the lock.
-    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
     idle: usize,
-    /// How many of the idle threads are still awake; one at most.
-    awake: usize,
     threads: usize,
     /// How many jobs were begun.
     begun: u64,
@@ -70,8 +54,7 @@ impl Pool {
         let wanted = state.jobs.len().min(FEW).saturating_sub(state.idle);
         let new = wanted.min(FEW.saturating_sub(state.threads));
         self.hire(&mut state, new);
-        self.shared.waiting.store(state.jobs.len(), Ordering::Release);
-        for _ in 0..state.jobs.len().min(state.idle).saturating_sub(state.awake) {
+        for _ in 0..state.jobs.len().min(state.idle) {
             self.shared.filled.notify_one();
         }
     }
@@ -108,7 +91,6 @@ fn work(shared: &Shared) {
     while !state.closed {
         if let Some(job) = state.jobs.pop_front() {
             state.begun += 1;
-            shared.waiting.store(state.jobs.len(), Ordering::Release);
             drop(state);
             // a job that panics has lost its answer, which its caller then misses in time
             let _ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
@@ -116,17 +98,6 @@ fn work(shared: &Shared) {
             continue;
         }
         state.idle += 1;
-        if state.awake == 0 {
-            state.awake = 1;
-            drop(state);
-            watch(|| shared.waiting.load(Ordering::Acquire) > 0);
-            state = shared.state();
-            state.awake = 0;
-            if !state.jobs.is_empty() || state.closed {
-                state.idle -= 1;
-                continue;
-            }
-        }
         state = shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.idle -= 1;
     }
@@ -137,7 +108,6 @@ fn work(shared: &Shared) {
 pub struct Batch<T> {
     answers: Mutex<(Vec<Option<T>>, usize)>,
     complete: Condvar,
-    is_complete: AtomicBool,
     abandoned: AtomicBool,
     deadline: Instant,
 }
@@ -148,7 +118,6 @@ impl<T> Batch<T> {
         Arc::new(Batch {
             answers: Mutex::new(((0..count).map(|_| None).collect(), count)),
             complete: Condvar::new(),
-            is_complete: AtomicBool::new(count == 0),
             abandoned: AtomicBool::new(false),
             deadline,
         })
@@ -175,7 +144,6 @@ impl<T> Batch<T> {
             }
         }
         if here.1 == 0 {
-            self.is_complete.store(true, Ordering::Release);
             self.complete.notify_all();
         }
     }
@@ -185,7 +153,6 @@ impl<T> Batch<T> {
         // libtango keeps the deadline itself, and says more about what was late
         let end = self.deadline + Duration::from_millis(200);
         let mut begun = u64::MAX;
-        watch(|| self.is_complete.load(Ordering::Acquire));
         let mut here = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let stopped = cancel.is_stopped();
