@@ -17,3 +17,9 @@ case " $* " in *" --only "*) exit ;; esac
 tests/setup/epics.sh >/dev/null
 cargo build --release --locked --package fodo-epics --example channel_access
 .venv/bin/python benches/channel_access.py
+if pkg-config --exists tango 2>/dev/null && tests/setup/tango.sh >/dev/null; then
+    cargo build --release --workspace --locked --features fodo/tango --examples
+    .venv/bin/python benches/tango_reads.py
+else
+    echo 'SKIPPED: no libtango; run tests/setup/tango.sh' >&2
+fi

@@ -16,3 +16,4 @@ mod rights;
 mod ring;
 mod roles;
 mod storage;
+mod tango;

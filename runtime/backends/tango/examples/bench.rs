@@ -1,21 +1,39 @@
-//! Times reads and writes: `bench HOST:PORT#dbase=no DEVICE`; prints microseconds a read, one and ten attributes.
-use fodo_control::{Backend, Cancel, Channel, Fresh};
+//! Times calls: `bench HOST:PORT#dbase=no read|write TIMES CHANNEL...`; prints microseconds a call.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../tests/common/lender.rs"]
+mod lender;
+
+use fodo_control::{Backend, Cancel, Channel, Fresh, Write};
 use fodo_tango::Tango;
 use std::time::{Duration, Instant};
 
+const WAIT: Duration = Duration::from_secs(3);
+
+fn timed(times: u32, call: impl Fn()) {
+    call();
+    let start = Instant::now();
+    (0..times).for_each(|_| call());
+    println!("{:.1}", start.elapsed().as_secs_f64() / f64::from(times) * 1e6);
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, home, device] = &arguments[..] else { return };
-    let Ok(tango) = Tango::at(home) else { return };
-    let time = |names: &[Channel]| {
-        let read = || tango.read(names, Fresh::Latest, Duration::from_secs(3), &Cancel::new());
-        assert!(read().is_ok_and(|all| all.iter().all(Result::is_ok)), "not read");
-        let start = Instant::now();
-        (0..2000).for_each(|_| drop(read()));
-        start.elapsed().as_secs_f64() / 2000.0 * 1e6
-    };
-    for _ in 0..5 {
-        let ten: Vec<Channel> = (0..10).map(|n| format!("{device}/many{n}").into()).collect();
-        println!("{:.1} {:.1}", time(&ten[..1]), time(&ten));
+    let [_, home, what, times, names @ ..] = &arguments[..] else { return };
+    let times = times.parse().unwrap();
+    let tango = Tango::at(home).unwrap();
+    let channels: Vec<Channel> = names.iter().map(|name| name.as_str().into()).collect();
+    if what == "read" {
+        return timed(times, || {
+            let read = tango.read(&channels, Fresh::Latest, WAIT, &Cancel::new()).unwrap();
+            assert!(read.iter().all(Result::is_ok), "not read");
+        });
     }
+    lender::with_permit(move |permit| {
+        let writes: Vec<Write> = channels.iter().map(|channel| Write::number(channel, 1.5)).collect();
+        timed(times, || {
+            let written = tango.write(permit, &writes, WAIT, &Cancel::new()).unwrap();
+            assert!(written.iter().all(Result::is_ok), "not written");
+        });
+    });
 }

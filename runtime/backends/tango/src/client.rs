@@ -1,7 +1,7 @@
 //! The client: a backend of the control crate over libtango.
 
 use crate::address::{Address, What};
-use crate::device::Device;
+use crate::device::{Book, Device, entry};
 use crate::ffi::{Failure, Proxy, Sent};
 use crate::follow::Followers;
 use crate::pool::{Batch, Job, Pool};
@@ -298,11 +298,11 @@ fn metadata_group(milliseconds: i32, group: &[(usize, Target)]) -> Vec<std::resu
     let device = &group[0].1.device;
     let done = device.call(milliseconds, |proxy| {
         let anew = group.iter().any(|(_, target)| matches!(target.what, What::Attribute(_)));
-        let known = if anew { device.attributes(proxy, true).map(drop) } else { Ok(()) };
+        // asked once, however many of the names are absent
+        let known = if anew { device.attributes(proxy, true) } else { Ok(Book::default()) };
         let one = |(_, target): &(usize, Target)| match &target.what {
             What::Attribute(name) => {
-                known.clone()?;
-                device.attribute(proxy, name).map(|info| values::metadata(&info))
+                entry(known.as_ref().map_err(Failure::clone)?, name).map(|info| values::metadata(&info))
             }
             What::Command(name) => device.command(proxy, name).map(|info| values::command_metadata(&info)),
             What::Property(name) => proxy.property(name).map(|sample| {

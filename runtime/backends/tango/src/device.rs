@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// By name in small letters: TANGO does not distinguish.
-type Book = Arc<HashMap<String, Arc<Info>>>;
+pub type Book = Arc<HashMap<String, Arc<Info>>>;
 
 /// A device by its name.
 pub struct Device {
@@ -75,8 +75,7 @@ impl Device {
         if let Some(info) = known {
             return Ok(info);
         }
-        let book = self.attributes(proxy, true)?;
-        book.get(&key).cloned().ok_or_else(|| Failure::Absent(format!("the device has no attribute `{name}`")))
+        entry(&*self.attributes(proxy, true)?, name)
     }
 
     /// What it says of one command.
@@ -121,6 +120,12 @@ impl Device {
             false => wanted.into_iter().map(|place| readings[place].clone()).collect(),
         }
     }
+}
+
+/// What a book says of an attribute.
+pub fn entry(book: &HashMap<String, Arc<Info>>, name: &str) -> Result<Arc<Info>, Failure> {
+    let found = book.get(&name.to_ascii_lowercase()).cloned();
+    found.ok_or_else(|| Failure::Absent(format!("the device has no attribute `{name}`")))
 }
 
 fn book(

@@ -253,9 +253,10 @@ impl Shared {
             return;
         }
         if let Err(failure) = self.round(followed, &mut line, &watches) {
+            // first: to end the subscriptions of a server that hangs takes seconds
+            watches.iter().for_each(|watch| watch.tell(Err(fault(&watch.target.channel, &failure, "")), false));
             lose(followed, line.take());
             followed.device.forget();
-            watches.iter().for_each(|watch| watch.tell(Err(fault(&watch.target.channel, &failure, "")), false));
             let mut polled = lock(&self.polled);
             watches.iter().for_each(|watch| _ = polled.remove(&watch.target.channel));
         }

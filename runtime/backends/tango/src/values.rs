@@ -28,7 +28,8 @@ pub fn fault(channel: &Channel, failure: &Failure, what: &str) -> Fault {
 /// libtango says what its CORBA library could not do; people want to know what that means.
 fn plain(text: &str) -> String {
     let gone = ["TRANSIENT_ConnectFailed", "COMM_FAILURE", "OBJECT_NOT_EXIST", "TRANSIENT_"];
-    if text.contains("API_CorbaException") && gone.iter().any(|word| text.contains(word)) {
+    let unreached = text.contains("API_CantConnectToDevice") && !text.contains("DB_");
+    if unreached || text.contains("API_CorbaException") && gone.iter().any(|word| text.contains(word)) {
         return "disconnected: the device server does not run, or cannot be reached".into();
     }
     text.split('\n').next().unwrap_or_default().to_owned() + reason(text)

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "../../epics/tests/fake_plant/mod.rs"]
 mod fake_plant;
 
 use common::*;
@@ -70,6 +71,21 @@ fn with_the_sqlite_database() {
     }
     let folder = Folder::new("sqlite");
     let (_database, host) = sqlite_database(&folder);
+    let _server = tango_test(&host);
+    let tango = Tango::at(&host).unwrap();
+    let checks = check(&tango, &tango_test_subject());
+    assert_eq!(broken(&checks), "", "{checks:#?}");
+}
+
+#[test]
+fn with_the_classic_database() {
+    let parts =
+        [packaged("tango-test", "/TangoTest"), packaged("tango-db", "/DataBaseds"), "/usr/sbin/mariadbd".into()];
+    if !parts.iter().all(|part| there(part)) {
+        return;
+    }
+    let folder = Folder::new("classic");
+    let (_database, host) = classic_database(&folder);
     let _server = tango_test(&host);
     let tango = Tango::at(&host).unwrap();
     let checks = check(&tango, &tango_test_subject());

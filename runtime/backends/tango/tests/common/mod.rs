@@ -1,11 +1,14 @@
 //! What the tests against real TANGO share: servers of every kind, which end with the test.
 #![allow(dead_code)]
 
-use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Reading};
+pub mod lender;
+
+use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Monitor, Reading, Update, Write};
 use fodo_tango::Tango;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -62,6 +65,8 @@ impl Server {
     pub fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+        let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        until("the stop", || name != "STOP" || state().contains(") T "));
     }
 
     /// `kill -9`; returns when it is gone.
@@ -82,7 +87,7 @@ impl Drop for Server {
 }
 
 /// Waits until something holds.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + START;
     while !holds() {
         assert!(Instant::now() < end, "{what} does not come");
@@ -167,4 +172,73 @@ pub fn sqlite_database(folder: &Folder) -> (Server, String) {
     command.args(["2", "--port", &port.to_string(), "-ORBendPoint", &endpoint]).current_dir(&folder.0);
     command.env("TANGO_HOST", format!("127.0.0.1:{port}")).env("PYTANGO_DATABASE_NAME", folder.0.join("tango.db"));
     (Server::start(&mut command), format!("127.0.0.1:{port}"))
+}
+
+/// Writes numbers, and the answers.
+pub fn put(tango: &Arc<Tango>, writes: &[(&str, f64)]) -> Vec<Result<(), Fault>> {
+    let writes: Vec<Write> = writes.iter().map(|(name, value)| Write::number(&(*name).into(), *value)).collect();
+    let tango = tango.clone();
+    lender::with_permit(move |permit| tango.write(permit, &writes, SECOND, &Cancel::new()).unwrap())
+}
+
+/// Takes updates of a monitor until one is wanted.
+pub fn seen<T>(monitor: &Monitor, what: &str, within: Duration, wanted: impl Fn(&Update) -> Option<T>) -> T {
+    let end = Instant::now() + within;
+    while Instant::now() < end {
+        let updates = monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap();
+        if let Some(found) = updates.iter().find_map(&wanted) {
+            return found;
+        }
+    }
+    panic!("the monitor did not tell {what} within {within:?}");
+}
+
+/// A number of a channel, if the update is one.
+pub fn number_of(place: usize) -> impl Fn(&Update) -> Option<f64> {
+    move |update| (update.place == place).then(|| update.reading.as_ref().ok()?.value.number()).flatten()
+}
+
+/// A fault of a channel, if the update is one.
+pub fn fault_of(place: usize) -> impl Fn(&Update) -> Option<String> {
+    move |update| (update.place == place).then(|| Some(update.reading.as_ref().err()?.reason.clone())).flatten()
+}
+
+/// The classic database, in MariaDB: its servers, and its address.
+pub fn classic_database(folder: &Folder) -> (Vec<Server>, String) {
+    let path = |name: &str| folder.0.join(name).display().to_string();
+    let mut make = Command::new("mysql_install_db");
+    make.args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    assert!(well(make.arg(format!("--datadir={}", path("data")))), "no folder for MariaDB");
+    let sql_port = free_port();
+    let socket = format!("--socket={}", path("sock"));
+    let mut command = Command::new("mariadbd");
+    command.args([
+        "--no-defaults",
+        "--user=root",
+        "--bind-address=127.0.0.1",
+        "--innodb-buffer-pool-size=16M",
+        &socket,
+    ]);
+    command.args([format!("--datadir={}", path("data")), format!("--port={sql_port}")]);
+    let sql = Server::start(&mut command);
+    let client = || {
+        let mut command = Command::new("mysql");
+        command.args(["--no-defaults", "-uroot", &socket]);
+        command
+    };
+    let make = "CREATE DATABASE tango; CREATE USER 'tango'@'127.0.0.1' IDENTIFIED BY 'tango'; \
+                CREATE USER 'tango'@'localhost' IDENTIFIED BY 'tango'; \
+                GRANT ALL ON tango.* TO 'tango'@'127.0.0.1'; GRANT ALL ON tango.* TO 'tango'@'localhost'";
+    until("MariaDB", || well(client().args(["-e", "SELECT 1"])));
+    assert!(well(client().args(["-e", make])), "the tables' database was not made");
+    let script = packaged("tango-db", "install/mysql");
+    let tables = client().arg("tango").stdin(std::fs::File::open(&script).unwrap()).stdout(Stdio::null()).status();
+    assert!(tables.unwrap().success(), "the tables were not made");
+    let port = free_port();
+    let host = format!("127.0.0.1:{port}");
+    let mut command = Command::new(packaged("tango-db", "/DataBaseds"));
+    command.args(["2", "-ORBendPoint", &format!("giop:tcp:{host}")]).env("TANGO_HOST", &host);
+    command.env("MYSQL_HOST", format!("127.0.0.1:{sql_port}"));
+    command.env("MYSQL_USER", "tango").env("MYSQL_PASSWORD", "tango").env("MYSQL_DATABASE", "tango");
+    (vec![Server::start(&mut command), sql], host)
 }
