@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need (an EPICS IOC, EPICS command line tools, Python clients) and runs all tests.
+# Installs what the tests need (EPICS and TANGO servers, command line tools, Python clients) and runs all tests.
 # Works on a fresh Debian 12 with Rust and a C compiler; what is there already is not installed again.
+# Without root, what Debian packages are needed for is left out and says so.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,5 +12,11 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends python3 python3-venv
 fi
 tests/setup/epics.sh
-cargo build --release --workspace --locked
-cargo test --release --workspace --locked "$@"
+features=()
+if tests/setup/tango.sh; then
+    features=(--features fodo/tango)
+else
+    echo 'SKIPPED: TANGO could not be installed; the program is built and tested without it' >&2
+fi
+cargo build --release --workspace --locked "${features[@]}"
+cargo test --release --workspace --locked "${features[@]}" "$@"

@@ -86,7 +86,7 @@ impl Drop for Scratch {
 pub fn fodo(scratch: &Scratch, arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).current_dir(project()).env("FODO_DATA", scratch.path().join("data"));
-    command.env_remove("FODO_FACILITY").env("COLUMNS", "100");
+    command.env_remove("FODO_FACILITY").env_remove("FODO_ROLE").env("COLUMNS", "100");
     command
 }
 

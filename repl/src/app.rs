@@ -27,6 +27,7 @@ pub struct App {
     pub procedures: Arc<Procedures>,
     pub machine: Machine,
     pub mode: WriteMode,
+    pub role: Option<Arc<str>>,
     pub seed: Option<u64>,
     pub data: PathBuf,
 }
@@ -49,6 +50,11 @@ impl App {
             interrupted(&data, mode)?;
         }
         let session = session(common, backend, mode, &data);
+        // the twin of this process is everybody's own
+        let free = common.on == Machine::Twin && mode == WriteMode::Write;
+        let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
+        let role = acting.as_ref().map(|acting| acting.role.name.clone());
+        session.act_as(acting);
         let sources = Sources::new();
         let output: Arc<dyn Output> = Arc::new(show::Printer { json: common.json });
         let progress = Arc::new(show::Bar::default());
@@ -62,12 +68,13 @@ impl App {
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model".to_string()]));
-        Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, seed, data })
+        Ok(App { facility, session, context, engine, sources, procedures, machine: common.on, mode, role, seed, data })
     }
 
     /// Facility, machine and write state in words.
     pub fn state(&self) -> String {
-        show::state(&self.facility.name, self.machine.word(), self.mode)
+        let state = show::state(&self.facility.name, self.machine.word(), self.mode);
+        self.role.as_ref().map_or(state.clone(), |role| format!("{state} as {role}"))
     }
 
     /// SHA-256 over the facility's tables.

@@ -1,21 +1,34 @@
 //! Which control system answers, and which ones show the twin: the lines to add for a new backend.
 
+use fodo_adapter::{Adapter, AdapterOptions};
 use fodo_control::{Backend, Outlet, Stage};
 use fodo_devices::Facility;
 use fodo_epics::{ChannelAccess, ChannelAccessOutlet, ServeOptions};
+use fodo_pva::PvAccess;
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What `fodo serve --protocol` takes.
-pub const PROTOCOLS: [&str; 1] = ["ca"];
+pub const PROTOCOLS: [&str; 2] = ["ca", "tango"];
+
+const CONTROL_SYSTEMS: &str = "control systems this program knows: ca (EPICS Channel Access), pva (EPICS PV Access), \
+                               tango, adapter (a program of the laboratory)";
 
 /// The live machine's control system.
 pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
     match facility.control.as_ref() {
         "ca" => Ok(Arc::new(ChannelAccess::new()?)),
+        "adapter" => {
+            // the command is that of the facility, and so is the folder it is started in
+            let folder = facility.files().folder().map(Path::to_path_buf);
+            Ok(Arc::new(Adapter::start(AdapterOptions { folder, ..AdapterOptions::new(&facility.adapter) })?))
+        }
+        "pva" => Ok(Arc::new(PvAccess::new()?)),
+        "tango" => tango(),
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
-            .hint("control systems this program knows: ca (EPICS Channel Access)")
+            .hint(CONTROL_SYSTEMS)
             .into()),
     }
 }
@@ -37,6 +50,65 @@ pub fn outlet(
             let place = format!("Channel Access on {interface}, port {}", outlet.port());
             Ok((Box::new(outlet), place))
         }
+        "tango" => tango_outlet(stage, interface, port.unwrap_or(11000)),
         other => Err(Diagnostic::new(Kind::Usage, format!("nothing is served over `{other}`")).into()),
+    }
+}
+
+#[cfg(feature = "tango")]
+fn tango() -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(fodo_tango::Tango::new()?))
+}
+
+#[cfg(not(feature = "tango"))]
+fn tango() -> Result<Arc<dyn Backend>> {
+    Err(without_tango())
+}
+
+/// The name of the hidden command that serves in a process of its own.
+#[cfg(feature = "tango")]
+const TANGO_SERVER: &str = "tango-server";
+
+#[cfg(feature = "tango")]
+fn tango_outlet(stage: &Stage, interface: Ipv4Addr, port: u16) -> Result<(Box<dyn Outlet>, String)> {
+    let own = std::env::current_exe();
+    let own = own.map_err(|e| Diagnostic::new(Kind::Machine, format!("the program does not find itself: {e}")))?;
+    let mut program = std::process::Command::new(own);
+    program.arg(TANGO_SERVER);
+    let outlet = fodo_tango::TangoOutlet::open(stage, fodo_tango::ServeOptions { port, interface, program })?;
+    let place = format!("TANGO at tango://{interface}:{}, without database (#dbase=no)", outlet.port());
+    Ok((Box::new(outlet), place))
+}
+
+#[cfg(not(feature = "tango"))]
+fn tango_outlet(_stage: &Stage, _interface: Ipv4Addr, _port: u16) -> Result<(Box<dyn Outlet>, String)> {
+    Err(without_tango())
+}
+
+/// Runs the process that serves TANGO; only the program itself starts it.
+#[cfg(feature = "tango")]
+pub fn tango_server() -> Result<()> {
+    fodo_tango::serve_process()
+}
+
+/// Runs the process that serves TANGO, where there is none.
+#[cfg(not(feature = "tango"))]
+pub fn tango_server() -> Result<()> {
+    Err(without_tango())
+}
+
+#[cfg(not(feature = "tango"))]
+fn without_tango() -> Box<Diagnostic> {
+    let what = "this program was built without TANGO";
+    let how = "apt-get install libtango-dev pkg-config g++, then build it: cargo build --release --features tango";
+    Box::new(Diagnostic::new(Kind::Usage, what).hint(how))
+}
+
+#[cfg(all(test, not(feature = "tango")))]
+mod tests {
+    #[test]
+    fn without_tango_it_says_how_to_build_with_it() {
+        let error = super::tango().err().map(|error| format!("{error:?}")).unwrap_or_default();
+        assert!(error.contains("built without TANGO") && error.contains("--features tango"), "{error}");
     }
 }

@@ -25,6 +25,9 @@ pub struct Common {
     /// Let setpoints of a live machine be written
     #[arg(long, global = true)]
     pub write: bool,
+    /// Whose rights to write: a role of the facility [default: as facility.toml says]
+    #[arg(long, global = true, env = "FODO_ROLE", value_name = "NAME")]
+    pub role: Option<String>,
     /// Write nothing; show what would be written
     #[arg(long, global = true, conflicts_with = "write")]
     pub rehearse: bool,
@@ -75,12 +78,19 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// Compare a facility's tables with its control system
+    Facility(FacilityArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
     Track(TrackArguments),
+    /// Try out an adapter: the program that stands between Fodo and a control system
+    Adapter(AdapterArguments),
     /// Show what interrupted runs left changed; with --write, put it back
     Recover,
+    /// The process behind `serve --protocol tango`
+    #[command(hide = true)]
+    TangoServer,
 }
 
 #[derive(Args)]
@@ -104,7 +114,7 @@ pub struct ServeArguments {
     /// What to serve
     #[arg(value_parser = ["twin"], default_value = "twin")]
     pub what: String,
-    /// Protocols, all showing one machine: ca (EPICS Channel Access)
+    /// Protocols, all showing one machine: ca (EPICS Channel Access), tango (without database)
     #[arg(long, value_delimiter = ',', value_parser = crate::backends::PROTOCOLS, default_value = "ca")]
     pub protocol: Vec<String>,
     /// Port of the first protocol, or PROTOCOL=PORT [default: as the protocol's environment variable says, else its usual one]
@@ -119,10 +129,49 @@ pub struct ServeArguments {
 }
 
 #[derive(Args)]
+pub struct AdapterArguments {
+    #[command(subcommand)]
+    pub action: AdapterAction,
+}
+
+#[derive(Subcommand)]
+pub enum AdapterAction {
+    /// Try every promise of a control system; writes to the test channels and puts them back
+    Check {
+        /// Test channels [default: those that the adapter offers]
+        #[arg(long, value_name = "FILE.toml")]
+        channels: Option<PathBuf>,
+        /// The adapter's command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// List the names that match a pattern
+    Names {
+        /// The pattern: * any text, ? any one character
+        pattern: String,
+        /// The adapter's command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Args)]
 pub struct CheckArguments {
     /// Script files, or folders with scripts
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct FacilityArguments {
+    #[command(subcommand)]
+    pub action: FacilityAction,
+}
+
+#[derive(Subcommand)]
+pub enum FacilityAction {
+    /// Say which channels are not there, or have another type, unit or limits; writes nothing
+    Check,
 }
 
 /// On or off.

@@ -2,11 +2,13 @@
 //!
 //! The only place that picks a backend and shows values, progress and errors to a person.
 
+mod adapter;
 mod app;
 mod backends;
 mod check;
 mod command;
 mod complete;
+mod facility;
 mod json;
 mod lattice;
 mod prompt;
@@ -39,9 +41,14 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Facility(arguments) => match arguments.action {
+            command::FacilityAction::Check => facility::check(&common),
+        },
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
+        Command::Adapter(arguments) => adapter::adapter(&common, &arguments),
         Command::Recover => recover::recover(&common),
+        Command::TangoServer => backends::tango_server().map(|()| ExitCode::SUCCESS),
     }
 }
 

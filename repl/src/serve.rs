@@ -28,6 +28,12 @@ pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let places = places.join(", and ");
     show::line(format!("{} TWIN: {count} channels over {places}; Ctrl-C ends it", facility.name));
     while host.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
+    if !app::cancel().is_stopped() {
+        let what = "nothing is served any more: one of the servers ended by itself";
+        return Err(Diagnostic::new(Kind::Machine, what)
+            .hint("start it again; what clients wrote to the twin is gone")
+            .into());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

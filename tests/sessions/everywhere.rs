@@ -66,6 +66,68 @@ fn on_the_twin_and_the_served_twin() {
     assert!(difference(&found[0], &found[1]) > 0.1, "another hidden truth, the same result");
 }
 
+/// The adapter is another process than Fodo, and the server another one than the adapter.
+#[test]
+fn over_an_adapter_to_the_served_twin() {
+    if !epics("over_an_adapter_to_the_served_twin") {
+        return;
+    }
+    let scratch = Scratch::new("adapter");
+    let facility = facility(&scratch, Orbit::Vectors);
+    let twin = on_twin(&scratch, &facility, &["--seed", "3"]);
+    let (_serving, port) = serve(&scratch, &facility, &["--seed", "3"]);
+    let path = facility.join("facility.toml");
+    let script = support::project().join("tests/setup/adapter_to_ca.py");
+    let command =
+        format!("control = \"adapter\"\nadapter = {{ command = [{:?}, {script:?}] }}\n", support::python().unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let edited = text.replacen("control = \"ca\"", &command, 1);
+    assert_ne!(edited, text);
+    std::fs::write(&path, edited).unwrap();
+    let over = over_ca(&scratch, &facility, port);
+    let apart = difference(&changes(&twin), &changes(&over));
+    eprintln!("twin and served twin over an adapter differ by {apart:.1e} of the largest change");
+    assert!(apart < 1e-9);
+    let commands = |answer: &Value| record(answer)["commands"].as_array().unwrap().len();
+    assert_eq!(commands(&twin), commands(&over));
+    assert_eq!(record(&twin)["script_sha256"], record(&over)["script_sha256"]);
+}
+
+#[test]
+fn on_the_twin_and_the_twin_served_over_tango() {
+    let scratch = Scratch::new("tango");
+    let facility = facility(&scratch, Orbit::Vectors);
+    let port = super::machine::port();
+    let text = port.to_string();
+    let mut command =
+        support::fodo(&scratch, &["serve", "twin", "--protocol", "tango", "--port", &text, "--seed", "3"]);
+    command.arg("--facility").arg(&facility);
+    let mut serving = Running::start(command);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).is_err() {
+        if serving.ended() {
+            let told = String::from_utf8_lossy(&serving.output().stderr).into_owned();
+            assert!(told.contains("built without TANGO"), "{told}");
+            return support::skipped(
+                "on_the_twin_and_the_twin_served_over_tango",
+                "built without --features fodo/tango",
+            );
+        }
+        assert!(std::time::Instant::now() < deadline, "the twin is not served");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let twin = on_twin(&scratch, &facility, &["--seed", "3"]);
+    let tables = facility.join("facility.toml");
+    let over_tango = std::fs::read_to_string(&tables).unwrap().replace("control = \"ca\"", "control = \"tango\"");
+    std::fs::write(&tables, over_tango).unwrap();
+    let mut command = support::fodo(&scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
+    command.arg("--facility").arg(&facility).env("TANGO_HOST", format!("127.0.0.1:{port}#dbase=no"));
+    let served = object(&Running::start(command).output());
+    let apart = difference(&changes(&twin), &changes(&served));
+    eprintln!("twin and twin served over TANGO differ by {apart:.1e} of the largest change");
+    assert!(apart < 1e-9);
+}
+
 #[test]
 fn on_a_real_ioc() {
     if !epics("on_a_real_ioc") {

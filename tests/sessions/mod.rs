@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod absent;
+mod adapter;
 mod everywhere;
+mod facility_check;
 mod interrupted;
 mod machine;
 mod rights;
 mod ring;
+mod roles;
 mod storage;

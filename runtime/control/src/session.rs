@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     /// Families that may be written, innermost last; a family must be in every set.
     pub(crate) rights: Vec<HashSet<Arc<str>>>,
+    /// Whose rights the session has; none: everybody may write everything.
+    pub(crate) acting: Option<crate::Acting>,
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
@@ -91,6 +93,7 @@ impl Session {
             transaction: None,
             history: History::default(),
             rights: Vec::new(),
+            acting: None,
             rehearsed: HashMap::new(),
             arrived,
             clocks_off: false,
@@ -121,6 +124,11 @@ impl Session {
     /// Lets somebody refuse changes before they are written.
     pub fn guard_with(&self, guard: Option<Arc<dyn Guard>>) {
         self.state().guard = guard;
+    }
+
+    /// Lets the session write only what a role may; putting back what it wrote stays allowed.
+    pub fn act_as(&self, acting: Option<crate::Acting>) {
+        self.state().acting = acting;
     }
 
     /// How long connecting and reading may take.
@@ -154,13 +162,7 @@ impl Session {
 
     /// The same; `hint` is what to do where no channel at all has a valid reading, though all are there.
     pub fn read_or(&self, channels: &[Channel], fresh: Fresh, hint: Option<&str>) -> Result<Vec<Reading>> {
-        let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
-        let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
-        // invalid ones are kept too: the record shows what the machine said
-        let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
-            Some((channel.clone(), answer.as_ref().ok()?.clone()))
-        };
-        self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
+        let answers = self.look_at(channels, fresh)?;
         let mut readings = Vec::with_capacity(channels.len());
         let mut faults = Vec::new();
         for (channel, answer) in channels.iter().zip(answers) {
@@ -180,6 +182,18 @@ impl Session {
             return Err(diagnostic);
         }
         Ok(readings)
+    }
+
+    /// What channels say, invalid readings and faults as they are.
+    pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
+        let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+        let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+        // invalid ones are kept too: the record shows what the machine said
+        let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
+            Some((channel.clone(), answer.as_ref().ok()?.clone()))
+        };
+        self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
+        Ok(answers)
     }
 
     /// Present setpoints in hardware units, asked for now; unknown is an error, not a number.

@@ -80,6 +80,12 @@ impl Session {
         if state.transaction.is_none() {
             return Err(Diagnostic::new(Kind::Internal, "a write outside a run").into());
         }
+        if let Some(acting) = &state.acting {
+            let mut families: Vec<&str> = changes.iter().map(|c| c.setpoint.family.as_ref()).collect();
+            families.sort_unstable();
+            families.dedup();
+            acting.check(&families)?;
+        }
         let allowed = |family: &Arc<str>| state.rights.iter().all(|set| set.contains(family));
         let mut forbidden: Vec<&str> =
             changes.iter().map(|c| &c.setpoint.family).filter(|f| !allowed(f)).map(|f| f.as_ref()).collect();

@@ -3,7 +3,7 @@
 use crate::family::{Device, Family, unknown_device};
 use crate::files::Files;
 use crate::table::{Table, open_tables};
-use fodo_control::Setpoint;
+use fodo_control::{Acting, Role, Setpoint};
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
@@ -32,18 +32,23 @@ pub struct Facility {
     pub name: Arc<str>,
     /// Full name.
     pub title: Arc<str>,
-    /// Control system of the live machine: `ca`.
+    /// Control system of the live machine: `ca`, `adapter`.
     pub control: Arc<str>,
+    /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
+    pub adapter: Vec<String>,
     /// The design lattice of the present optics.
     pub lattice: Arc<Lattice>,
     /// Entrance of each element, then the end [m].
     pub positions: Vec<f64>,
     /// Families for orbit tools.
     pub orbit: OrbitRoles,
+    /// Who may write which families; without roles, everybody everything.
+    pub roles: Vec<Role>,
     /// Families in the order of the table.
     pub families: Vec<Arc<Family>>,
     /// Golden orbit at monitors [m] (x, y); a monitor that is not named has zero.
     pub golden: HashMap<Arc<str>, (f64, f64)>,
+    default_role: Option<Arc<str>>,
     files: Arc<dyn Files>,
     lattice_file: String,
     by_name: HashMap<Arc<str>, usize>,
@@ -80,9 +85,12 @@ impl Facility {
             name: head.name,
             title: head.title,
             control: head.control,
+            adapter: head.adapter,
             lattice,
             positions,
             orbit: head.orbit,
+            roles: head.roles.iter().map(|(role, _)| role.clone()).collect(),
+            default_role: head.default_role,
             families,
             golden,
             files,
@@ -90,6 +98,7 @@ impl Facility {
             by_name,
         };
         facility.check(&head.places)?;
+        facility.check_roles(&head.roles)?;
         Ok(facility)
     }
 
@@ -130,6 +139,40 @@ impl Facility {
         Ok(family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.clone()).collect())
     }
 
+    /// The rights of a role: the one named, or the facility's default; none where the facility has no roles.
+    ///
+    /// # Errors
+    /// Kind `usage`: there is no such role; roles without a default, and none named.
+    pub fn acting(&self, name: Option<&str>) -> Result<Option<Acting>> {
+        let known = || self.roles.iter().map(|role| role.name.as_ref());
+        let listed = || match self.roles.is_empty() {
+            true => "facility.toml has no [roles]".to_string(),
+            false => format!("roles: {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        let wrong = |what: String| Diagnostic::new(Kind::Usage, what).hint(listed());
+        let Some(name) = name.or(self.default_role.as_deref()) else {
+            if self.roles.is_empty() {
+                return Ok(None);
+            }
+            return Err(wrong(format!("{} has roles; say which one with --role NAME or FODO_ROLE", self.name)).into());
+        };
+        match self.roles.iter().find(|role| role.name.as_ref() == name) {
+            Some(role) => Ok(Some(Acting { role: role.clone(), all: self.roles.clone() })),
+            None => Err(wrong(format!("{} has no role `{name}`", self.name)).near(name, known()).into()),
+        }
+    }
+
+    /// The families that roles may write are there.
+    fn check_roles(&self, roles: &[(Role, Label)]) -> Result<()> {
+        for (role, place) in roles {
+            for name in role.writes.iter().flatten() {
+                self.family(name)
+                    .map_err(|error| Box::new(Diagnostic { kind: Kind::Facility, ..*error }.label(place.clone())))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The families for orbit tools are there.
     fn check(&self, places: &[Label]) -> Result<()> {
         let orbit = [&self.orbit.monitors, &self.orbit.horizontal, &self.orbit.vertical];
@@ -155,9 +198,13 @@ struct Head {
     name: Arc<str>,
     title: Arc<str>,
     control: Arc<str>,
+    adapter: Vec<String>,
     lattice: String,
     golden: Option<String>,
     orbit: OrbitRoles,
+    /// With where its families are named.
+    roles: Vec<(Role, Label)>,
+    default_role: Option<Arc<str>>,
     /// Where the lattice and the families for orbit tools are named: monitors, horizontal, vertical, rf.
     places: Vec<Label>,
 }
@@ -170,7 +217,16 @@ impl Head {
         let name: Arc<str> = top.needed_text("name")?.into();
         let orbit_places = ["monitors", "horizontal", "vertical", "rf"].map(|key| orbit.label(key));
         let metre = Unit::parse("m").map_err(|e| top.mistake("orbit", e.to_string()))?;
+        let adapter = read_adapter(top)?;
+        let roles = read_roles(top)?;
+        let default_role: Option<Arc<str>> = top.text("role")?.map(Arc::from);
+        if let Some(name) = default_role.as_ref().filter(|name| !roles.iter().any(|(role, _)| role.name == **name)) {
+            return Err(top.mistake("role", format!("there is no table [roles.{name}]")));
+        }
         let head = Head {
+            roles,
+            default_role,
+            adapter,
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
             control: top.text("control")?.unwrap_or("ca").into(),
@@ -189,6 +245,40 @@ impl Head {
         top.no_other_keys()?;
         Ok(head)
     }
+}
+
+/// The command of the adapter.
+fn read_adapter(top: &Table) -> Result<Vec<String>> {
+    let Some(table) = top.table("adapter")? else {
+        return match top.text("control")? {
+            Some("adapter") => Err(top.mistake("control", "an adapter needs a table `[adapter]` with its `command`")),
+            _ => Ok(Vec::new()),
+        };
+    };
+    let command = table.texts("command")?;
+    if command.iter().all(|word| word.trim().is_empty()) {
+        return Err(table.mistake("command", "is missing: a list of the adapter's program and its arguments"));
+    }
+    table.no_other_keys()?;
+    Ok(command)
+}
+
+/// `[roles.operator] writes = ["HCOR"]`, or `writes = "all"`.
+fn read_roles(top: &Table) -> Result<Vec<(Role, Label)>> {
+    let Some(table) = top.table("roles")? else { return Ok(Vec::new()) };
+    let mut roles = Vec::new();
+    for (name, inner) in table.tables() {
+        let families = inner.texts("writes")?;
+        if !inner.has("writes") {
+            return Err(inner.mistake("writes", "is missing: a list of families, or \"all\""));
+        }
+        let all = families.iter().any(|family| family == "all");
+        let writes = (!all).then(|| families.iter().map(|family| family.as_str().into()).collect());
+        roles.push((Role { name: name.into(), writes }, inner.label("writes")));
+        inner.no_other_keys()?;
+    }
+    table.no_other_keys()?;
+    Ok(roles)
 }
 
 fn read_lattice(files: &dyn Files, path: &str, place: &Label) -> Result<Lattice> {

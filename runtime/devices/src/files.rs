@@ -1,6 +1,6 @@
 //! Where a facility's files come from: a folder on disk, or the program itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of one facility.
@@ -9,6 +9,10 @@ pub trait Files: Send + Sync {
     fn text(&self, path: &str) -> Option<Arc<str>>;
     /// How the file is called in messages.
     fn shown(&self, path: &str) -> String;
+    /// The folder on disk, if it is one.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// A facility folder on disk.
@@ -22,5 +26,9 @@ impl Files for Folder {
 
     fn shown(&self, path: &str) -> String {
         self.0.join(path).display().to_string()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.0)
     }
 }

@@ -4,6 +4,7 @@
 //! checks the tables and joins them with the lattice: which device stands where, which channel is
 //! which field, in which units, within which limits. It reads no machine and runs no script.
 
+mod compare;
 mod facility;
 mod family;
 mod field;
@@ -11,6 +12,7 @@ mod files;
 mod pattern;
 mod table;
 
+pub use compare::{Finding, Subject, Wanted, wanted};
 pub use facility::{Facility, OrbitRoles};
 pub use family::{Device, Family};
 pub use field::{Field, Quantities, Source};

@@ -4,12 +4,14 @@
 //! only through the session's transaction, and puts them back itself where a measurement is over.
 //! It must not know scripts, nor which machine answers.
 
+mod follow;
 mod orbit;
 mod response;
 mod sample;
 mod shots;
 mod solve;
 
+pub use follow::{Series, follow};
 pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
 pub use sample::{Sampling, Statistics, sample};

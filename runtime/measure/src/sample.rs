@@ -79,7 +79,7 @@ pub(crate) fn sample_or(
 }
 
 /// The number at a place, or what is there instead.
-fn entry(reading: &Reading, index: Option<usize>) -> Result<f64, String> {
+pub(crate) fn entry(reading: &Reading, index: Option<usize>) -> Result<f64, String> {
     let value = &reading.value;
     let entry = match index {
         None => value.number().ok_or_else(|| format!("{value}, not one number"))?,
@@ -89,10 +89,10 @@ fn entry(reading: &Reading, index: Option<usize>) -> Result<f64, String> {
 }
 
 /// Place of a field's reading: which channel, which entry of it.
-type Place = (usize, Option<usize>);
+pub(crate) type Place = (usize, Option<usize>);
 
 /// Each channel once, and for each field its place.
-fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
+pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
     let mut channels: Vec<Channel> = Vec::new();
     let mut known: HashMap<Channel, usize> = HashMap::new();
     let mut places = Vec::with_capacity(fields.len());

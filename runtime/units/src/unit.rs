@@ -153,6 +153,11 @@ impl Unit {
         Ok(Unit { dimension, scale, symbol: text.trim().into() })
     }
 
+    /// This many of it as one unit: 1e-3 of `rad` is a milliradian.
+    pub fn scaled(&self, factor: f64) -> Unit {
+        Unit { scale: self.scale * factor, symbol: format!("{factor} {}", self.symbol).into(), ..self.clone() }
+    }
+
     /// Its dimension.
     pub fn dimension(&self) -> Dimension {
         self.dimension

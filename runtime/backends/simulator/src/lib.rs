@@ -54,6 +54,10 @@ impl Simulator {
         Simulator { plant, metadata, followers: Mutex::default() }
     }
 
+    fn is_followed(&self) -> bool {
+        !self.followers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Tells followers what a write or the passing of time has changed.
     fn tell(&self) {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +149,14 @@ impl Backend for Simulator {
 
     fn wait(&self, span: Duration, cancel: &Cancel) -> Result<(), Stopped> {
         cancel.check()?;
-        self.plant.advance(self.plant.now().after(span));
+        let end = self.plant.now().after(span);
+        // whoever follows sees every shot on the way
+        while self.is_followed() && self.plant.now().after(self.plant.period()) < end {
+            cancel.check()?;
+            self.plant.advance(self.plant.now().after(self.plant.period()));
+            self.tell();
+        }
+        self.plant.advance(end);
         self.tell();
         Ok(())
     }

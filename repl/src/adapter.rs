@@ -1,0 +1,93 @@
+//! `fodo adapter`: whether a laboratory's adapter does what a control system has to.
+
+use crate::command::{AdapterAction, AdapterArguments, Common};
+use crate::{app, show};
+use fodo_adapter::{Adapter, AdapterOptions, TestChannels};
+use fodo_control::Backend;
+use fodo_control::conformance::{Check, Outcome, check};
+use fodo_report::{Diagnostic, Kind, Result};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Carries out one of its actions.
+pub fn adapter(common: &Common, arguments: &AdapterArguments) -> Result<ExitCode> {
+    match &arguments.action {
+        AdapterAction::Check { channels, command } => {
+            let given = channels.as_deref().map(TestChannels::load).transpose()?;
+            tried(common, &Adapter::start(AdapterOptions::new(command))?, given)
+        }
+        AdapterAction::Names { pattern, command } => {
+            let adapter = Adapter::start(AdapterOptions::new(command))?;
+            let wait = Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0));
+            let names = adapter.names(pattern, wait, app::cancel())?;
+            match common.json {
+                true => show::json_object(true, json!({ "names": names }), Value::Null, None),
+                false => names.iter().for_each(show::line),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Result<ExitCode> {
+    let channels = given.or_else(|| adapter.test_channels()).unwrap_or_default();
+    if channels.is_empty() {
+        let what = format!("{} offers no channels on which it may be tried", adapter.name());
+        let hint = "name channels of a simulated device in a file, and give it with --channels FILE.toml; \
+                    docs/reference/adapter_protocol.md, Test channels, has the keys";
+        return Err(Diagnostic::new(Kind::Usage, what).hint(hint).into());
+    }
+    let mut checks = check(adapter, &channels.subject());
+    let outcome = match adapter.garbage() {
+        (0, _) => Outcome::Kept,
+        (count, last) => Outcome::Broken(format!("{count} lines are not, the last: {last}")),
+    };
+    checks.push(Check { promise: "every line is one of the protocol", outcome });
+    let broken: Vec<String> = checks.iter().filter_map(why_broken).collect();
+    let heading = heading(&adapter.name(), &checks);
+    let error = Diagnostic::new(Kind::Machine, &heading).details(broken.iter().cloned());
+    let code = if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(error.kind.exit_code()) };
+    if common.json {
+        let list: Vec<Value> = checks.iter().map(as_json).collect();
+        let result = json!({ "adapter": adapter.name(), "checks": list });
+        show::json_object(broken.is_empty(), result, Value::Null, (!broken.is_empty()).then_some(&error));
+    } else {
+        checks.iter().for_each(|check| show::line(row(check)));
+        show::line(heading);
+    }
+    Ok(code)
+}
+
+fn heading(name: &str, checks: &[Check]) -> String {
+    let count = |word: &str| checks.iter().filter(|check| words(check).0 == word).count();
+    format!("{name}: {} promises kept, {} broken, {} skipped", count("kept"), count("broken"), count("skipped"))
+}
+
+/// What became of a promise, and why.
+fn words(check: &Check) -> (&'static str, &str) {
+    match &check.outcome {
+        Outcome::Kept => ("kept", ""),
+        Outcome::Broken(why) => ("broken", why),
+        Outcome::Skipped(what) => ("skipped", what),
+    }
+}
+
+fn why_broken(check: &Check) -> Option<String> {
+    let (word, why) = words(check);
+    (word == "broken").then(|| format!("{}: {why}", check.promise))
+}
+
+fn row(check: &Check) -> String {
+    let promise = check.promise;
+    match words(check) {
+        ("broken", why) => format!("BROKEN   {promise}\n           {why}"),
+        ("skipped", what) => format!("skipped  {promise}\n           for this is needed: {what}"),
+        (word, _) => format!("{word:<8} {promise}"),
+    }
+}
+
+fn as_json(check: &Check) -> Value {
+    let (outcome, why) = words(check);
+    json!({ "promise": check.promise, "outcome": outcome, "why": why })
+}

@@ -1,0 +1,130 @@
+//! `fodo facility check`: whether the control system is what the facility's tables say.
+
+use crate::app::App;
+use crate::command::Common;
+use crate::show;
+use fodo_control::{Channel, Fault, Fresh, Stopped};
+use fodo_devices::{Finding, Subject, Wanted, wanted};
+use fodo_report::{Diagnostic, Kind, Result};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A channel and what was found of it.
+struct Checked {
+    wanted: Wanted,
+    findings: Vec<Finding>,
+}
+
+/// Compares every channel of the facility; reads only.
+pub fn check(common: &Common) -> Result<ExitCode> {
+    let app = App::open(&Common { write: false, rehearse: false, ..common.clone() })?;
+    let checked = look(&app)?;
+    let wrong = checked.iter().flat_map(|c| &c.findings).filter(|f| f.wrong).count();
+    if common.json {
+        let list: Vec<Value> = checked.iter().filter(|c| !c.findings.is_empty()).map(as_json).collect();
+        let result = json!({ "channels": checked.len(), "wrong": wrong, "found": list });
+        show::json_object(wrong == 0, result, Value::Null, None);
+    } else {
+        let head = format!("{} {}", app.facility.name, app.machine.word().to_uppercase());
+        show::line(format!("{head}: {} channels over {}", checked.len(), app.session.backend().name()));
+        show::line(table(&checked));
+        for (title, kind) in [("wrong", true), ("to know", false)] {
+            let lines = listed(&checked, kind);
+            if !lines.is_empty() {
+                show::line(format!("{title}:\n{}", lines.join("\n")));
+            }
+        }
+        show::line(match wrong {
+            0 => "the control system is as the facility's tables say; nothing was written".to_string(),
+            n => format!("{n} to mend, in the facility's tables or in the control system; nothing was written"),
+        });
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Facility.exit_code()) })
+}
+
+/// Connects all channels at once, and asks those that are there.
+fn look(app: &App) -> Result<Vec<Checked>> {
+    let stopped = |_: Stopped| Diagnostic::new(Kind::Stopped, "stopped by the operator");
+    let (backend, wait, cancel) = (app.session.backend(), app.session.patience(), app.session.cancel());
+    let all = wanted(&app.facility);
+    let mut seen = HashSet::new();
+    let channels: Vec<Channel> = all.iter().map(|w| w.channel.clone()).filter(|c| seen.insert(c.clone())).collect();
+    let faults = backend.connect(&channels, wait, cancel).map_err(stopped)?;
+    let absent: HashMap<Channel, Fault> = faults.into_iter().map(|fault| (fault.channel.clone(), fault)).collect();
+    let there: Vec<Channel> = channels.into_iter().filter(|channel| !absent.contains_key(channel)).collect();
+    let metadata = backend.metadata(&there, wait, cancel).map_err(stopped)?;
+    let readings = backend.read(&there, Fresh::Latest, wait, cancel).map_err(stopped)?;
+    let metadata: HashMap<&Channel, _> = there.iter().zip(metadata).collect();
+    let readings: HashMap<&Channel, _> = there.iter().zip(readings).collect();
+    let compare = |wanted: Wanted| {
+        let findings = match (absent.get(&wanted.channel), metadata.get(&wanted.channel)) {
+            (None, Some(metadata)) => wanted.compare(metadata, readings.get(&wanted.channel)),
+            (fault, _) => {
+                let unknown = || Fault::absent(&wanted.channel, "no answer");
+                wanted.compare(&Err(fault.cloned().unwrap_or_else(unknown)), None)
+            }
+        };
+        Checked { wanted, findings }
+    };
+    Ok(all.into_iter().map(compare).collect())
+}
+
+/// A line for each family: how many channels, and how many of them are wrong in what.
+fn table(checked: &[Checked]) -> String {
+    let mut families: Vec<Arc<str>> = checked.iter().map(|c| c.wanted.family.clone()).collect();
+    families.dedup();
+    let mut text = format!("  {:<12} {:>8} {:>9}", "family", "channels", "connected");
+    Subject::ALL.iter().skip(1).for_each(|subject| text.push_str(&format!(" {:>8}", subject.word())));
+    for family in families {
+        let of: Vec<&Checked> = checked.iter().filter(|c| c.wanted.family == family).collect();
+        let wrong = |subject| of.iter().filter(|c| c.findings.iter().any(|f| f.wrong && f.subject == subject)).count();
+        let connected = of.len() - wrong(Subject::Connection);
+        text.push_str(&format!("\n  {family:<12} {:>8} {connected:>9}", of.len()));
+        for &subject in &Subject::ALL[1..] {
+            let word = match wrong(subject) {
+                _ if connected == 0 => "-".to_string(),
+                0 => "ok".to_string(),
+                n => format!("{n} wrong"),
+            };
+            text.push_str(&format!(" {word:>8}"));
+        }
+    }
+    text
+}
+
+/// A line for each thing found; what is said of many channels of a family is said once.
+fn listed(checked: &[Checked], wrong: bool) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut groups: Vec<((&str, &Finding), Vec<&Wanted>)> = Vec::new();
+    for Checked { wanted, findings } in checked {
+        for finding in findings.iter().filter(|f| f.wrong == wrong) {
+            let key = (wanted.family.as_ref(), finding);
+            match groups.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, channels)) => channels.push(wanted),
+                None => groups.push((key, vec![wanted])),
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    for ((family, finding), channels) in groups {
+        let said = format!("{}: {}", finding.subject.word(), finding.text);
+        match channels.as_slice() {
+            [first, .., last] if channels.len() > SHOWN => {
+                let (count, first, last) = (channels.len(), &first.channel, &last.channel);
+                lines.push(format!("  {family}, {count} channels ({first} … {last}): {said}"));
+            }
+            few => lines.extend(few.iter().map(|w| format!("  {} ({}): {said}", w.users(), w.channel))),
+        }
+    }
+    lines
+}
+
+fn as_json(checked: &Checked) -> Value {
+    let finding = |f: &Finding| json!({ "subject": f.subject.word(), "wrong": f.wrong, "text": f.text });
+    json!({
+        "family": checked.wanted.family.as_ref(), "channel": checked.wanted.channel.as_ref(),
+        "used_by": checked.wanted.users(), "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,15 @@
+//! EPICS PV Access: the client behind `control = "pva"`, and the server behind `fodo serve --protocol pva`.
+//!
+//! [`PvAccess`] is a [`fodo_control::Backend`]: it connects channels, keeps the newest value of each
+//! by a monitor, reads, and writes with completion. [`PvAccessOutlet`] shows any
+//! [`fodo_control::Plant`] as PV Access channels. Both run on a tokio runtime of their own and show
+//! only synchronous calls. The crate knows names, numbers and times; families, units and
+//! transactions are above it, and no type of the EPICS library leaves it.
+
+mod client;
+mod line;
+mod link;
+mod put;
+mod values;
+
+pub use client::PvAccess;

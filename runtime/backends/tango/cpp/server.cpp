@@ -1,0 +1,222 @@
+// The server: attributes whose values and writes are Rust's.
+#include "common.h"
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <unistd.h>
+#include <vector>
+
+using namespace Tango;
+
+namespace {
+
+// One server for a process, as libtango has it.
+const TangoServed *served_all = nullptr;
+size_t served_count = 0;
+TangoServedRead read_held = nullptr;
+TangoServedWrite write_asked = nullptr;
+
+class ServedDevice;
+std::vector<ServedDevice *> device_of;
+std::vector<std::string> device_names;
+
+std::string small(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), ::tolower);
+    return text;
+}
+
+struct timeval moment(int64_t nanoseconds) {
+    struct timeval at;
+    at.tv_sec = nanoseconds / 1000000000;
+    at.tv_usec = nanoseconds % 1000000000 / 1000;
+    return at;
+}
+
+class ServedDevice : public Device_5Impl {
+  public:
+    ServedDevice(DeviceClass *of, std::string name) : Device_5Impl(of, name), own_name(small(name)) { init_device(); }
+    ~ServedDevice() override { delete_device(); }
+
+    void init_device() override {
+        set_state(Tango::ON);
+        set_status("The device shows channels of a simulated machine.");
+        for (size_t place = 0; place < served_count; ++place) {
+            if (small(served_all[place].device) == own_name) {
+                add(place);
+            }
+        }
+    }
+    void delete_device() override {}
+
+    size_t place_of(const std::string &attribute) const { return places.at(small(attribute)); }
+
+  private:
+    void add(size_t place);
+
+    std::string own_name;
+    std::map<std::string, size_t> places;
+};
+
+template <typename Base> class Served : public Base {
+  public:
+    using Base::Base;
+
+    void read(DeviceImpl *device, Attribute &attribute) override {
+        const size_t place = static_cast<ServedDevice *>(device)->place_of(attribute.get_name());
+        read_held(place, &attribute, [](void *context, const TangoHeld *held) {
+            auto &to = *static_cast<Attribute *>(context);
+            struct timeval at = moment(held->time);
+            if (held->quality == ATTR_INVALID || held->number_count == 0) {
+                to.set_quality(ATTR_INVALID);
+                to.set_date(at);
+                return;
+            }
+            const auto quality = static_cast<AttrQuality>(held->quality);
+            const auto count = static_cast<long>(held->number_count);
+            if (to.get_data_format() == SCALAR) {
+                to.set_value_date_quality(new DevDouble(held->numbers[0]), at, quality, 1, 0, true);
+            } else {
+                auto *numbers = new DevDouble[held->number_count];
+                std::copy_n(held->numbers, held->number_count, numbers);
+                to.set_value_date_quality(numbers, at, quality, count, 0, true);
+            }
+        });
+    }
+
+    void write(DeviceImpl *device, WAttribute &attribute) override {
+        const size_t place = static_cast<ServedDevice *>(device)->place_of(attribute.get_name());
+        DevDouble value;
+        attribute.get_write_value(value);
+        std::string refused;
+        write_asked(place, value, &refused,
+                    [](void *context, const char *text) { *static_cast<std::string *>(context) = text; });
+        if (!refused.empty()) {
+            Except::throw_exception("Fodo_Refused", refused, std::string(served_all[place].device) + "/" + attribute.get_name());
+        }
+    }
+
+    bool is_allowed(DeviceImpl *, AttReqType) override { return true; }
+};
+
+void ServedDevice::add(size_t place) {
+    const TangoServed &one = served_all[place];
+    Attr *attribute = nullptr;
+    if (one.spectrum) {
+        attribute = new Served<SpectrumAttr>(one.attribute, DEV_DOUBLE, Tango::READ, static_cast<long>(one.length));
+    } else {
+        attribute = new Served<Attr>(one.attribute, DEV_DOUBLE, one.writable ? READ_WRITE : Tango::READ);
+    }
+    attribute->set_change_event(true, false);
+    UserDefaultAttrProp props;
+    auto text = [](const char *from, auto put) {
+        if (*from != '\0') {
+            put(from);
+        }
+    };
+    props.set_label(one.label);
+    text(one.unit, [&](const char *from) { props.set_unit(from); });
+    props.set_format(one.format);
+    if (one.writable) {
+        text(one.lowest, [&](const char *from) { props.set_min_value(from); });
+        text(one.highest, [&](const char *from) { props.set_max_value(from); });
+    }
+    text(one.warning_low, [&](const char *from) { props.set_min_warning(from); });
+    text(one.warning_high, [&](const char *from) { props.set_max_warning(from); });
+    text(one.alarm_low, [&](const char *from) { props.set_min_alarm(from); });
+    text(one.alarm_high, [&](const char *from) { props.set_max_alarm(from); });
+    attribute->set_default_properties(props);
+    add_attribute(attribute);
+    places[small(one.attribute)] = place;
+    device_of.at(place) = this;
+    Attribute &own = get_device_attr()->get_attr_by_name(one.attribute);
+    if (one.writable) {
+        read_held(place, &own, [](void *context, const TangoHeld *held) {
+            if (held->number_count == 1) {
+                static_cast<WAttribute *>(static_cast<Attribute *>(context))->set_write_value(DevDouble(held->numbers[0]));
+            }
+        });
+    }
+}
+
+class ServedClass : public DeviceClass {
+  public:
+    explicit ServedClass(std::string name) : DeviceClass(name) {}
+    void device_factory(const DevVarStringArray *names) override {
+        for (CORBA::ULong i = 0; i < names->length(); ++i) {
+            auto *device = new ServedDevice(this, (*names)[i].in());
+            device_list.push_back(device);
+            export_device(device, (*names)[i].in());
+        }
+    }
+    void command_factory() override {}
+};
+
+} // namespace
+
+// A class for each device: attributes of one name share unit and limits within a class.
+void DServer::class_factory() {
+    for (size_t i = 0; i < device_names.size(); ++i) {
+        add_class(new ServedClass("FodoTwin" + std::to_string(i)));
+    }
+}
+
+void tango_serve(const TangoServed *served, size_t count, const char *endpoint, TangoServedRead read,
+                 TangoServedWrite write, void (*ready)(), void *context, TangoAnswerSink answer) {
+    guarded(
+        [&] {
+            served_all = served;
+            served_count = count;
+            read_held = read;
+            write_asked = write;
+            device_of.assign(count, nullptr);
+            for (size_t i = 0; i < count; ++i) {
+                if (std::find(device_names.begin(), device_names.end(), served[i].device) == device_names.end()) {
+                    device_names.emplace_back(served[i].device);
+                }
+            }
+            std::string list;
+            for (size_t i = 0; i < device_names.size(); ++i) {
+                list += (i == 0 ? "FodoTwin" : ",FodoTwin") + std::to_string(i) + "::" + device_names[i];
+            }
+            std::vector<std::string> arguments{"fodo", "twin", "-nodb", "-dlist", list, "-ORBendPoint", endpoint};
+            std::vector<char *> raw;
+            for (std::string &argument : arguments) {
+                raw.push_back(argument.data());
+            }
+            raw.push_back(nullptr);
+            Util *util = Util::init(static_cast<int>(arguments.size()), raw.data());
+            util->server_init(false);
+            ready();
+            util->server_run();
+            answer(context, 0, TANGO_REFUSED, "the device server ended");
+        },
+        [&](const Failure &why) { answer(context, 0, TANGO_REFUSED, why.text.c_str()); });
+}
+
+void tango_serve_event(size_t place, const TangoHeld *held) {
+    // locks of libtango know only threads of its own library
+    static thread_local omni_thread::ensure_self known;
+    guarded(
+        [&] {
+            ServedDevice *device = device_of.at(place);
+            if (device == nullptr) {
+                return;
+            }
+            std::string name = served_all[place].attribute;
+            struct timeval at = moment(held->time);
+            const auto quality = static_cast<AttrQuality>(held->quality);
+            AutoTangoMonitor lock(device);
+            if (served_all[place].writable && held->number_count == 1) {
+                auto &attribute = device->get_device_attr()->get_w_attr_by_name(name.c_str());
+                attribute.set_write_value(DevDouble(held->numbers[0]));
+            }
+            std::vector<double> numbers(held->numbers, held->numbers + held->number_count);
+            numbers.resize(std::max<size_t>(numbers.size(), 1));
+            device->push_change_event(name, numbers.data(), at, quality, static_cast<long>(numbers.size()), 0, false);
+        },
+        [](const Failure &) {});
+}
+
+void tango_exit(int code) {
+    _exit(code);
+}

@@ -1,0 +1,170 @@
+//! What the tests against real TANGO share: servers of every kind, which end with the test.
+#![allow(dead_code)]
+
+use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Reading};
+use fodo_tango::Tango;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const START: Duration = Duration::from_secs(60);
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
+}
+
+/// Whether what a test needs is there; says loudly if it is skipped for want of it.
+pub fn there(what: &Path) -> bool {
+    let there = what.exists();
+    if !there {
+        let text = format!("SKIPPED: no {}; run tests/setup/tango.sh\n", what.display());
+        _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
+    there
+}
+
+pub fn python() -> PathBuf {
+    root().join(".venv/bin/python")
+}
+
+pub fn pytango() -> bool {
+    there(&root().join(".venv/bin/PyDatabaseds"))
+}
+
+/// A program of a Debian package.
+pub fn packaged(package: &str, name: &str) -> PathBuf {
+    let output = Command::new("dpkg").args(["-L", package]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find(|line| line.ends_with(name)).map_or_else(|| PathBuf::from(name), PathBuf::from)
+}
+
+/// A free port of the loopback interface.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A server; dropping it kills it.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(command: &mut Command) -> Server {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        if std::env::var_os("FODO_TEST_OUTPUT").is_none() {
+            command.stderr(Stdio::null());
+        }
+        Server(command.spawn().unwrap())
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
+    /// `kill -9`; returns when it is gone.
+    pub fn kill(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until something holds.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + START;
+    while !holds() {
+        assert!(Instant::now() < end, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Our own device server at a port, without database; returns when it answers.
+pub fn ice(port: u16, devices: &str) -> Server {
+    let mut command = Command::new(python());
+    command.arg(root().join("tests/setup/tango_device.py")).arg(port.to_string()).arg(devices);
+    let server = Server::start(&mut command);
+    let tango = Tango::at(&home(port)).unwrap();
+    let first = devices.split(',').next().unwrap();
+    until("the device server", || read(&tango, &format!("{first}/whole")).is_ok());
+    server
+}
+
+/// A device server without database, as the home of names.
+pub fn home(port: u16) -> String {
+    format!("127.0.0.1:{port}#dbase=no")
+}
+
+pub fn channels(names: &[&str]) -> Vec<Channel> {
+    names.iter().map(|name| Channel::from(*name)).collect()
+}
+
+pub fn read(tango: &Tango, name: &str) -> Result<Reading, Fault> {
+    tango.read(&channels(&[name]), Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0)
+}
+
+/// A folder of its own; goes with it.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("fodo-tango-{name}-{}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a program to its end and says whether it was well.
+pub fn well(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Tells a database of a TangoTest and starts it; returns when it answers.
+pub fn tango_test(database: &str) -> Server {
+    let admin = packaged("libtango-tools", "bin/tango_admin");
+    let tell = || {
+        let mut command = Command::new(&admin);
+        command.args(["--add-server", "TangoTest/fodo", "TangoTest", "sys/tg_test/1"]).env("TANGO_HOST", database);
+        well(&mut command)
+    };
+    until("the database", tell);
+    let mut command = Command::new(packaged("tango-test", "/TangoTest"));
+    command.args(["fodo", "-ORBendPoint", "giop:tcp:127.0.0.1:"]).env("TANGO_HOST", database);
+    let server = Server::start(&mut command);
+    let tango = Tango::at(database).unwrap();
+    until("TangoTest", || read(&tango, "sys/tg_test/1/double_scalar").is_ok());
+    server
+}
+
+/// The database with sqlite; its address.
+pub fn sqlite_database(folder: &Folder) -> (Server, String) {
+    let port = free_port();
+    let mut command = Command::new(root().join(".venv/bin/PyDatabaseds"));
+    let endpoint = format!("giop:tcp:127.0.0.1:{port}");
+    command.args(["2", "--port", &port.to_string(), "-ORBendPoint", &endpoint]).current_dir(&folder.0);
+    command.env("TANGO_HOST", format!("127.0.0.1:{port}")).env("PYTANGO_DATABASE_NAME", folder.0.join("tango.db"));
+    (Server::start(&mut command), format!("127.0.0.1:{port}"))
+}

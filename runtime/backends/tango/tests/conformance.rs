@@ -1,0 +1,110 @@
+//! The promises of a control system, over TANGO: against device servers without database, with each of the two
+//! databases, and against a plant that we serve.
+#![cfg(feature = "libtango")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod fake_plant;
+
+use common::*;
+use fake_plant::FakePlant;
+use fodo_control::conformance::{Subject, broken, check};
+use fodo_control::{Cancel, Channel, Host};
+use fodo_tango::{Tango, TangoOutlet};
+use std::sync::Arc;
+
+fn name(name: &str) -> Option<Channel> {
+    Some(name.into())
+}
+
+#[test]
+fn without_a_database() {
+    if !pytango() {
+        return;
+    }
+    let port = free_port();
+    let _server = ice(port, "dev/ice/1");
+    let tango = Tango::at(&home(port)).unwrap();
+    let subject = Subject {
+        number: name("dev/ice/1/current"),
+        range: (-8.0, 8.0),
+        unit: Some("A"),
+        many: (0..200).map(|n| format!("dev/ice/1/many{n}").into()).collect(),
+        read_only: name("dev/ice/1/readback"),
+        refused: Some(("dev/ice/1/refusing".into(), 7.0)),
+        slow: Some(("dev/ice/1/slow".into(), SECOND)),
+        vector: name("dev/ice/1/row"),
+        text: name("dev/ice/1/text"),
+        texts: name("dev/ice/1/names"),
+        choice: Some(("dev/ice/1/mode".into(), vec!["OFF", "STANDBY", "ON"])),
+        image: name("dev/ice/1/image"),
+        ticking: name("dev/ice/1/ticking"),
+        invalid: name("dev/ice/1/invalid"),
+        absent: name("dev/nobody/1/value"),
+        ..Subject::default()
+    };
+    let checks = check(&tango, &subject);
+    assert_eq!(broken(&checks), "", "{checks:#?}");
+}
+
+/// TangoTest sends no events: its monitors are polled.
+fn tango_test_subject() -> Subject {
+    Subject {
+        number: name("sys/tg_test/1/double_scalar_w"),
+        range: (-200.0, 200.0),
+        many: ["double_scalar_w", "ampli"].map(|one| format!("sys/tg_test/1/{one}").into()).to_vec(),
+        read_only: name("sys/tg_test/1/short_scalar_ro"),
+        vector: name("sys/tg_test/1/double_spectrum"),
+        text: name("sys/tg_test/1/string_scalar"),
+        texts: name("sys/tg_test/1/string_spectrum"),
+        image: name("sys/tg_test/1/double_image"),
+        absent: name("sys/nobody/1/value"),
+        ..Subject::default()
+    }
+}
+
+#[test]
+fn with_the_sqlite_database() {
+    if !pytango() || !there(&packaged("tango-test", "/TangoTest")) {
+        return;
+    }
+    let folder = Folder::new("sqlite");
+    let (_database, host) = sqlite_database(&folder);
+    let _server = tango_test(&host);
+    let tango = Tango::at(&host).unwrap();
+    let checks = check(&tango, &tango_test_subject());
+    assert_eq!(broken(&checks), "", "{checks:#?}");
+}
+
+#[test]
+fn against_a_served_plant() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fodo-tango-server"));
+    program.stderr(std::process::Stdio::null());
+    let options = fodo_tango::ServeOptions { port: 0, interface: std::net::Ipv4Addr::LOCALHOST, program };
+    let mut port = 0;
+    let _host = Host::start(Arc::new(FakePlant::new(200, 8)), Cancel::new(), |stage| {
+        let outlet = TangoOutlet::open(stage, options)?;
+        port = outlet.port();
+        Ok(vec![Box::new(outlet)])
+    })
+    .unwrap();
+    let tango = Tango::at(&home(port)).unwrap();
+    let subject = Subject {
+        number: name("SP:3"),
+        range: (-10.0, 10.0),
+        unit: Some("A"),
+        many: (0..100).map(|n| format!("SP:{n}").into()).collect(),
+        read_only: name("RB:1"),
+        refused: Some(("SP:4".into(), 11.0)),
+        ticking: name("ORBIT:X"),
+        invalid: name("LOST"),
+        absent: name("NO:"),
+        ..Subject::default()
+    };
+    let checks = check(&tango, &subject);
+    assert_eq!(broken(&checks), "", "{checks:#?}");
+    // our own text, through libtango and back
+    let stuck =
+        fodo_control::conformance::check(&tango, &Subject { refused: Some(("SP:STUCK".into(), 1.0)), ..subject });
+    assert_eq!(broken(&stuck), "", "{stuck:#?}");
+}
