@@ -14,9 +14,15 @@ fi
 tests/setup/epics.sh
 features=()
 if tests/setup/tango.sh; then
-    features=(--features fodo/tango)
+    features+=(--features fodo/tango)
 else
     echo 'SKIPPED: TANGO could not be installed; the program is built and tested without it' >&2
+fi
+if libca=$(tests/setup/libca.sh --env); then
+    eval "$libca"
+    features+=(--features fodo/libca)
+else
+    echo 'SKIPPED: libca could not be installed; the program is built and tested without it' >&2
 fi
 cargo build --release --workspace --locked "${features[@]}"
 cargo test --release --workspace --locked "${features[@]}" "$@"
