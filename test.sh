@@ -16,9 +16,15 @@ tests/setup/archiver.sh || echo 'SKIPPED: the clients of archives could not be i
 tests/setup/postgres.sh || echo 'SKIPPED: PostgreSQL could not be installed' >&2
 features=()
 if tests/setup/tango.sh; then
-    features=(--features fodo/tango)
+    features+=(--features fodo/tango)
 else
     echo 'SKIPPED: TANGO could not be installed; the program is built and tested without it' >&2
+fi
+if libca=$(tests/setup/libca.sh --env); then
+    eval "$libca"
+    features+=(--features fodo/libca)
+else
+    echo 'SKIPPED: libca could not be installed; the program is built and tested without it' >&2
 fi
 cargo build --release --workspace --locked "${features[@]}"
 cargo test --release --workspace --locked "${features[@]}" "$@"

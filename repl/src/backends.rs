@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// What `fodo serve --protocol` takes.
 pub const PROTOCOLS: [&str; 3] = ["ca", "pva", "tango"];
 
-const CONTROL_SYSTEMS: &str = "control systems this program knows: ca (EPICS Channel Access), pva (EPICS PV Access), \
-                               tango, adapter (a program of the laboratory)";
+const CONTROL_SYSTEMS: &str = "control systems this program knows: ca (EPICS Channel Access), ca-libca (the same by libca), \
+                               pva (EPICS PV Access), tango, adapter (a program of the laboratory)";
 
 /// The live machine's control system.
 pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
@@ -28,6 +28,7 @@ pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
         }
         "pva" => Ok(Arc::new(PvAccess::new()?)),
         "tango" => tango(),
+        "ca-libca" => libca(),
         other => Err(Diagnostic::new(Kind::Facility, format!("{} names a control system `{other}`", facility.name))
             .hint(CONTROL_SYSTEMS)
             .into()),
@@ -84,6 +85,18 @@ fn tango() -> Result<Arc<dyn Backend>> {
     Err(without_tango())
 }
 
+#[cfg(feature = "libca")]
+fn libca() -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(fodo_libca::LibCa::new()?))
+}
+
+#[cfg(not(feature = "libca"))]
+fn libca() -> Result<Arc<dyn Backend>> {
+    let what = "this program was built without libca of EPICS base; `control = \"ca\"` needs none";
+    let how = "with EPICS base in EPICS_BASE (or that of tests/setup/libca.sh): cargo build --release --features libca";
+    Err(Diagnostic::new(Kind::Usage, what).hint(how).into())
+}
+
 /// The name of the hidden command that serves in a process of its own.
 #[cfg(feature = "tango")]
 const TANGO_SERVER: &str = "tango-server";
@@ -129,5 +142,14 @@ mod tests {
     fn without_tango_it_says_how_to_build_with_it() {
         let error = super::tango().err().map(|error| format!("{error:?}")).unwrap_or_default();
         assert!(error.contains("built without TANGO") && error.contains("--features tango"), "{error}");
+    }
+}
+
+#[cfg(all(test, not(feature = "libca")))]
+mod libca_tests {
+    #[test]
+    fn without_libca_it_says_how_to_build_with_it() {
+        let error = super::libca().err().map(|error| format!("{error:?}")).unwrap_or_default();
+        assert!(error.contains("built without libca") && error.contains("--features libca"), "{error}");
     }
 }

@@ -20,6 +20,9 @@ impl Committed {
     }
 }
 
+/// How many runs can be undone. A prompt lives for weeks, and each line is a run.
+pub const KEPT: usize = 200;
+
 /// Undo and redo lists of a session.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -31,7 +34,39 @@ impl History {
     pub fn push(&mut self, committed: Committed) {
         if !committed.changes.is_empty() {
             self.done.push(committed);
+            self.done.drain(..self.done.len().saturating_sub(KEPT));
             self.undone.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_oldest_runs_are_forgotten() {
+        let setpoint = Setpoint {
+            name: "H1".into(),
+            family: "H".into(),
+            channel: "H1:SP".into(),
+            readback: None,
+            unit: "A".into(),
+            limits: (-1.0, 1.0),
+            tolerance: 0.1,
+            arrival: Duration::from_secs(1),
+            rate: None,
+            physics: None,
+        };
+        let setpoint = Arc::new(setpoint);
+        let mut history = History::default();
+        for run in 0..3 * KEPT {
+            history.push(Committed { title: run.to_string(), changes: vec![(setpoint.clone(), 0.0, 1.0)] });
+        }
+        let titles = |committed: Option<&Committed>| committed.map(|c| c.title.clone());
+        assert_eq!(history.done.len(), KEPT);
+        assert_eq!(titles(history.done.first()), Some((2 * KEPT).to_string()));
+        assert_eq!(titles(history.done.last()), Some((3 * KEPT - 1).to_string()));
     }
 }

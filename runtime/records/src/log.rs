@@ -18,6 +18,7 @@ const SETUP: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 16384;
+    PRAGMA cache_size = -256; -- KiB; rows are only added, and read once at the end
     BEGIN;
     CREATE TABLE card (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE channels (channel TEXT PRIMARY KEY, unit TEXT, name TEXT);
