@@ -12,9 +12,9 @@ use std::sync::Arc;
 /// What `fodo serve --protocol` takes.
 pub const PROTOCOLS: [&str; 1] = ["ca"];
 
-/// The live machine's control system.
-pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
-    match facility.control.as_ref() {
+/// A control system of a facility, by its word.
+pub fn control_system(word: &str, facility: &Facility) -> Result<Arc<dyn Backend>> {
+    match word {
         "ca" => Ok(Arc::new(ChannelAccess::new()?)),
         "adapter" => {
             // the command is that of the facility, and so is the folder it is started in

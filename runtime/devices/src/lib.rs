@@ -12,7 +12,7 @@ mod pattern;
 mod table;
 
 pub use facility::{Facility, OrbitRoles};
-pub use family::{Device, Family};
+pub use family::{Device, Family, SOURCES};
 pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
 pub use pattern::glob;
