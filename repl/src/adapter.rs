@@ -15,10 +15,10 @@ pub fn adapter(common: &Common, arguments: &AdapterArguments) -> Result<ExitCode
     match &arguments.action {
         AdapterAction::Check { channels, command } => {
             let given = channels.as_deref().map(TestChannels::load).transpose()?;
-            tried(common, &Adapter::start(AdapterOptions::new(command))?, given)
+            tried(common, &Adapter::start(AdapterOptions::new(&words_of(command)))?, given)
         }
         AdapterAction::Names { pattern, command } => {
-            let adapter = Adapter::start(AdapterOptions::new(command))?;
+            let adapter = Adapter::start(AdapterOptions::new(&words_of(command)))?;
             let wait = Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0));
             let names = adapter.names(pattern, wait, app::cancel())?;
             match common.json {
@@ -28,6 +28,28 @@ pub fn adapter(common: &Common, arguments: &AdapterArguments) -> Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// A command in one argument (`"python3 x.py"`), split at blanks outside quotes as a shell does; else as it is.
+fn words_of(command: &[String]) -> Vec<String> {
+    let [line] = command else { return command.to_vec() };
+    if !line.contains(char::is_whitespace) || std::path::Path::new(line).exists() {
+        return command.to_vec();
+    }
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
-use crate::{backends, show};
+use crate::{backends, show, sources};
 use fodo_builtins::Context;
 use fodo_control::{
     Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
@@ -46,7 +46,7 @@ impl App {
                 let seed = twin.seed();
                 (Arc::new(fodo_simulator::Simulator::new(Arc::new(twin))), Some(seed))
             }
-            Machine::Live => (backends::live(&facility)?, None),
+            Machine::Live => (sources::live(&facility, common)?, None),
         };
         let mode = mode(common);
         let data = data_folder(common)?;
@@ -91,7 +91,11 @@ impl App {
 
     /// Facility, machine and write state in words.
     pub fn state(&self) -> String {
-        let state = show::state(&self.facility.name, self.machine.word(), self.mode);
+        let machine = match self.machine {
+            Machine::Live => sources::words(&self.facility),
+            Machine::Twin => self.machine.word().to_uppercase(),
+        };
+        let state = show::state(&self.facility.name, &machine, self.mode);
         self.role.as_ref().map_or(state.clone(), |role| format!("{state} as {role}"))
     }
 
@@ -110,19 +114,7 @@ impl App {
 
     /// Unit and name of every channel, for the record.
     pub fn channel_notes(&self) -> Vec<ChannelNote> {
-        let mut notes = Vec::new();
-        for device in self.facility.families.iter().flat_map(|family| &family.devices) {
-            for field in &device.fields {
-                let name = || format!("{}.{}", device.shown(), field.name);
-                let unit = || field.hardware.symbol().to_string();
-                let setpoint = field.setpoint.iter().map(|s| &s.channel);
-                // a vector channel holds many devices and has no name of its own
-                let source = field.source.iter().filter(|s| s.index.is_none()).map(|s| &s.channel);
-                let channels = setpoint.chain(source).cloned();
-                notes.extend(channels.map(|channel| ChannelNote { channel, unit: unit(), name: name() }));
-            }
-        }
-        notes
+        sources::channel_notes(&self.facility.families)
     }
 
     /// A new run of this program.

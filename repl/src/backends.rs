@@ -17,9 +17,9 @@ pub const PROTOCOLS: [&str; 3] = ["ca", "pva", "tango"];
 const CONTROL_SYSTEMS: &str = "control systems this program knows: ca (EPICS Channel Access), ca-libca (the same by libca), \
                                pva (EPICS PV Access), tango, adapter (a program of the laboratory)";
 
-/// The live machine's control system.
-pub fn live(facility: &Facility) -> Result<Arc<dyn Backend>> {
-    match facility.control.as_ref() {
+/// A control system of a facility, by its word.
+pub fn control_system(word: &str, facility: &Facility) -> Result<Arc<dyn Backend>> {
+    match word {
         "ca" => Ok(Arc::new(ChannelAccess::new()?)),
         "adapter" => {
             // the command is that of the facility, and so is the folder it is started in

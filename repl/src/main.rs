@@ -19,6 +19,7 @@ mod run;
 mod serve;
 mod shelf;
 mod show;
+mod sources;
 mod track;
 
 use clap::Parser;

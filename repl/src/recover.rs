@@ -1,9 +1,8 @@
 //! `fodo recover`: what interrupted runs left changed.
 
 use crate::app;
-use crate::backends;
 use crate::command::{Common, Machine};
-use crate::{shelf, show};
+use crate::{shelf, show, sources};
 use fodo_control::{Interrupted, JournalFolder, Outcome, Recovery, WriteMode};
 use fodo_devices::Facility;
 use fodo_report::{Diagnostic, Kind, Result};
@@ -43,7 +42,7 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     let facility = Facility::load(files)?;
     let common = Common { on: Machine::Live, ..common.clone() };
     let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
-    let session = app::session(&common, &facility, backends::live(&facility)?, mode, data);
+    let session = app::session(&common, &facility, sources::live(&facility, &common)?, mode, data);
     // absent channels show up in the table as unknown
     _ = session.connect(&run.channels());
     let outcomes = run.inspect(&session)?;

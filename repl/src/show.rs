@@ -68,15 +68,15 @@ impl Progress for Bar {
     }
 }
 
-/// The words every prompt, result and record begin with: facility, machine, write state.
+/// The words every prompt and result begin with: facility, machine (`TWIN`, `LIVE`, `LIVE (TUNE: manual)`), write state.
 pub fn state(facility: &str, machine: &str, mode: WriteMode) -> String {
     let word = match (machine, mode) {
-        ("twin", WriteMode::Write) => "",
+        ("TWIN", WriteMode::Write) => "",
         (_, WriteMode::Write) => " WRITE",
         (_, WriteMode::ReadOnly) => " read-only",
         (_, WriteMode::Rehearse) => " rehearse",
     };
-    format!("{facility} {}{word}", machine.to_uppercase())
+    format!("{facility} {machine}{word}")
 }
 
 /// Setpoints that would change, as a table.

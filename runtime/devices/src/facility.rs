@@ -89,10 +89,11 @@ impl Facility {
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
-            let mut owners = HashMap::new();
+            let (mut owners, mut sources) = (HashMap::new(), HashMap::new());
             for (name, table) in top.alike()? {
                 let family = Family::read(name, &table, &lattice, &positions, &csv)?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
+                one_source_each(&family, &mut sources).map_err(|what| table.mistake("source", what))?;
                 families.push(Arc::new(family));
             }
             top.no_other_keys()?;
@@ -213,6 +214,21 @@ fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) 
     for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
         if let Some(first) = owners.insert(setpoint.channel.clone(), setpoint.name.clone()) {
             return Err(format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel));
+        }
+    }
+    Ok(())
+}
+
+/// No channel has two sources; `sources` are those of the families before.
+fn one_source_each(family: &Family, sources: &mut HashMap<Arc<str>, (Arc<str>, Arc<str>)>) -> Result<(), String> {
+    for channel in family.channels() {
+        let own = || (family.name.clone(), family.source.clone());
+        let (first, source) = sources.entry(channel.clone()).or_insert_with(own);
+        if *source != family.source {
+            let (name, own) = (&family.name, &family.source);
+            return Err(format!(
+                "{name} has the source {own} and {first} {source}, and both use the channel {channel}"
+            ));
         }
     }
     Ok(())

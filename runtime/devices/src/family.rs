@@ -40,6 +40,10 @@ impl Device {
     }
 }
 
+/// What answers for a family beside a live machine: the facility's own control system, the twin in this process, the
+/// operator, or another control system.
+pub const SOURCES: [&str; 7] = ["live", "twin", "manual", "ca", "pva", "tango", "adapter"];
+
 /// Devices of one kind, in lattice order.
 #[derive(Clone, Debug)]
 pub struct Family {
@@ -47,6 +51,8 @@ pub struct Family {
     pub name: Arc<str>,
     /// What it is for: `horizontal corrector`, `beam position monitor`.
     pub role: Arc<str>,
+    /// What answers for it with `--on live`: one of [`SOURCES`].
+    pub source: Arc<str>,
     /// Its devices.
     pub devices: Vec<Arc<Device>>,
     /// Time to let pass after arrival before readings count.
@@ -68,6 +74,15 @@ impl Family {
         self.devices.first().map(|d| d.fields.iter().map(|f| f.name.clone()).collect()).unwrap_or_default()
     }
 
+    /// The channels that its fields are set by and read from; one may come more than once.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<str>> {
+        let fields = self.devices.iter().flat_map(|device| &device.fields);
+        fields.flat_map(|field| {
+            let setpoint = field.setpoint.iter().map(|setpoint| &setpoint.channel);
+            setpoint.chain(field.source.iter().map(|source| &source.channel))
+        })
+    }
+
     pub(crate) fn read(
         name: &str,
         table: &Table,
@@ -81,6 +96,7 @@ impl Family {
         let settle = Duration::from_secs_f64(table.seconds("settle")?.unwrap_or(0.0).max(0.0));
         let period = Duration::from_secs_f64(table.seconds("period")?.unwrap_or(0.1).max(0.0));
         let average = table.number("average")?.unwrap_or(1.0).max(1.0) as usize;
+        let source = source(table)?;
         let groups = group(name, table, lattice, device_name.as_deref())?;
         let mut fields = Vec::new();
         for (field, inner) in table.tables() {
@@ -99,8 +115,24 @@ impl Family {
                 .collect::<Result<Vec<Field>>>()?;
             devices.push(Arc::new(group.device(&family, positions, of_device)));
         }
-        Ok(Family { name: family, role, devices, settle, period, average })
+        let row = devices.iter().flat_map(|d| &d.fields).find(|f| f.source.as_ref().is_some_and(|s| s.index.is_some()));
+        if let Some(field) = row.filter(|_| source.as_ref() == "manual") {
+            let what = format!("{name}.{} is one entry of a row of numbers, for which nobody can be asked", field.name);
+            return Err(table.mistake("source", what));
+        }
+        Ok(Family { name: family, role, source, devices, settle, period, average })
     }
+}
+
+/// What answers for a family; the facility's own control system if it says nothing.
+fn source(table: &Table) -> Result<Arc<str>> {
+    let word = table.text("source")?.unwrap_or("live");
+    if SOURCES.contains(&word) {
+        return Ok(word.into());
+    }
+    let near = fodo_report::did_you_mean(word, SOURCES).map_or(String::new(), |near| format!("; {near}"));
+    let what = format!("`{word}` is none of {}{near}", SOURCES.join(", "));
+    Err(table.mistake("source", what))
 }
 
 /// Elements that make one device.

@@ -14,7 +14,7 @@ mod table;
 
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
-pub use family::{Device, Family};
+pub use family::{Device, Family, SOURCES};
 pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
 pub use pattern::glob;

@@ -1,6 +1,7 @@
 //! The twin as a control system in this process, in virtual time.
 //!
-//! Waiting costs nothing: asking for a later sample moves the plant's clock to its next shot. The
+//! By itself, waiting costs nothing: asking for a later sample moves the plant's clock to its next shot.
+//! Beside a live machine it keeps the wall clock. The
 //! crate knows a [`Plant`], not how it computes.
 
 use fodo_control::{
@@ -8,14 +9,16 @@ use fodo_control::{
     Stopped, Time, Write,
 };
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// A plant in this process, seen as a control system.
 pub struct Simulator {
     plant: Arc<dyn Plant>,
     metadata: HashMap<Channel, Metadata>,
-    followers: Mutex<Vec<Follower>>,
+    followers: Arc<Mutex<Vec<Follower>>>,
+    /// Whether its clock is the wall clock.
+    wall: bool,
 }
 
 /// Who follows channels, and what was said of each last.
@@ -38,9 +41,32 @@ impl Follower {
     }
 }
 
+/// Shows every shot on the wall clock to whoever follows, until nobody does.
+fn tick(plant: &dyn Plant, followers: &Weak<Mutex<Vec<Follower>>>) {
+    loop {
+        std::thread::sleep(plant.period());
+        let Some(followers) = followers.upgrade() else { return };
+        plant.advance(Time::wall());
+        let mut followers = followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.retain_mut(|follower| follower.look(plant));
+        if followers.is_empty() {
+            return;
+        }
+    }
+}
+
 impl Simulator {
-    /// Wraps a plant.
+    /// Wraps a plant whose clock is virtual.
     pub fn new(plant: Arc<dyn Plant>) -> Simulator {
+        Simulator::on_clock(plant, false)
+    }
+
+    /// Wraps a plant that stands beside a live machine: its clock follows the wall clock, and waiting takes its time.
+    pub fn on_wall_clock(plant: Arc<dyn Plant>) -> Simulator {
+        Simulator::on_clock(plant, true)
+    }
+
+    fn on_clock(plant: Arc<dyn Plant>, wall: bool) -> Simulator {
         let describe = |info: fodo_control::ChannelInfo| {
             let (form, length) = match info.shape {
                 Shape::Scalar => (Form::Number, 1),
@@ -51,7 +77,21 @@ impl Simulator {
             (info.channel, metadata)
         };
         let metadata = plant.channels().into_iter().map(describe).collect();
-        Simulator { plant, metadata, followers: Mutex::default() }
+        Simulator { plant, metadata, followers: Arc::default(), wall }
+    }
+
+    /// Moves the clock of a plant beside a live machine to the present.
+    fn keep_up(&self) {
+        if self.wall {
+            self.plant.advance(Time::wall());
+        }
+    }
+
+    /// Waits for a shot after `time` on the wall clock, at most for `silent`.
+    fn next_shot(&self, time: Time, silent: Duration, cancel: &Cancel) -> Result<(), Stopped> {
+        let period = self.plant.period();
+        let wanted = Duration::from_nanos(time.after(period).0.saturating_sub(Time::wall().0).max(0) as u64);
+        cancel.wait(wanted.min(silent.max(period)))
     }
 
     fn is_followed(&self) -> bool {
@@ -87,7 +127,14 @@ impl Backend for Simulator {
         cancel: &Cancel,
     ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
         cancel.check()?;
+        self.keep_up();
         if let Fresh::After(time, silent) = fresh
+            && self.wall
+            && !silent.is_zero()
+        {
+            self.next_shot(time, silent, cancel)?;
+            self.keep_up();
+        } else if let Fresh::After(time, silent) = fresh
             && !silent.is_zero()
             && self.plant.now() <= time
         {
@@ -105,6 +152,7 @@ impl Backend for Simulator {
         cancel: &Cancel,
     ) -> Result<Vec<Result<(), Fault>>, Stopped> {
         cancel.check()?;
+        self.keep_up();
         // as over a network: what is refused is refused alone
         let mut faults: Vec<Fault> = Vec::new();
         let fault_of = |faults: &[Fault], write: &Write| faults.iter().find(|f| f.channel == write.channel).cloned();
@@ -127,8 +175,14 @@ impl Backend for Simulator {
     fn monitor(&self, channels: &[Channel], keep: Keep) -> Monitor {
         let (monitor, feed) = Monitor::new(channels, keep);
         let mut follower = Follower { feed, channels: channels.to_vec(), last: vec![None; channels.len()] };
+        self.keep_up();
         follower.look(self.plant.as_ref());
-        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push(follower);
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.push(follower);
+        if self.wall && followers.len() == 1 {
+            let (plant, followers) = (self.plant.clone(), Arc::downgrade(&self.followers));
+            std::thread::spawn(move || tick(plant.as_ref(), &followers));
+        }
         monitor
     }
 
@@ -144,11 +198,17 @@ impl Backend for Simulator {
     }
 
     fn now(&self) -> Time {
+        self.keep_up();
         self.plant.now()
     }
 
     fn wait(&self, span: Duration, cancel: &Cancel) -> Result<(), Stopped> {
         cancel.check()?;
+        if self.wall {
+            cancel.wait(span)?;
+            self.keep_up();
+            return Ok(());
+        }
         let end = self.plant.now().after(span);
         // whoever follows sees every shot on the way
         while self.is_followed() && self.plant.now().after(self.plant.period()) < end {
