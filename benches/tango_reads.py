@@ -16,7 +16,7 @@ import tango
 
 ROUNDS = 7
 root = pathlib.Path(__file__).resolve().parent.parent
-bench = root / "target/release/examples/bench"
+bench = root / "target/release/examples/tango"
 
 
 def free_port():
