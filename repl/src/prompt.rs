@@ -61,7 +61,7 @@ fn card(app: &App, common: &Common) -> RunCard {
         facility: app.facility.name.to_string(),
         machine: common.on.word().into(),
         seed: app.seed,
-        operator: std::env::var("USER").unwrap_or_default(),
+        operator: fodo_control::user(),
         version: env!("CARGO_PKG_VERSION").into(),
         start: Time::wall(),
         ..RunCard::default()

@@ -145,7 +145,7 @@ impl App {
             machine: common.on.word().to_string(),
             rights: mode_word(self.mode).to_string(),
             seed: self.seed,
-            operator: std::env::var("USER").unwrap_or_default(),
+            operator: fodo_control::user(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             start: Time::wall(),
             ..RunCard::default()

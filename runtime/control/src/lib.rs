@@ -39,7 +39,7 @@ pub use journal::JournalFolder;
 pub use lease::{Holder, LeaseFolder, Leased, Life, host, user};
 pub use monitor::{Counts, Feed, Keep, Monitor, Update};
 pub use plant::{Alarms, ChannelInfo, Plant, Shape};
-pub use reading::{Channel, Fault, Form, Reading, Time, Validity, Value};
+pub use reading::{Channel, Fault, Form, Reading, Time, Validity, Value, span};
 pub use recover::{Interrupted, Outcome, Recovery};
 pub use role::{Acting, Role};
 pub use router::Router;

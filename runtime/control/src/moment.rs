@@ -1,6 +1,7 @@
 //! Moments as people write them: `2026-11-20 12:00`, `-2 h`, `now`. Universal time (UTC) where no offset is given.
 
 use crate::Time;
+use crate::reading::date as civil;
 use fodo_report::{Diagnostic, Kind, Result};
 
 const SECOND: i64 = 1_000_000_000;
@@ -120,20 +121,6 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     let since_march = (month + 9) % 12;
     let in_year = (153 * since_march + 2) / 5 + day - 1;
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + in_year - 719_468
-}
-
-/// Year, month and day of a day since 1970-01-01.
-fn civil(day: i64) -> (i64, i64, i64) {
-    // the year is estimated, at most one too high or too low, and the estimate set right
-    let mut year = 1970 + day.div_euclid(365) - day.div_euclid(1461 * 25);
-    while days(year, 1, 1) > day {
-        year -= 1;
-    }
-    while days(year + 1, 1, 1) <= day {
-        year += 1;
-    }
-    let month = (1..=12).rev().find(|&month| days(year, month, 1) <= day).unwrap_or(1);
-    (year, month, day - days(year, month, 1) + 1)
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use epics_base_rs::server::recgbl::{alarm_condition_string, alarm_status};
 use epics_base_rs::server::snapshot::Snapshot;
 use epics_base_rs::types::{DbFieldType, EpicsValue, WallTime};
 use epics_ca_rs::protocol::{ECA_DISCONN, ECA_NORDACCESS, ECA_NOWTACCESS, ECA_PUTFAIL, eca_message};
+pub use fodo_control::span;
 use fodo_control::{Alarms, Form, Reading, Time, Validity, Value};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Alarm severities on the wire.
 const NO_ALARM: u16 = 0;
@@ -169,12 +169,6 @@ pub fn reason(error: &CaError) -> (String, bool) {
     }
 }
 
-/// A span for people: `3 s`, `250 ms`.
-pub fn span(span: Duration) -> String {
-    let milliseconds = span.as_millis();
-    if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,10 +215,5 @@ mod tests {
             value(&EpicsValue::CharArray(b"long\0..".to_vec().into()), 7, &[]),
             Some(Value::Text("long".into()))
         );
-    }
-
-    #[test]
-    fn spans_for_people() {
-        assert_eq!((span(Duration::from_secs(3)), span(Duration::from_millis(250))), ("3 s".into(), "250 ms".into()));
     }
 }

@@ -5,7 +5,7 @@ use crate::line::{Line, News};
 use crate::task::{STOP_LATENCY, Task, drive};
 use epics_ca::Context;
 use fodo_control::{
-    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write,
+    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write, span,
 };
 use fodo_report::{Diagnostic, Kind, Result};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,12 +101,6 @@ fn quiet(context: &Context) {
     // SAFETY: called inside the context, with a function that lives for ever and takes nothing
     #[allow(unsafe_code)]
     let _ = context.with(|| unsafe { epics_ca_sys::ca_add_exception_event(Some(nothing), std::ptr::null_mut()) });
-}
-
-/// A span for people: `3 s`, `250 ms`.
-fn span(span: Duration) -> String {
-    let milliseconds = span.as_millis();
-    if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
 }
 
 /// Asks all that are present at once; those that are there and do not answer by `deadline` have the fault `late`.

@@ -7,7 +7,8 @@ use epics_pva_rs::server_native::{PvaServer, PvaServerConfig, SharedPV, SharedSo
 use fodo_control::{Channel, ChannelInfo, Outlet, Puts, Reading, Shape, Stage};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel as answer_channel};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::block_in_place;
@@ -142,9 +143,12 @@ fn on_put(
     puts: Puts,
 ) -> impl Fn(&SharedPV, PvField) -> std::result::Result<(), String> + Send + Sync + 'static {
     move |_, value| {
-        let (answer, answered) = mpsc::channel();
+        let (answer, answered) = answer_channel();
         puts.ask(&channel, values::reading(&value, &[]).value.number(), move |done| drop(answer.send(done)));
-        block_in_place(|| answered.recv_timeout(PATIENCE)).unwrap_or_else(|_| Err("the server stops".into()))
+        block_in_place(|| answered.recv_timeout(PATIENCE)).unwrap_or_else(|lost| match lost {
+            RecvTimeoutError::Timeout => Err("the plant has not answered in time; it may still take the value".into()),
+            RecvTimeoutError::Disconnected => Err("the server stops".into()),
+        })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use epics_pva_rs::error::PvaError;
 use epics_pva_rs::pvdata::{PvField, PvStructure, ScalarValue, TypedScalarArray};
+pub use fodo_control::span;
 use fodo_control::{Metadata, Reading, Time, Validity, Value};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a channel's structure says; `choices` the names of its states, where the structure lacks them.
 pub fn reading(field: &PvField, choices: &[Arc<str>]) -> Reading {
@@ -302,10 +302,4 @@ pub fn reason(error: &PvaError) -> (String, bool) {
         },
         other => (other.to_string(), false),
     }
-}
-
-/// A span for people: `3 s`, `250 ms`.
-pub fn span(span: Duration) -> String {
-    let milliseconds = span.as_millis();
-    if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
 }

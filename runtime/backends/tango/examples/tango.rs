@@ -1,7 +1,7 @@
-//! Times calls: `bench HOST:PORT#dbase=no read|write TIMES CHANNEL...`; prints microseconds a call.
+//! Times calls: `tango HOST:PORT#dbase=no read|write TIMES CHANNEL...`; prints microseconds a call.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../tests/common/lender.rs"]
+#[path = "../../epics/tests/common/lender.rs"]
 mod lender;
 
 use fodo_control::{Backend, Cancel, Channel, Fresh, Write};

@@ -1,9 +1,9 @@
 //! Between what travels over TANGO and what the control crate knows.
 
 use crate::ffi::{Failure, Info, Sample, Sent, kind, quality};
+pub use fodo_control::span;
 use fodo_control::{Channel, Fault, Form, Metadata, Reading, Time, Validity, Value};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// States of a device, in the order of their numbers.
 const STATES: [&str; 14] = [
@@ -250,12 +250,6 @@ fn fits(number: f64, kind: i32) -> Result<(), String> {
         return Err(format!("write refused: it takes whole numbers, not {number}"));
     }
     Ok(())
-}
-
-/// A span for people: `3 s`, `250 ms`.
-pub fn span(span: Duration) -> String {
-    let milliseconds = span.as_millis();
-    if milliseconds >= 1000 { format!("{} s", milliseconds as f64 / 1000.0) } else { format!("{milliseconds} ms") }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the tests against real TANGO share: servers of every kind, which end with the test.
 #![allow(dead_code)]
 
+#[path = "../../../epics/tests/common/lender.rs"]
 pub mod lender;
 
 use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Monitor, Reading, Update, Write};
