@@ -3,7 +3,7 @@
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::{backends, show, sources};
-use fodo_builtins::Context;
+use fodo_builtins::{Context, Progress};
 use fodo_control::{
     Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
 };
@@ -15,7 +15,7 @@ use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,19 +34,35 @@ pub struct App {
     pub data: PathBuf,
     /// Who wrote what; of a live machine only.
     pub changes: Option<Arc<ChangeLog>>,
+    /// The twin behind `--on twin`; only tests ask it for its truth.
+    pub twin: Option<Arc<Twin>>,
+}
+
+/// Where printing and progress go.
+pub struct Screen {
+    pub output: Arc<dyn Output>,
+    pub progress: Arc<dyn Progress>,
 }
 
 impl App {
     /// Opens facility and machine.
     pub fn open(common: &Common) -> Result<App> {
         let facility = Arc::new(Facility::load(shelf::facility(&common.facility)?)?);
-        let (backend, seed): (Arc<dyn Backend>, Option<u64>) = match common.on {
-            Machine::Twin => {
-                let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?;
-                let seed = twin.seed();
-                (Arc::new(fodo_simulator::Simulator::new(Arc::new(twin))), Some(seed))
-            }
-            Machine::Live => (sources::live(&facility, common)?, None),
+        let screen =
+            Screen { output: Arc::new(show::Printer { json: common.json }), progress: Arc::new(show::Bar::default()) };
+        App::on(common, facility, screen, None)
+    }
+
+    /// Opens the machine of a facility; scripts in the folder `beside` can be called and imported by name, too.
+    pub fn on(common: &Common, facility: Arc<Facility>, screen: Screen, beside: Option<&Path>) -> Result<App> {
+        let twin = match common.on {
+            Machine::Twin => Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?)),
+            Machine::Live => None,
+        };
+        let seed = twin.as_ref().map(|twin| twin.seed());
+        let backend: Arc<dyn Backend> = match &twin {
+            Some(twin) => Arc::new(fodo_simulator::Simulator::new(twin.clone())),
+            None => sources::live(&facility, common)?,
         };
         let mode = mode(common);
         let data = data_folder(common)?;
@@ -60,21 +76,21 @@ impl App {
         let role = acting.as_ref().map(|acting| acting.role.name.clone());
         session.act_as(acting);
         let sources = Sources::new();
-        let output: Arc<dyn Output> = Arc::new(show::Printer { json: common.json });
-        let progress = Arc::new(show::Bar::default());
+        let Screen { output, progress } = screen;
         let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
         let context = Arc::new(context.with_history(backends::archive(&facility)?, common.on == Machine::Twin));
         let mut engine = engine(&session, output);
-        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib())];
+        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib(beside))];
         engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
         fodo_builtins::register(&mut engine, &facility);
-        let procedures = Procedures::new(Arc::new(Shelf::procedures(&common.procedures)), sources.clone());
+        let procedures = Procedures::new(Arc::new(Shelf::procedures(&common.procedures, beside)), sources.clone());
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model", "twin"].map(String::from)));
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
         let changes = (common.on == Machine::Live).then(|| change_log(&facility, role.as_deref(), &data));
         Ok(App {
             changes,
+            twin,
             facility,
             session,
             context,
@@ -131,7 +147,7 @@ impl App {
 }
 
 /// The change log of a facility, for what this operator writes.
-pub fn change_log(facility: &Facility, role: Option<&str>, data: &std::path::Path) -> Arc<ChangeLog> {
+pub fn change_log(facility: &Facility, role: Option<&str>, data: &Path) -> Arc<ChangeLog> {
     let (user, host) = (fodo_control::user(), fodo_control::host());
     let writer = Writer { user, host, role: role.map(String::from), ..Writer::default() };
     Arc::new(ChangeLog::new(&crate::changes::folder(data), &facility.name, writer))
@@ -145,7 +161,7 @@ pub fn fingerprint<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> String {
 }
 
 /// Says loudly that earlier runs were interrupted; nothing is written on top of what they left.
-fn interrupted(data: &std::path::Path, mode: WriteMode) -> Result<()> {
+fn interrupted(data: &Path, mode: WriteMode) -> Result<()> {
     let runs = Recovery::scan(&JournalFolder(data.join("journal")))?.runs;
     if runs.is_empty() {
         return Ok(());
@@ -176,7 +192,7 @@ pub fn session(
     facility: &Facility,
     backend: Arc<dyn Backend>,
     mode: WriteMode,
-    data: &std::path::Path,
+    data: &Path,
 ) -> Arc<Session> {
     let live = common.on == Machine::Live;
     let options = SessionOptions {
@@ -190,7 +206,7 @@ pub fn session(
 }
 
 /// Where leases are kept: one folder for all sessions that may write the machine.
-pub fn leases(common: &Common, facility: &Facility, data: &std::path::Path) -> LeaseFolder {
+pub fn leases(common: &Common, facility: &Facility, data: &Path) -> LeaseFolder {
     let said = common.leases.clone().or_else(|| facility.leases.clone());
     LeaseFolder(said.unwrap_or_else(|| data.join("leases")))
 }

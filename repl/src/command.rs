@@ -81,6 +81,10 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// Run the tests beside procedures and libraries, each on a twin of its own
+    Test(TestArguments),
+    /// Explain a name, or list all by subject; with --out, write the pages of the reference
+    Doc(DocArguments),
     /// Compare a facility's tables with its control system
     Facility(FacilityArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
@@ -187,6 +191,30 @@ pub struct CheckArguments {
     /// Script files, or folders with scripts
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct TestArguments {
+    /// Files `*.test.md` or `*.test.rhai`, scripts with such files beside them, or folders [default: the procedures]
+    pub paths: Vec<PathBuf>,
+    /// Run each test with this many seeds, counted from --seed or 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub seeds: u64,
+    /// Runs at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Write the results as JUnit, for a build server
+    #[arg(long, value_name = "FILE.xml")]
+    pub junit: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct DocArguments {
+    /// A function, procedure, family, device, unit or subject
+    pub name: Option<String>,
+    /// Write the pages, in Markdown, into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "name")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args)]

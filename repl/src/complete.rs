@@ -1,6 +1,7 @@
 //! What the line editor knows: completion by what stands before the cursor, colours, when a line is whole.
 
 use crate::app::App;
+use crate::doc::with_unit;
 use fodo_builtins::{Member, Members};
 use fodo_language::{FunctionDoc, FunctionUse, Prompt, script_functions, type_word};
 use rhai::{Dynamic, Engine, Map};
@@ -10,12 +11,11 @@ use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Words for completion, and when a line is whole.
 pub struct Lines {
     /// Everything that can be called, with its documentation.
-    pub words: Arc<[FunctionDoc]>,
+    words: Vec<FunctionDoc>,
     own: Vec<FunctionDoc>,
     families: Vec<Known>,
     constants: Vec<String>,
@@ -47,27 +47,6 @@ enum What {
     Kind(String),
     Unknown,
 }
-
-const OF_FAMILY: [(&str, &str, &str); 7] = [
-    ("len", "number of devices", "integer"),
-    ("s", "centres along the ring [m]", "vector"),
-    ("length", "lengths along the beam [m]", "vector"),
-    ("names", "names of the devices", "array"),
-    ("fields", "names of the fields", "array"),
-    ("name", "name of the family", "text"),
-    ("role", "what it is for", "text"),
-];
-
-const OF_DEVICE: [(&str, &str, &str); 8] = [
-    ("name", "its name", "text"),
-    ("family", "the family it belongs to", "family"),
-    ("s", "its centre along the ring [m]", "quantity"),
-    ("length", "its length along the beam [m]", "quantity"),
-    ("get(", "reads a field: settled, fresh, averaged", "quantity"),
-    ("setpoint(", "asks for the setpoint of a field", "quantity"),
-    ("set(", "sets the main field and waits", "nothing"),
-    ("step(", "changes the main field by a step and waits", "nothing"),
-];
 
 impl What {
     fn word(&self) -> &str {
@@ -143,13 +122,9 @@ impl Lines {
 
     /// What may stand after the dot.
     fn members(&self, of: &What, begun: &str) -> Vec<Pair> {
-        let fixed = |list: &[(&str, &str, &str)]| list.iter().map(|(name, about, _)| self.pair(name, about)).collect();
         let mut pairs: Vec<Pair> = match of {
-            What::Family(_) => fixed(&OF_FAMILY),
-            What::Device(_) => fixed(&OF_DEVICE),
             What::Map(entries) => entries.iter().map(|(name, _)| self.pair(name, "")).collect(),
-            What::Kind(kind) if kind == "model" => fodo_builtins::model_names().map(|n| self.pair(n, "")).collect(),
-            _ => Vec::new(),
+            _ => properties(of).map(|p| self.pair(p.name, &with_unit(&p))).collect(),
         };
         let fits = |word: &&FunctionDoc| match of {
             // every function whose first argument is a family could be called so; these are meant to be
@@ -157,7 +132,8 @@ impl Lines {
                 word.parameters.first().is_some_and(|p| p.starts_with("members:")) && !word.name.ends_with("_setpoints")
             }
             What::Kind(kind) => takes(word, kind),
-            What::Map(_) | What::Device(_) => false,
+            What::Device(_) => word.parameter_type(0) == "device",
+            What::Map(_) => false,
             What::Unknown => !begun.is_empty(),
         };
         let members = self.words.iter().filter(|w| !w.parameters.is_empty()).filter(fits);
@@ -218,17 +194,13 @@ impl Lines {
     }
 
     fn property(&self, of: &What, name: &str) -> What {
-        let word =
-            |list: &[(&str, &str, &str)]| list.iter().find(|(n, ..)| *n == name).map(|(_, _, kind)| kind.to_string());
+        let kind = properties(of).find(|property| property.name == name).map(|property| kind_of(property.kind));
         match of {
-            What::Family(family) => match word(&OF_FAMILY) {
-                Some(kind) => What::Kind(kind),
-                None => What::Device(family.clone()),
-            },
+            What::Family(family) => kind.unwrap_or_else(|| What::Device(family.clone())),
             What::Device(family) if name == "family" => What::Family(family.clone()),
-            What::Device(_) => word(&OF_DEVICE).map_or(What::Unknown, What::Kind),
+            What::Device(_) => kind.unwrap_or(What::Unknown),
             What::Map(entries) => entries.iter().find(|(key, _)| key == name).map_or(What::Unknown, |(_, w)| w.clone()),
-            What::Kind(kind) if kind == "model" => What::Kind("model function".into()),
+            What::Kind(of) if of == "model" => kind.unwrap_or(What::Unknown),
             What::Kind(kind) => {
                 let known = self.words.iter().filter(|w| w.usage == FunctionUse::Property && w.name == name);
                 known.filter(|w| takes(w, kind)).map(|w| kind_of(&w.returns)).next().unwrap_or(What::Unknown)
@@ -248,7 +220,7 @@ impl Lines {
         let Some(word) = self.words.iter().find(|w| w.usage == FunctionUse::Function && w.name == name) else {
             return What::Unknown;
         };
-        let entries = word.comment.split("Returns").nth(1).and_then(|text| text.split_once("#{"));
+        let entries = word.section("Returns").and_then(|text| text.split_once("#{"));
         let entries = entries.and_then(|(_, text)| text.split_once('}')).map_or("", |(inside, _)| inside);
         // get_orbit and the like: their entries are vectors
         let vectors = word.comment.contains("vectors");
@@ -328,6 +300,17 @@ impl Known {
             fields,
         }
     }
+}
+
+/// What stands behind the dot of families, devices and the model.
+fn properties(of: &What) -> impl Iterator<Item = fodo_builtins::Property> {
+    let kind = match of {
+        What::Family(_) => "family",
+        What::Device(_) => "device",
+        What::Kind(kind) => kind,
+        What::Map(_) | What::Unknown => "",
+    };
+    fodo_builtins::properties().filter(move |property| property.of == kind)
 }
 
 /// `1 device`, `16 devices`.

@@ -1,4 +1,4 @@
-//! The program: prompt, run, rehearse, check, serve, recover, lattice, track.
+//! The program: prompt, run, rehearse, check, test, doc, serve, recover, lattice, track.
 //!
 //! The only place that picks a backend and shows values, progress and errors to a person.
 
@@ -9,6 +9,7 @@ mod changes;
 mod check;
 mod command;
 mod complete;
+mod doc;
 mod facility;
 mod json;
 mod lattice;
@@ -20,6 +21,7 @@ mod serve;
 mod shelf;
 mod show;
 mod sources;
+mod test;
 mod track;
 
 use clap::Parser;
@@ -44,6 +46,8 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Test(arguments) => test::test(&common, &arguments),
+        Command::Doc(arguments) => doc::doc(&common, &arguments),
         Command::Facility(arguments) => match arguments.action {
             command::FacilityAction::Check => facility::check(&common),
         },

@@ -2,16 +2,18 @@
 
 use crate::app::{self, App};
 use crate::command::Common;
-use crate::complete::{Lines, counted};
+use crate::complete::Lines;
+use crate::doc::Manual;
 use crate::show;
 use fodo_control::Time;
-use fodo_language::{FunctionDoc, Prompt};
+use fodo_language::{Prompt, article, type_word};
 use fodo_records::{Outcome, Record, RunCard};
-use fodo_report::{Diagnostic, Kind, Result, did_you_mean};
+use fodo_report::{Diagnostic, Kind, Result};
 use rhai::Dynamic;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
+use std::cell::LazyCell;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     app.observe(record.clone());
     let start = Instant::now();
     let lines = Lines::of(&app);
-    let words = lines.words.clone();
+    let manual = LazyCell::new(|| Manual::of(&app));
     let mut editor = editor(lines)?;
     let history = app.data.join("history");
     // a prompt without its history is still a prompt
@@ -36,7 +38,10 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
                 _ = editor.add_history_entry(line.trim());
-                app.line(&mut session, &words, line.trim());
+                match topic(line.trim()) {
+                    Some(topic) => help(&app, &manual, &mut session, topic),
+                    None => app.line(&mut session, line.trim()),
+                }
                 if let Some(lines) = editor.helper_mut() {
                     lines.learn(&mut session, &app.engine);
                 }
@@ -82,10 +87,7 @@ fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {
 
 impl App {
     /// One line: a run that is committed, or put back on error and on Ctrl-C.
-    fn line(&self, prompt: &mut Prompt, words: &[FunctionDoc], line: &str) {
-        if let Some(topic) = topic(line) {
-            return println!("{}", self.help(words, topic));
-        }
+    fn line(&self, prompt: &mut Prompt, line: &str) {
         app::cancel().reset();
         let run = format!("prompt-{}-{}", std::process::id(), Time::wall().0);
         if let Some(log) = &self.changes {
@@ -118,104 +120,32 @@ impl App {
             println!("{}", show::value(value));
         }
     }
+}
 
-    /// What is known about a name.
-    fn help(&self, words: &[FunctionDoc], topic: &str) -> String {
-        if topic.is_empty() {
-            return self.overview();
-        }
-        if let Ok(family) = self.facility.family(topic) {
-            return of_family(family);
-        }
-        if fodo_builtins::constants().iter().any(|name| name == topic) {
-            return match topic {
-                "model" => "model: the design lattice; model.<Tab> lists what it knows".to_string(),
-                "twin" => {
-                    "twin: the twin of this program; twin.set_from_history(time) sets it as the machine was".to_string()
-                }
-                unit => format!("{unit}: a unit, as in `5.0 * {unit}`"),
-            };
-        }
-        let found: Vec<&FunctionDoc> = words.iter().filter(|w| w.name == topic && !w.comment.is_empty()).collect();
-        if found.is_empty() {
-            let families = self.facility.families.iter().map(|f| f.name.as_ref());
-            let known = words.iter().filter(|w| !w.comment.is_empty()).map(|w| w.name.as_str());
-            let near = did_you_mean(topic, known.chain(families));
-            return format!("nothing is known about `{topic}`; {}", near.unwrap_or("`help` gives an overview".into()));
-        }
-        let mut parts: Vec<(Vec<&str>, &str)> = Vec::new();
-        for word in found {
-            match parts.iter_mut().find(|(_, comment)| *comment == word.comment) {
-                Some((signatures, _)) => signatures.push(&word.signature),
-                None => parts.push((vec![&word.signature], &word.comment)),
-            }
-        }
-        let part = |(signatures, comment): &(Vec<&str>, &str)| {
-            let signatures: Vec<String> = signatures.iter().map(|s| bold(s.trim_end_matches(" -> any"))).collect();
-            format!("{}\n{}", signatures.join("\n"), plain(comment))
-        };
-        parts.iter().map(part).collect::<Vec<_>>().join("\n\n")
-    }
-
-    fn overview(&self) -> String {
-        let families: Vec<&str> = self.facility.families.iter().map(|f| f.name.as_ref()).collect();
-        format!(
-            "families:   {}\nprocedures: {}\nlook:       get_orbit(), {}.get(), model.tune_x\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\nhelp(get_orbit) explains a function, help({}) a family; Tab completes names",
-            families.join(", "),
-            self.procedures.names().join(", "),
-            self.facility.orbit.monitors,
-            self.facility.orbit.horizontal,
-            self.facility.orbit.monitors,
-        )
+/// Shows what is known about a name: of the program, of a procedure, of a variable.
+fn help(app: &App, manual: &Manual, session: &mut Prompt, topic: &str) {
+    let value = session.scope().get(topic).map(|value| type_word(app.engine.map_type_name(value.type_name())));
+    match (manual.about(topic), value) {
+        (_, Some(kind)) => println!("{topic} is {}\n{}", article(&kind), manual.members(&kind)),
+        (Ok(text), None) => println!("{text}"),
+        (Err(error), None) => show::error(&error),
     }
 }
 
-/// What `help`, `help(topic)` or `help topic` asks about.
+/// What `help`, `help(topic)`, `help topic` or `?topic` asks about.
 fn topic(line: &str) -> Option<&str> {
-    let rest = line.trim_end_matches(';').strip_prefix("help")?;
+    let line = line.trim_end_matches(';').trim();
+    if let Some(topic) = line.strip_prefix('?') {
+        return Some(topic.trim());
+    }
+    let rest = line.strip_prefix("help")?;
     if !rest.is_empty() && !rest.starts_with(['(', ' ']) {
         return None;
     }
-    let topic = rest.trim().trim_start_matches('(').trim_end_matches(')').trim().trim_matches('"');
+    let topic = rest.trim().trim_start_matches('(').trim_end_matches(')').trim();
+    if topic.len() > 1 && topic.starts_with('"') && topic.ends_with('"') {
+        return Some(&topic[1..topic.len() - 1]);
+    }
     // `help.x`, `help = 1` and the like are lines of a script
-    topic.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(topic)
-}
-
-fn of_family(family: &fodo_devices::Family) -> String {
-    let names: Vec<&str> = family.devices.iter().map(|d| d.name.as_ref()).collect();
-    let list = match names.as_slice() {
-        [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
-        few => few.join(", "),
-    };
-    let mut text = format!("{}: {}, {}: {list}", bold(&family.name), family.role, counted(names.len(), "device"));
-    for field in family.devices.first().map(|d| d.fields.as_slice()).unwrap_or_default() {
-        let units = match field.physics.dimension() == field.hardware.dimension() {
-            true => format!("[{}]", field.physics),
-            false => format!("[{}, or {} on the channel]", field.physics, field.hardware),
-        };
-        let access = if field.setpoint.is_some() { "read and set" } else { "read" };
-        text.push_str(&format!("\n  {:<10} {units}, {access}", field.name));
-    }
-    text
-}
-
-/// Bold on a terminal.
-fn bold(text: &str) -> String {
-    if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_string() }
-}
-
-/// A doc comment for reading: headings without marks, examples indented.
-fn plain(comment: &str) -> String {
-    let mut code = false;
-    let mut lines = Vec::new();
-    for line in comment.trim().lines() {
-        match line.strip_prefix("# ") {
-            _ if line.starts_with("```") => code = !code,
-            _ if code => lines.push(format!("    {line}")),
-            Some(heading) => lines.push(bold(heading)),
-            None if line.is_empty() => {}
-            None => lines.push(line.to_string()),
-        }
-    }
-    lines.join("\n")
+    topic.chars().all(|c| c.is_alphanumeric() || "_:.[]\"-".contains(c)).then_some(topic)
 }

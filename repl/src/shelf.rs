@@ -18,20 +18,27 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// The procedures.
-    pub fn procedures(folder: &Path) -> Shelf {
+    /// The procedures, and the scripts of the folder `beside`.
+    pub fn procedures(folder: &Path, beside: Option<&Path>) -> Shelf {
         let mut shelf = Shelf::shipped(&PROCEDURES, "procedures");
-        for path in scripts(folder) {
-            if let Ok(text) = std::fs::read_to_string(&path) {
-                shelf.put(&path.display().to_string(), text.into());
-            }
-        }
+        shelf.add(scripts(folder));
+        beside.into_iter().for_each(|folder| shelf.add(files(folder)));
         shelf
     }
 
-    /// The standard library.
-    pub fn stdlib() -> Shelf {
-        Shelf::shipped(&STDLIB, "stdlib")
+    /// The standard library, and the scripts of the folder `beside`.
+    pub fn stdlib(beside: Option<&Path>) -> Shelf {
+        let mut shelf = Shelf::shipped(&STDLIB, "stdlib");
+        beside.into_iter().for_each(|folder| shelf.add(files(folder)));
+        shelf
+    }
+
+    fn add(&mut self, paths: Vec<PathBuf>) {
+        for path in paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "rhai")) {
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                self.put(&path.display().to_string(), text.into());
+            }
+        }
     }
 
     fn shipped(folder: &'static Dir, shown: &str) -> Shelf {
@@ -50,6 +57,9 @@ impl Shelf {
     }
 
     fn put(&mut self, path: &str, text: Arc<str>) {
+        if path.ends_with(".test.rhai") {
+            return;
+        }
         let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         self.found.insert(stem, (path.to_string(), text));
     }
@@ -70,13 +80,19 @@ pub fn scripts(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_path_buf()];
     }
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .flat_map(|path| if path.is_dir() { scripts(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|e| e == "rhai"))
-        .collect();
+    below(path).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rhai")).collect()
+}
+
+/// All files below a folder, in the order of their names.
+pub fn below(folder: &Path) -> Vec<PathBuf> {
+    files(folder).into_iter().flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+}
+
+/// What a folder holds and does not hide, in the order of the names.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let shown = entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    let mut found: Vec<PathBuf> = shown.map(|entry| entry.path()).collect();
     found.sort();
     found
 }

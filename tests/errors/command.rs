@@ -36,8 +36,63 @@ pub(super) const CASES: &[Case] = &[
     script("load_lattice_in_a_procedure", &["run", "@/read_lattice.rhai"])
         .kind("rights")
         .with(&[("read_lattice.rhai", READ)]),
+    usage("unknown_topic", &["doc", "measur_response"]),
+    script("test_fails", &["test", "@/orbit.test.md"]).with(&[("orbit.test.md", FAILS)]),
+    script("test_fails_with_some_seeds", &["test", "@/orbit.test.md", "--seeds", "4"])
+        .with(&[("orbit.test.md", SOME_SEEDS)]),
+    script("test_does_not_fail", &["test", "@/orbit.test.md"]).with(&[("orbit.test.md", MUST_FAIL)]),
+    script("test_without_section", &["test", "@/orbit.test.md"]).with(&[("orbit.test.md", NO_SECTION)]),
+    script("test_in_an_open_block", &["test", "@/orbit.test.md"])
+        .with(&[("orbit.test.md", "## It runs\n\n```rhai\n1\n")]),
+    usage("test_file_missing", &["test", "@/orbit.test.md"]).with(&[("orbits.test.md", FAILS)]),
+    usage("test_beside_nothing", &["test", "@/plain.rhai"]).with(&[("plain.rhai", "print(1);\n")]),
+    usage("test_on_live", &["test", "--on", "live"]),
     usage("parameter_missing", &["run", "@/step_orbit.rhai"]).with(&[("step_orbit.rhai", STEP)]),
 ];
+
+const FAILS: &str = r#"
+# The orbit: tests
+
+## The orbit is flat
+
+It is not: the quadrupoles are misaligned.
+
+```rhai
+let orbit = get_orbit();
+print(`${orbit.x.len} monitors`);
+assert(orbit.x.rms() < 1.0 * um, "the orbit is not flat");
+```
+
+## Setpoints start at zero
+
+```rhai
+assert(HCOR.setpoint().max_abs() == 0.0 * rad);
+```
+"#;
+
+const SOME_SEEDS: &str = r#"
+## The orbit is below 400 µm
+
+```rhai
+assert(get_orbit().x.rms() < 400.0 * um);
+```
+"#;
+
+const MUST_FAIL: &str = r#"
+## A step too far is refused
+
+```rhai
+HCOR[0].step(1.0 * urad); // error: would leave its limits
+```
+"#;
+
+const NO_SECTION: &str = r#"
+# The orbit: tests
+
+```rhai
+assert(true);
+```
+"#;
 
 /// A ring of nothing but a strong quadrupole and a drift.
 const UNSTABLE: &str = r#"

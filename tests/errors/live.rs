@@ -71,10 +71,15 @@ fn every_mistake_leaves_the_setpoints_as_they_were() {
     let scratch = Scratch::new("error-live");
     let before = setpoints(&served, &scratch);
     assert_eq!(before[0].as_array().map(Vec::len), Some(16), "{before}");
-    // a served demo_ring has no other ring, and the tables of the twin and `check` concern no machine
+    // a served demo_ring has no other ring, and the tables of the twin, `check`, `test` and `doc` concern no machine
     let alike = |case: &&Case| {
         let has = |word: &str| case.arguments.contains(&word);
-        !has("check") && !has("ebs_ring") && !has("live") && case.edit.is_none_or(|(file, ..)| file != "twin.toml")
+        !has("check")
+            && !has("test")
+            && !has("doc")
+            && !has("ebs_ring")
+            && !has("live")
+            && case.edit.is_none_or(|(file, ..)| file != "twin.toml")
     };
     let mut failed: Vec<String> = Vec::new();
     for case in cases().filter(alike) {

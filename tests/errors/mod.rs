@@ -218,8 +218,15 @@ fn golden_folder() -> PathBuf {
 fn blanked(text: &str, scratch: &Scratch) -> String {
     let text = text.replace(&scratch.path().display().to_string(), "@");
     let text = text.replace(&project().display().to_string(), "/project");
-    let lines = text.lines().map(|line| if line.starts_with("record: ") { "record: …" } else { line.trim_end() });
-    lines.map(|line| format!("{line}\n")).collect()
+    let line = |line: &str| match line {
+        record if record.starts_with("record: ") => "record: …".to_string(),
+        test if test.starts_with("  ok  ") || test.starts_with("  FAIL") => {
+            format!("{}   … {}", &test[..6], &test[14..])
+        }
+        tests if tests.contains(" passed, ") => tests.split("; ").next().unwrap_or(tests).to_string() + "; … s",
+        other => other.trim_end().to_string(),
+    };
+    text.lines().map(|text| format!("{}\n", line(text))).collect()
 }
 
 /// Golden texts of mistakes that need a server or a disk of their own and are tested with these (`sessions`, `procedures`).

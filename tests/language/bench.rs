@@ -5,7 +5,7 @@ use fodo_control::{Cancel, RunInfo, Session, SessionOptions, WriteMode};
 use fodo_devices::{Facility, Folder};
 use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, run_on_script_thread};
 use fodo_procedure::Procedures;
-use fodo_report::Result;
+use fodo_report::{Diagnostic, Result};
 use fodo_simulator::Simulator;
 use fodo_tests::project;
 use fodo_twin::{Twin, TwinOptions};
@@ -87,7 +87,7 @@ impl Bench {
         procedures.register(&mut engine);
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
         Arc::new(context).install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(["model", "twin"].map(String::from)));
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
         Bench { engine, session, prompt: Prompt::new(sources) }
     }
 
@@ -105,7 +105,7 @@ impl Bench {
         run_on_script_thread(|| {
             session.begin(info, &[])?;
             let value = prompt.evaluate(engine, input).and_then(|value| session.commit().map(|_| value));
-            value.inspect_err(|_| _ = session.abort())
+            value.map_err(|error| Diagnostic { machine: Some(session.abort().to_string()), ..*error }.into())
         })?
     }
 

@@ -1,7 +1,7 @@
 //! The manual, the README and the example scripts say what is true.
 
 use super::bench::{Bench, files, inputs};
-use super::markdown::{Block, blocks};
+use fodo_language::{Block, blocks};
 use fodo_tests::{Scratch, failures, fodo, project, run};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,15 @@ fn blocks_of(path: &Path, language: &str) -> Vec<Block> {
     blocks(&text).into_iter().filter(|block| block.is(language)).collect()
 }
 
-/// The blocks of one page are typed at one prompt, one after the other.
+/// The name of the file that a block is.
+fn file_of(block: &Block) -> Option<&str> {
+    block.info.split(',').find_map(|part| part.trim().strip_prefix("file:"))
+}
+
+/// The blocks of one page are typed at one prompt, one after the other; those that are files are not.
 fn page_holds(path: &Path) -> Result<(), String> {
     let mut bench = Bench::new();
-    for block in blocks_of(path, "rhai") {
+    for block in blocks_of(path, "rhai").into_iter().filter(|block| file_of(block).is_none()) {
         for (line, input) in inputs(&block.text) {
             let at = format!("{}:{}", shown(path), block.line + line);
             match (bench.line(&input), block.has("fails")) {
@@ -44,6 +49,27 @@ fn every_script_of_the_manual_runs() {
     assert!(count > 5, "the blocks were not found");
     let failed = failures(&pages, |page| page_holds(page));
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The procedure that the manual writes, and its tests: checked, and run with as many seeds as it says.
+#[test]
+fn the_files_of_the_manual_pass_the_check_and_their_tests() {
+    let scratch = Scratch::new("manual-files");
+    let all: Vec<Block> = pages().iter().flat_map(|page| blocks_of(page, "rhai")).collect();
+    let files: Vec<(&str, &Block)> = all.iter().filter_map(|block| Some((file_of(block)?, block))).collect();
+    assert!(files.len() > 1, "the files were not found");
+    for (name, block) in &files {
+        scratch.file(&format!("mine/{name}"), &block.text);
+    }
+    let folder = scratch.path().join("mine");
+    let folder = folder.to_str().unwrap();
+    for arguments in
+        [&["check", folder, "--procedures", folder, "--facility", "demo_ring"][..], &["test", folder, "--seeds", "20"]]
+    {
+        let output = run(&scratch, arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "fodo {}:\n{text}", arguments.join(" "));
+    }
 }
 
 #[test]

@@ -3,6 +3,6 @@
 mod bench;
 mod examples;
 mod manual;
-pub mod markdown;
 mod prompt;
+mod reference;
 mod sections;

@@ -133,6 +133,11 @@ fn functions_over_several_lines_and_history() {
         line("help(get_orbit)", "Reads the closed orbit"),
         line("help(correct_orbit)", "cutoff"),
         line("help(BPM)", "beam position monitor, 16 devices"),
+        line("help(x)", "x is an integer"),
+        line("?fits::line", "Fits a straight line"),
+        line("help(HCOR[\"HCOR_003\"])", "limits -1 mrad"),
+        line("help()", "fits::line, fits::parabola"),
+        line("help(measure_respons)", "did you mean `measure_response`?"),
     ];
     typed("several-lines", DEMO, &steps, None);
 }

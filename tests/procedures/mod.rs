@@ -1,7 +1,8 @@
 //! Every procedure finds what was planted in the twin.
 
+mod beside;
 mod correct_orbit;
-mod markdown;
+mod tester;
 
 use fodo_devices::{Facility, Folder};
 use fodo_tests::{Scratch, project};

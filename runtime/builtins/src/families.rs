@@ -1,5 +1,6 @@
 //! Families and devices as scripts see them.
 
+use crate::Property;
 use crate::context::{Context, here, sampling};
 use crate::vector::Vector;
 use fodo_control::Change;
@@ -282,12 +283,41 @@ fn names(value: Dynamic) -> Outcome<Vec<String>> {
     }
 }
 
+/// What can stand behind the dot of a family or a device, beside device names.
+pub const PROPERTIES: [Property; 11] = [
+    of("family", "len", "how many devices", "1", "integer"),
+    of("family", "s", "their centres along the ring", "m", "vector"),
+    of("family", "length", "their lengths along the beam", "m", "vector"),
+    of("family", "names", "their names", "", "array"),
+    of("family", "fields", "names of their fields", "", "array"),
+    of("family", "name", "name of the family", "", "text"),
+    of("family", "role", "what the family is for", "", "text"),
+    of("device", "name", "its name", "", "text"),
+    of("device", "family", "the family it belongs to", "", "family"),
+    of("device", "s", "its centre along the ring", "m", "quantity"),
+    of("device", "length", "its length along the beam", "m", "quantity"),
+];
+
+const fn of(
+    of: &'static str,
+    name: &'static str,
+    about: &'static str,
+    unit: &'static str,
+    kind: &'static str,
+) -> Property {
+    Property { subject: "families", of, name, about, unit, kind }
+}
+
+/// Names of the properties of families or of devices.
+fn names_of(of: &'static str) -> impl Iterator<Item = &'static str> {
+    PROPERTIES.iter().filter(move |property| property.of == of).map(|property| property.name)
+}
+
 fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
     let metres = |of: fn(&Device) -> f64| {
         let unit = Unit::parse("m").or_fail()?;
         Ok(Dynamic::from(Vector::from_si(members.devices.iter().map(|d| of(d)).collect(), unit)))
     };
-    const KNOWN: [&str; 6] = ["s", "length", "names", "name", "role", "fields"];
     match name {
         "s" => metres(|d| d.s),
         "length" => metres(|d| d.length),
@@ -301,7 +331,7 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
             Err(_) if members.family.fields().iter().any(|field| field.as_ref() == other) => {
                 Err(fail(to_be_read(&members.family.name, other)))
             }
-            Err(error) => match did_you_mean(other, KNOWN) {
+            Err(error) => match did_you_mean(other, names_of("family")) {
                 Some(hint) => {
                     let family = &members.family.name;
                     let report = Diagnostic::new(Kind::Script, format!("{family} has no property or device `{other}`"));
@@ -322,10 +352,12 @@ fn member_property(member: &Member, name: &str) -> Outcome<Dynamic> {
         "length" => metre(member.device.length),
         other if member.device.field(other).is_some() => Err(fail(to_be_read(&member.device.shown(), other))),
         other => {
-            let fields = member.device.fields.iter().map(|f| f.name.as_ref());
-            let report = Diagnostic::new(Kind::Script, format!("{} has no property `{other}`", member.device.shown()))
-                .near(other, ["name", "family", "s", "length"].into_iter().chain(fields));
-            Err(fail(Box::new(report.hint("it has name, family, s, length; `.get()` reads its main field"))))
+            let mut near: Vec<&str> = names_of("device").collect();
+            near.extend(member.device.fields.iter().map(|f| f.name.as_ref()));
+            let report = Diagnostic::new(Kind::Script, format!("{} has no property `{other}`", member.device.shown()));
+            let report = report.near(other, near);
+            let known = names_of("device").collect::<Vec<_>>().join(", ");
+            Err(fail(Box::new(report.hint(format!("it has {known}; `.get()` reads its main field")))))
         }
     }
 }
@@ -410,6 +442,14 @@ macro_rules! document {
 }
 pub(crate) use document;
 
+/// A documented property.
+macro_rules! getter {
+    ($engine:expr, $name:literal, [$($info:literal),*], $comment:literal, $function:expr) => {
+        FuncRegistration::new_getter($name).with_params_info([$($info),*]).with_comments([$comment]).register_into_engine($engine, $function);
+    };
+}
+pub(crate) use getter;
+
 fn functions(engine: &mut Engine) {
     document!(
         engine,
@@ -428,7 +468,7 @@ fn functions(engine: &mut Engine) {
         ["members: family", "field_or_unit: text", "vector"],
         "/// Reads a field of every device by its name, or the main field in a unit (hardware or physics).\n///\n\
          /// # Parameters\n/// - `field_or_unit`: a field such as `\"k1\"`, or a unit such as `\"A\"`.\n///\n\
-         /// # Returns\n/// A vector, one entry for each device.\n///\n\
+         /// # Returns\n/// A vector in the field's physics unit, or in the unit asked for, one entry for each device.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `script`: no such field or unit.\n/// - `machine`: channels that could not be read.\n///\n\
          /// # Example\n/// ```rhai\n/// let x = BPM.get(\"x\");\n/// ```",
@@ -437,19 +477,46 @@ fn functions(engine: &mut Engine) {
             read(&*here(&c)?, &m, &want, false)
         }
     );
-    engine
-        .register_fn("get", |c: NativeCallContext, m: Members, first: &str, second: &str| {
+    document!(
+        engine,
+        "get",
+        ["members: family", "field: text", "unit: text", "vector"],
+        "/// Reads a field of every device by its name, in a unit (hardware or physics); see `get(members, field_or_unit)`.",
+        |c: NativeCallContext, m: Members, first: &str, second: &str| {
             read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), Some(second))?, false)
-        })
-        .register_fn("get", |c: NativeCallContext, m: Member| {
+        }
+    );
+    document!(
+        engine,
+        "get",
+        ["device: device", "quantity"],
+        "/// Reads the main field of a device: settled, fresh, averaged as its family says.\n///\n\
+         /// # Returns\n/// A quantity in the field's physics unit; a plain number [1] where it has none.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// - `machine`: the channel is absent, invalid or not a number.\n///\n\
+         /// # Example\n/// ```rhai\n/// let kick = HCOR[0].get();\n/// ```",
+        |c: NativeCallContext, m: Member| {
             read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, false).map(|v| only(&v))
-        })
-        .register_fn("get", |c: NativeCallContext, m: Member, first: &str| {
+        }
+    );
+    document!(
+        engine,
+        "get",
+        ["device: device", "field_or_unit: text", "quantity"],
+        "/// Reads a field of a device by its name, or its main field in a unit; see `get(members, field_or_unit)`.",
+        |c: NativeCallContext, m: Member, first: &str| {
             read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, false).map(|v| only(&v))
-        })
-        .register_fn("get", |c: NativeCallContext, m: Member, first: &str, second: &str| {
+        }
+    );
+    document!(
+        engine,
+        "get",
+        ["device: device", "field: text", "unit: text", "quantity"],
+        "/// Reads a field of a device by its name, in a unit; see `get(members, field_or_unit)`.",
+        |c: NativeCallContext, m: Member, first: &str, second: &str| {
             read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), Some(second))?, false).map(|v| only(&v))
-        });
+        }
+    );
     document!(
         engine,
         "setpoint",
@@ -461,16 +528,42 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let kicks = HCOR.setpoint();\n/// ```",
         |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, true)
     );
-    engine
-        .register_fn("setpoint", |c: NativeCallContext, m: Members, first: &str| {
+    document!(
+        engine,
+        "setpoint",
+        ["members: family", "field_or_unit: text", "vector"],
+        "/// Asks for the present setpoints of a field of every device, or of the main field in a unit.\n///\n\
+         /// # Parameters\n/// - `field_or_unit`: a field such as `\"k1\"`, or a unit such as `\"A\"`.\n///\n\
+         /// # Returns\n/// A vector in the field's physics unit, or in the unit asked for.\n///\n\
+         /// # On the machine\n/// Only reads. In a rehearsal: what the setpoints would be.\n///\n\
+         /// # Errors\n/// - `script`: no such field or unit, or the field cannot be set.\n/// - `machine`: setpoints that are absent or not a number.\n///\n\
+         /// # Example\n/// ```rhai\n/// let kicks = HCOR.setpoint(\"mrad\");\n/// ```",
+        |c: NativeCallContext, m: Members, first: &str| {
             read(&*here(&c)?, &m, &wanted(first_device(&m)?, Some(first), None)?, true)
-        })
-        .register_fn("setpoint", |c: NativeCallContext, m: Member| {
+        }
+    );
+    document!(
+        engine,
+        "setpoint",
+        ["device: device", "quantity"],
+        "/// Asks for the present setpoint of the main field of a device.\n///\n\
+         /// # Returns\n/// A quantity in the field's physics unit; a plain number [1] where it has none.\n///\n\
+         /// # On the machine\n/// Only reads. In a rehearsal: what the setpoint would be.\n///\n\
+         /// # Errors\n/// - `machine`: the setpoint is absent or not a number.\n///\n\
+         /// # Example\n/// ```rhai\n/// let kick = HCOR[0].setpoint();\n/// ```",
+        |c: NativeCallContext, m: Member| {
             read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, true).map(|v| only(&v))
-        })
-        .register_fn("setpoint", |c: NativeCallContext, m: Member, first: &str| {
+        }
+    );
+    document!(
+        engine,
+        "setpoint",
+        ["device: device", "field_or_unit: text", "quantity"],
+        "/// Asks for the present setpoint of a field of a device, or of its main field in a unit.",
+        |c: NativeCallContext, m: Member, first: &str| {
             read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, true).map(|v| only(&v))
-        });
+        }
+    );
     document!(
         engine,
         "set",
@@ -499,19 +592,26 @@ fn functions(engine: &mut Engine) {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
         }
     );
-    engine
-        .register_fn("set", |c: NativeCallContext, m: Member, value: Dynamic| {
-            write(&*here(&c)?, &alone(&m), &[one(&value)?], false)
-        })
-        .register_fn("step", |c: NativeCallContext, m: Member, value: Dynamic| {
-            write(&*here(&c)?, &alone(&m), &[one(&value)?], true)
-        });
+    document!(
+        engine,
+        "set",
+        ["device: device", "value: quantity", "()"],
+        "/// Sets the main field of a device and waits until it has arrived; physics or hardware unit.",
+        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &alone(&m), &[one(&value)?], false)
+    );
+    document!(
+        engine,
+        "step",
+        ["device: device", "change: quantity", "()"],
+        "/// Changes the main field of a device by a step and waits until it has arrived; physics or hardware unit.",
+        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &alone(&m), &[one(&value)?], true)
+    );
     document!(
         engine,
         "set_setpoints",
         ["members: family", "values: vector", "()"],
         "/// Sets the main field of devices; the same as `members.set(values)`.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one entry for each device.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one entry for each device, physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// set_setpoints(HCOR, HCOR.setpoint());\n/// ```",
@@ -524,7 +624,7 @@ fn functions(engine: &mut Engine) {
         "step_setpoints",
         ["members: family", "changes: vector", "()"],
         "/// Changes the main field of devices by steps; the same as `members.step(changes)`.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device, physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, linspace(-1.0 * urad, 1.0 * urad, HCOR.len));\n/// ```",

@@ -20,31 +20,106 @@ mod vector;
 pub use context::{Context, Progress, here};
 pub use families::{Member, Members};
 pub use matrix::Matrix;
-pub use model::{Model, names as model_names, read_lattice};
+pub use model::{Model, read_lattice};
 pub use orbit::{Knobs, Response, Steps};
 pub use vector::Vector;
 
+use fodo_devices::Facility;
+use fodo_language::FunctionDoc;
 use rhai::Engine;
 
+/// A subject: what one file registers; its word names the file, the page of the manual and the tests.
+pub struct Subject {
+    /// The word.
+    pub name: &'static str,
+    /// What it is about, in one sentence.
+    pub about: &'static str,
+    register: fn(&mut Engine, &Facility),
+}
+
+const SUBJECTS: [Subject; 11] = [
+    Subject { name: "quantity", about: "Numbers with a unit.", register: |e, _| quantity::register(e) },
+    Subject {
+        name: "vector",
+        about: "Many numbers with one unit, and masks that choose among them.",
+        register: |e, _| vector::register(e),
+    },
+    Subject {
+        name: "matrix",
+        about: "Matrices with one unit, and linear algebra.",
+        register: |e, _| matrix::register(e),
+    },
+    Subject { name: "math", about: "Assertions and random numbers.", register: |e, _| math::register(e) },
+    Subject { name: "plot", about: "Plots as text.", register: |e, _| plot::register(e) },
+    Subject { name: "families", about: "Families and devices: read, set, choose.", register: families::register },
+    Subject {
+        name: "channels",
+        about: "Readings with time and validity, channels by name, following for a while.",
+        register: |e, _| channels::register(e),
+    },
+    Subject {
+        name: "model",
+        about: "The design lattice, which answers without the machine.",
+        register: |e, _| model::register(e),
+    },
+    Subject { name: "orbit", about: "Orbits, responses and corrections.", register: |e, _| orbit::register(e) },
+    Subject {
+        name: "machine",
+        about: "What a session has changed, putting it back, waiting.",
+        register: |e, _| machine::register(e),
+    },
+    Subject { name: "history", about: "What channels held in the past.", register: |e, _| history::register(e) },
+];
+
+/// The subjects, in the order in which they are best learnt.
+pub fn subjects() -> &'static [Subject] {
+    &SUBJECTS
+}
+
+impl Subject {
+    /// Everything it registers, with its documentation.
+    pub fn functions(&self, facility: &Facility) -> Vec<FunctionDoc> {
+        let mut engine = Engine::new_raw();
+        (self.register)(&mut engine, facility);
+        fodo_language::functions(&engine)
+    }
+}
+
+/// What stands behind a dot without being called, and is found by its name only when asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Property {
+    /// The subject it belongs to.
+    pub subject: &'static str,
+    /// The type that has it.
+    pub of: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Its unit; empty for what is no number.
+    pub unit: &'static str,
+    /// Type of what it gives.
+    pub kind: &'static str,
+}
+
+/// The properties of families, of devices and of the model.
+pub fn properties() -> impl Iterator<Item = Property> {
+    families::PROPERTIES.iter().copied().chain(model::properties())
+}
+
 /// Registers all builtins, and the families of a facility as constants.
-pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
-    quantity::register(engine);
-    vector::register(engine);
-    matrix::register(engine);
-    math::register(engine);
-    plot::register(engine);
-    families::register(engine, facility);
-    channels::register(engine);
-    model::register(engine);
-    orbit::register(engine);
-    machine::register(engine);
-    history::register(engine);
+pub fn register(engine: &mut Engine, facility: &Facility) {
+    SUBJECTS.iter().for_each(|subject| (subject.register)(engine, facility));
+}
+
+/// Names of the units that every script sees.
+pub fn unit_names() -> Vec<&'static str> {
+    quantity::unit_names()
 }
 
 /// Names every script sees beside the families: units, the model and the twin.
 pub fn constants() -> Vec<String> {
-    let units = quantity::unit_names().into_iter().map(|name| name.to_string());
-    units.chain(["model", "twin"].map(String::from)).collect()
+    quantity::unit_names().into_iter().chain(["model", "twin"]).map(String::from).collect()
 }
 
 /// A script value as text; values of Rhai itself as Rhai shows them.

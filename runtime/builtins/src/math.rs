@@ -198,24 +198,70 @@ mod functions {
     }
 
     /// Draws a number evenly spread from 0 to 1 [1].
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let r = random(7);
+    /// assert(r.uniform() < 1.0);
+    /// ```
     #[rhai_fn(volatile)]
     pub fn uniform(r: &mut Random) -> f64 {
         r.unit()
     }
 
     /// Draws a number with mean 0 and deviation 1 [1].
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let r = random(7);
+    /// assert(abs(r.normal()) < 10.0);
+    /// ```
     #[rhai_fn(volatile)]
     pub fn normal(r: &mut Random) -> f64 {
         r.gauss()
     }
 
-    /// Draws a vector of numbers evenly spread from 0 to 1 [1].
+    /// Draws a vector of numbers evenly spread from 0 to 1.
+    ///
+    /// # Parameters
+    /// - `count`: how many [1].
+    ///
+    /// # Returns
+    /// A vector [1].
+    ///
+    /// # Errors
+    /// - `cannot be drawn`: `count` is negative or above 100 million.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(random(7).uniform(100).len == 100);
+    /// ```
     #[rhai_fn(name = "uniform", volatile, return_raw)]
     pub fn uniforms(r: &mut Random, count: i64) -> Outcome<Vector> {
         Ok(Vector::from_si((0..drawn(count)?).map(|_| r.unit()).collect(), Unit::none()))
     }
 
-    /// Draws a vector of numbers with mean 0 and deviation 1 [1].
+    /// Draws a vector of numbers with mean 0 and deviation 1.
+    ///
+    /// # Parameters
+    /// - `count`: how many [1].
+    ///
+    /// # Returns
+    /// A vector [1].
+    ///
+    /// # Errors
+    /// - `cannot be drawn`: `count` is negative or above 100 million.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(random(7).normal(100).len == 100);
+    /// ```
     #[rhai_fn(name = "normal", volatile, return_raw)]
     pub fn normals(r: &mut Random, count: i64) -> Outcome<Vector> {
         Ok(Vector::from_si((0..drawn(count)?).map(|_| r.gauss()).collect(), Unit::none()))

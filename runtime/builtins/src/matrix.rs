@@ -372,31 +372,43 @@ mod functions {
         Ok(Matrix::from_si(DMatrix::identity(size as usize, size as usize), Unit::none()))
     }
 
-    /// Number of rows [1].
+    /// Counts the rows of a matrix [1]; also a property, `m.rows`.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let m = matrix([[1, 2, 3], [4, 5, 6]]);
+    /// assert(m.rows() == 2);
+    /// ```
     #[rhai_fn(name = "rows", get = "rows", pure)]
     pub fn rows(m: &mut Matrix) -> i64 {
         m.values.nrows() as i64
     }
 
-    /// Number of columns [1].
+    /// Counts the columns of a matrix [1]; also a property, `m.columns`.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let m = matrix([[1, 2, 3], [4, 5, 6]]);
+    /// assert(m.columns() == 3);
+    /// ```
     #[rhai_fn(name = "columns", get = "columns", pure)]
     pub fn columns(m: &mut Matrix) -> i64 {
         m.values.ncols() as i64
     }
 
-    /// Number of columns [1].
-    #[rhai_fn(name = "cols", get = "cols", pure)]
-    pub fn cols(m: &mut Matrix) -> i64 {
-        m.values.ncols() as i64
-    }
-
-    /// The unit as text.
+    /// Its unit as text.
     #[rhai_fn(get = "unit", pure)]
     pub fn unit(m: &mut Matrix) -> String {
         m.unit.symbol().to_string()
     }
 
-    /// The numbers in SI units, as a matrix without unit [1].
+    /// Its numbers in SI units, as a matrix without unit [1].
     #[rhai_fn(get = "si", pure)]
     pub fn si(m: &mut Matrix) -> Matrix {
         Matrix { values: m.values.clone(), unit: Unit::none() }
@@ -443,6 +455,18 @@ mod functions {
     }
 
     /// Turns rows into columns.
+    ///
+    /// # Returns
+    /// A new matrix, in the same unit.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let m = matrix([[1, 2, 3], [4, 5, 6]]);
+    /// assert(m.transpose().rows == 3);
+    /// ```
     #[rhai_fn(pure)]
     pub fn transpose(m: &mut Matrix) -> Matrix {
         Matrix::from_si(m.values.transpose(), m.unit.clone())
@@ -481,7 +505,21 @@ mod functions {
         Ok(Matrix::from_si(all, left.unit))
     }
 
-    /// Puts two matrices one below the other; see `hstack(left, right)`.
+    /// Puts two matrices one below the other.
+    ///
+    /// # Parameters
+    /// - `top`, `bottom`: matrices of the same number of columns and one dimension.
+    ///
+    /// # Returns
+    /// A matrix in the unit of the upper one.
+    ///
+    /// # Errors
+    /// - `cannot stand one below the other`: the numbers of columns differ.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vstack(identity(2), identity(2)).rows == 4);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn vstack(top: Matrix, bottom: Matrix) -> Outcome<Matrix> {
         matching(&top, &bottom.unit)?;
@@ -607,7 +645,7 @@ mod tests {
             ("(matrix([[1, 2], [3, 4]]) * matrix([[0, 1], [1, 0]]))[0]", "[2, 1]"),
             ("(2 * identity(2) - identity(2) == identity(2))", "true"),
             ("matrix([[1, 2, 3]]).transpose().rows", "3"),
-            ("hstack(identity(2), identity(2)).cols", "4"),
+            ("hstack(identity(2), identity(2)).columns", "4"),
             ("vstack(identity(2), identity(2)).rows", "4"),
             ("let s = 0; for row in identity(3) { s += row.sum(); } s", "3.0"),
         ]);

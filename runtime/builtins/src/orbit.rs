@@ -1,7 +1,7 @@
 //! Orbits, responses and corrections as scripts see them.
 
 use crate::context::{Context, here, sampling};
-use crate::families::{Member, Members, document};
+use crate::families::{Member, Members, document, getter};
 use crate::matrix::Matrix;
 use crate::vector::Vector;
 use fodo_control::{Change, WriteMode};
@@ -274,18 +274,45 @@ pub fn register(engine: &mut Engine) {
         .register_type_with_name::<Knobs>("knobs")
         .register_type_with_name::<Response>("response")
         .register_type_with_name::<Steps>("steps")
-        .register_get("len", |k: &mut Knobs| k.0.len() as INT)
-        .register_fn("to_string", |k: &mut Knobs| k.to_string())
-        .register_fn("to_string", |r: &mut Response| r.to_string())
-        .register_fn("to_string", |s: &mut Steps| s.to_string())
-        .register_get("matrix", |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs)))
-        .register_get("error", |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs)))
-        .register_get("knobs", |r: &mut Response| r.knobs.clone())
-        .register_get("monitors", |r: &mut Response| r.monitors.clone())
-        .register_get("used", |s: &mut Steps| s.used as INT)
-        .register_get("values", |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs)))
         .register_fn("-", |s: Steps| Steps { values: s.values.iter().map(|v| -v).collect(), ..s });
+    getters(engine);
     functions(engine);
+}
+
+fn getters(engine: &mut Engine) {
+    getter!(engine, "len", ["knobs: knobs", "integer"], "/// How many knobs [1].", |k: &mut Knobs| k.0.len() as INT);
+    getter!(
+        engine,
+        "matrix",
+        ["response: response", "matrix"],
+        "/// Orbit per knob [m per knob unit]: rows x of each monitor, then y; a column for each knob.",
+        |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs))
+    );
+    getter!(
+        engine,
+        "error",
+        ["response: response", "matrix"],
+        "/// Standard errors of the entries of `matrix`, in its unit; 0 for a response of the model.",
+        |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs))
+    );
+    getter!(engine, "knobs", ["response: response", "knobs"], "/// Its columns.", |r: &mut Response| r.knobs.clone());
+    getter!(engine, "monitors", ["response: response", "family"], "/// Its rows.", |r: &mut Response| r
+        .monitors
+        .clone());
+    getter!(
+        engine,
+        "used",
+        ["steps: steps", "integer"],
+        "/// How many singular values went into the steps [1].",
+        |s: &mut Steps| s.used as INT
+    );
+    getter!(
+        engine,
+        "values",
+        ["steps: steps", "vector"],
+        "/// The steps, in the physics unit of the first knob.",
+        |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs))
+    );
 }
 
 impl std::fmt::Display for Knobs {
@@ -392,9 +419,20 @@ fn functions(engine: &mut Engine) {
             orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
         }
     );
-    engine.register_fn("orbit_error", |c: NativeCallContext, monitors: Members, map: Map| {
-        orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&map)?)?)
-    });
+    document!(
+        engine,
+        "orbit_error",
+        ["monitors: family", "options: map", "map"],
+        "/// Reads the orbit at some monitors, averaged over a number of shots, and takes the golden orbit off.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n/// - `shots`: shots to average [1]. Default: as the family says.\n///\n\
+         /// # Returns\n/// As `get_orbit()`.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// As `get_orbit()`.\n///\n\
+         /// # Example\n/// ```rhai\n/// print(orbit_error(BPM, #{ shots: 10 }).x.rms());\n/// ```",
+        |c: NativeCallContext, monitors: Members, map: Map| {
+            orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&map)?)?)
+        }
+    );
     document!(
         engine,
         "knobs",
@@ -420,9 +458,22 @@ fn functions(engine: &mut Engine) {
             measure(&*here(&c)?, &which, monitors, &measure_options().read(&Map::new())?)
         }
     );
-    engine.register_fn("measure_response", |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
-        measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
-    });
+    document!(
+        engine,
+        "measure_response",
+        ["knobs: family, knobs or array", "monitors: family", "options: map", "response"],
+        "/// Measures the orbit response with a step or an average of one's own.\n///\n\
+         /// # Parameters\n/// - `knobs`: families or devices to step.\n/// - `monitors`: where the orbit is read.\n\
+         /// - `shots`: shots averaged for each orbit [1]. Default: as the family says.\n\
+         /// - `delta`: step from the lower to the upper value, in the knobs' physics unit. Default: as the table says.\n///\n\
+         /// # Returns\n/// As `measure_response(knobs, monitors)`.\n///\n\
+         /// # On the machine\n/// Steps each knob in turn and puts it back, bit for bit.\n///\n\
+         /// # Errors\n/// - As `measure_response(knobs, monitors)`.\n/// - `script`: `delta` without a unit, or in the wrong one.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = measure_response(HCOR[0..2], BPM, #{ delta: 20.0 * urad, shots: 4 });\n/// ```",
+        |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
+            measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
+        }
+    );
     document!(
         engine,
         "solve",
@@ -437,7 +488,13 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// let steps = r.solve(orbit_error(), #{ cutoff: 1e-3 });\n/// ```",
         |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?)
     );
-    engine.register_fn("solve", |r: Response, orbit: Map| solve(&r, &orbit, &solve_options().read(&Map::new())?));
+    document!(
+        engine,
+        "solve",
+        ["response: response", "orbit: map", "steps"],
+        "/// Finds the steps of the knobs that take an orbit away, with the default options.",
+        |r: Response, orbit: Map| solve(&r, &orbit, &solve_options().read(&Map::new())?)
+    );
     document!(
         engine,
         "step_setpoints",

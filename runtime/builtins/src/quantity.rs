@@ -59,8 +59,8 @@ const UNITS: [(&str, &str); 47] = [
 ];
 
 /// The names of the unit constants, for near matches, completion and the checker.
-pub fn unit_names() -> Vec<String> {
-    UNITS.iter().map(|(name, _)| (*name).to_string()).collect()
+pub fn unit_names() -> Vec<&'static str> {
+    UNITS.iter().map(|(name, _)| *name).collect()
 }
 
 /// A plain number where there is no dimension, else a quantity.
@@ -244,7 +244,7 @@ mod functions {
     /// - `unit`: the unit, as text.
     ///
     /// # Returns
-    /// A quantity.
+    /// A quantity in that unit.
     ///
     /// # Errors
     /// - `is not a unit`: the text is no unit; a near one is named.
@@ -271,7 +271,7 @@ mod functions {
     /// - `text`: a number and its unit, `"5 urad"`.
     ///
     /// # Returns
-    /// A quantity.
+    /// A quantity in the unit written.
     ///
     /// # Errors
     /// - `is not a unit`: the text has no number or an unknown unit.
@@ -311,7 +311,7 @@ mod functions {
     /// - `unit`: the unit, as text.
     ///
     /// # Returns
-    /// A quantity.
+    /// A quantity in that unit.
     ///
     /// # Errors
     /// - `was given where`: the quantity has another dimension.
@@ -327,13 +327,13 @@ mod functions {
         Ok(Quantity::from_si(value.si, unit))
     }
 
-    /// The number in SI units (eV for energies, rad for angles) [1].
+    /// Its number in SI units (eV for energies, rad for angles) [1].
     #[rhai_fn(get = "si", pure)]
     pub fn si(value: &mut Quantity) -> f64 {
         value.si
     }
 
-    /// The unit as text.
+    /// Its unit as text.
     #[rhai_fn(get = "unit", pure)]
     pub fn unit(value: &mut Quantity) -> String {
         value.unit.symbol().to_string()
@@ -372,31 +372,89 @@ mod functions {
         power(&value, 0.5)
     }
 
-    /// Sine of an angle [1].
+    /// Takes the sine of an angle.
+    ///
+    /// # Parameters
+    /// - `angle`: any unit of angle, or a plain number in radians.
+    ///
+    /// # Returns
+    /// A plain number [1].
+    ///
+    /// # Errors
+    /// - `an angle is needed`: it has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_near(sin(90 * deg), 1.0, 1e-12);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn sin(angle: Quantity) -> Outcome<f64> {
         Ok(radians(&angle)?.sin())
     }
 
-    /// Cosine of an angle [1].
+    /// Takes the cosine of an angle.
+    ///
+    /// # Parameters
+    /// - `angle`: any unit of angle, or a plain number in radians.
+    ///
+    /// # Returns
+    /// A plain number [1].
+    ///
+    /// # Errors
+    /// - `an angle is needed`: it has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_near(cos(180 * deg), -1.0, 1e-12);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn cos(angle: Quantity) -> Outcome<f64> {
         Ok(radians(&angle)?.cos())
     }
 
-    /// Tangent of an angle [1].
+    /// Takes the tangent of an angle.
+    ///
+    /// # Parameters
+    /// - `angle`: any unit of angle, or a plain number in radians.
+    ///
+    /// # Returns
+    /// A plain number [1].
+    ///
+    /// # Errors
+    /// - `an angle is needed`: it has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_near(tan(45 * deg), 1.0, 1e-12);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn tan(angle: Quantity) -> Outcome<f64> {
         Ok(radians(&angle)?.tan())
     }
 
     /// Tells whether a quantity is neither infinite nor missing.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert((3 * mm).is_finite());
+    /// ```
     #[rhai_fn(name = "is_finite")]
     pub fn is_finite(value: Quantity) -> bool {
         value.si.is_finite()
     }
 
     /// Tells whether a quantity is not a number.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(!(3 * mm).is_nan());
+    /// ```
     #[rhai_fn(name = "is_nan")]
     pub fn is_nan(value: Quantity) -> bool {
         value.si.is_nan()

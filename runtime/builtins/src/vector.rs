@@ -588,13 +588,29 @@ fn length(count: i64) -> Outcome<usize> {
 mod summing {
     use super::*;
 
-    /// Number of entries [1].
+    /// Counts the entries of a vector [1]; also a property, `v.len`.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([1, 2, 3]).len() == 3);
+    /// ```
     #[rhai_fn(name = "len", get = "len", pure)]
     pub fn len(v: &mut Vector) -> i64 {
         v.values.len() as i64
     }
 
-    /// Tells whether there are no entries.
+    /// Tells whether a vector has no entries; also a property.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(zeros(0).is_empty());
+    /// ```
     #[rhai_fn(name = "is_empty", get = "is_empty", pure)]
     pub fn is_empty(v: &mut Vector) -> bool {
         v.values.is_empty()
@@ -727,7 +743,18 @@ mod summing {
         v.one(v.max_abs())
     }
 
-    /// Finds where the largest entry is [1].
+    /// Finds where the largest entry is.
+    ///
+    /// # Returns
+    /// Its index [1]; that of a missing entry, if there is one.
+    ///
+    /// # Errors
+    /// - `has no maximum`: the vector is empty.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([2, 1, 3]).index_of_max() == 2);
+    /// ```
     #[rhai_fn(name = "index_of_max", pure, return_raw)]
     pub fn index_of_max(v: &mut Vector) -> Outcome<i64> {
         v.not_empty("maximum")?;
@@ -735,7 +762,18 @@ mod summing {
         Ok(v.values.iter().position(|x| *x == best || x.is_nan()).unwrap_or(0) as i64)
     }
 
-    /// Finds where the smallest entry is [1].
+    /// Finds where the smallest entry is.
+    ///
+    /// # Returns
+    /// Its index [1]; that of a missing entry, if there is one.
+    ///
+    /// # Errors
+    /// - `has no minimum`: the vector is empty.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([2, 1, 3]).index_of_min() == 1);
+    /// ```
     #[rhai_fn(name = "index_of_min", pure, return_raw)]
     pub fn index_of_min(v: &mut Vector) -> Outcome<i64> {
         v.not_empty("minimum")?;
@@ -830,7 +868,18 @@ mod changing {
         v.each(f64::abs)
     }
 
-    /// Takes the square root of every entry; see `sqrt(value: quantity)`.
+    /// Takes the square root of every entry.
+    ///
+    /// # Returns
+    /// A vector whose unit is the root of the unit; not a number where an entry is negative.
+    ///
+    /// # Errors
+    /// - `has no power`: the unit is no square.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(sqrt(vector([4, 9]))[1] == 3);
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn sqrt(v: Vector) -> Outcome<Vector> {
         raise(&v, 0.5)
@@ -839,7 +888,7 @@ mod changing {
     /// Sorts the entries, smallest first, missing ones last.
     ///
     /// # Returns
-    /// A new vector.
+    /// A new vector, in the same unit.
     ///
     /// # Errors
     /// None.
@@ -854,12 +903,33 @@ mod changing {
         v.with(values)
     }
 
-    /// Sorts a vector in place; see `sorted(v)`.
+    /// Sorts a vector in place, smallest entry first, missing ones last.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let v = vector([3, 1, 2]);
+    /// v.sort();
+    /// assert(v[0] == 1);
+    /// ```
     pub fn sort(v: &mut Vector) {
         Arc::make_mut(&mut v.values).sort_by(f64::total_cmp);
     }
 
     /// Turns the order of the entries round.
+    ///
+    /// # Returns
+    /// A new vector, in the same unit.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([1, 2, 3]).reversed()[0] == 3);
+    /// ```
     pub fn reversed(v: Vector) -> Vector {
         v.with(v.values.iter().rev().copied().collect())
     }
@@ -929,6 +999,20 @@ mod changing {
     }
 
     /// Shows a vector in a unit: the same entries, printed in that unit.
+    ///
+    /// # Parameters
+    /// - `unit`: the unit, as text.
+    ///
+    /// # Returns
+    /// A vector in that unit.
+    ///
+    /// # Errors
+    /// - `was given where`: the vector has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([0.5], "mm").in_unit("um").unit == "um");
+    /// ```
     #[rhai_fn(name = "in_unit", return_raw)]
     pub fn in_unit(v: Vector, unit: &str) -> Outcome<Vector> {
         let unit = Unit::parse(unit).or_fail()?;
@@ -936,19 +1020,30 @@ mod changing {
         Ok(Vector { values: v.values, unit })
     }
 
-    /// The numbers in SI units, as a vector without unit [1].
+    /// Its numbers in SI units, as a vector without unit [1].
     #[rhai_fn(get = "si", pure)]
     pub fn si(v: &mut Vector) -> Vector {
         Vector { values: v.values.clone(), unit: Unit::none() }
     }
 
-    /// The unit as text.
+    /// Its unit as text.
     #[rhai_fn(get = "unit", pure)]
     pub fn unit(v: &mut Vector) -> String {
         v.unit.symbol().to_string()
     }
 
     /// Makes an array of the entries.
+    ///
+    /// # Returns
+    /// An array of quantities, or of numbers [1] for a vector without unit.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(vector([1, 2], "mm").to_array()[1] == 2 * mm);
+    /// ```
     #[rhai_fn(name = "to_array", pure)]
     pub fn to_array(v: &mut Vector) -> Array {
         v.clone().into_iter().collect()
@@ -1019,31 +1114,66 @@ mod masks {
         Mask(Arc::new(v.values.iter().map(|x| x.is_finite()).collect()))
     }
 
-    /// Number of entries of a mask [1].
+    /// Counts the entries of a mask, true or not [1]; also a property.
     #[rhai_fn(name = "len", get = "len", pure)]
     pub fn len(mask: &mut Mask) -> i64 {
         mask.0.len() as i64
     }
 
-    /// Counts the entries that are true [1].
+    /// Counts the entries of a mask that are true [1].
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert((vector([1, 5, 9]) > 3).count() == 2);
+    /// ```
     #[rhai_fn(pure)]
     pub fn count(mask: &mut Mask) -> i64 {
         mask.0.iter().filter(|x| **x).count() as i64
     }
 
-    /// Tells whether any entry is true.
+    /// Tells whether any entry of a mask is true.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert((vector([1, 5]) > 3).any());
+    /// ```
     #[rhai_fn(pure)]
     pub fn any(mask: &mut Mask) -> bool {
         mask.0.iter().any(|x| *x)
     }
 
-    /// Tells whether all entries are true.
+    /// Tells whether all entries of a mask are true.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(!(vector([1, 5]) > 3).all());
+    /// ```
     #[rhai_fn(pure)]
     pub fn all(mask: &mut Mask) -> bool {
         mask.0.iter().all(|x| *x)
     }
 
-    /// Lists the places that are true.
+    /// Lists the places at which a mask is true.
+    ///
+    /// # Returns
+    /// An array of indices [1], counted from 0.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert((vector([1, 5, 9]) > 3).indices()[0] == 1);
+    /// ```
     #[rhai_fn(pure)]
     pub fn indices(mask: &mut Mask) -> Array {
         (0..mask.0.len()).filter(|i| mask.0[*i]).map(|i| Dynamic::from(i as i64)).collect()

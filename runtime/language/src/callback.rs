@@ -101,16 +101,35 @@ pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("bind", |callback: Callback| callback);
     engine.register_fn("to_string", |_: &mut Callback| "callback".to_string());
     engine.register_fn("to_debug", |_: &mut Callback| "callback".to_string());
-    engine.register_fn("invoke", |c: NativeCallContext, f: &mut Callback| f.clone().call(&c, ()));
-    engine.register_fn("invoke", |c: NativeCallContext, f: &mut Callback, a: Dynamic| f.clone().call(&c, (a,)));
-    engine.register_fn("invoke", |c: NativeCallContext, f: &mut Callback, a: Dynamic, b: Dynamic| {
-        f.clone().call(&c, (a, b))
-    });
-    engine.register_fn("invoke", |c: NativeCallContext, f: &mut Callback, a: Dynamic, b: Dynamic, d: Dynamic| {
-        f.clone().call(&c, (a, b, d))
-    });
+    invoke(engine);
     engine.register_fn("bind", |other: Dynamic| -> Outcome<Callback> {
         let word = crate::article(&type_word(other.type_name()));
         Err(script_error(format!("`bind` takes a function, found {word}")))
     });
+}
+
+/// `callback.invoke(…)` with no argument to three.
+fn invoke(engine: &mut Engine) {
+    let named = |parameters: &[&'static str], comment: &'static str| {
+        let info: Vec<&str> = ["callback: callback"].iter().chain(parameters).chain(&["any"]).copied().collect();
+        FuncRegistration::new("invoke").with_params_info(info).with_comments([comment])
+    };
+    named(
+        &[],
+        "/// Calls a function that a script has handed over; what a library does with a callback.\n///\n\
+         /// # Returns\n/// What the function returns.\n///\n\
+         /// # Errors\n/// Those of the function.\n///\n\
+         /// # Example\n/// ```rhai\n/// let sum = bind(|a, b| a + b);\n/// assert(sum.invoke(1, 2) == 3);\n/// ```",
+    )
+    .register_into_engine(engine, |c: NativeCallContext, f: &mut Callback| f.clone().call(&c, ()));
+    named(&["first: any"], "/// Calls a function with one argument.")
+        .register_into_engine(engine, |c: NativeCallContext, f: &mut Callback, a: Dynamic| f.clone().call(&c, (a,)));
+    named(&["first: any", "second: any"], "/// Calls a function with two arguments.")
+        .register_into_engine(engine, |c: NativeCallContext, f: &mut Callback, a: Dynamic, b: Dynamic| {
+            f.clone().call(&c, (a, b))
+        });
+    named(&["first: any", "second: any", "third: any"], "/// Calls a function with three arguments.")
+        .register_into_engine(engine, |c: NativeCallContext, f: &mut Callback, a: Dynamic, b: Dynamic, d: Dynamic| {
+            f.clone().call(&c, (a, b, d))
+        });
 }

@@ -45,6 +45,17 @@ impl FunctionDoc {
         self.comment.lines().next().unwrap_or("").trim()
     }
 
+    /// The part of the documentation under `# NAME`, without its heading.
+    pub fn section(&self, name: &str) -> Option<&str> {
+        let heading = format!("# {name}\n");
+        let start = match self.comment.strip_prefix(&heading) {
+            Some(_) => heading.len(),
+            None => self.comment.find(&format!("\n{heading}"))? + heading.len() + 1,
+        };
+        let rest = &self.comment[start..];
+        Some(rest.split("\n# ").next().unwrap_or(rest).trim())
+    }
+
     /// The type word of parameter `index`.
     pub fn parameter_type(&self, index: usize) -> &str {
         let parameter = self.parameters.get(index).map_or("value", String::as_str);

@@ -1,6 +1,6 @@
 //! What is wrong with a script, found without running it.
 
-use crate::header::{Header, body, header_call, read_header};
+use crate::header::{Header, body, header_call, key_order, read_header};
 use fodo_language::{FunctionDoc, FunctionUse, ParameterKind, Sources, Value, diagnose_parse};
 use fodo_report::{Diagnostic, Kind};
 use rhai::{
@@ -247,7 +247,40 @@ impl Check<'_> {
                 names.iter().for_each(|name| self.family(name, place(name), &[]));
             }
         }
+        let before = self.found.len();
         self.run(header, tree);
+        // one that is misspelt where it is used would be told twice
+        if self.found.len() == before {
+            self.unused(header, tree);
+        }
+    }
+
+    /// Parameters that no function of the script looks at.
+    fn unused(&mut self, header: &Header, tree: &AST) {
+        let mut used = BTreeSet::new();
+        let mut by_name = false;
+        for function in tree.iter_fn_def() {
+            alone(function).walk(&mut |path| {
+                match path.last() {
+                    Some(ASTNode::Expr(Expr::Property(property, _))) => _ = used.insert(property.2.to_string()),
+                    Some(ASTNode::Expr(Expr::StringConstant(text, _))) => _ = used.insert(text.to_string()),
+                    // `p[name]` may be any of them
+                    Some(ASTNode::Expr(Expr::Index(index, ..))) => {
+                        by_name |= matches!(&index.lhs, Expr::Variable(v, ..) if Some(&v.1) == function.params.first());
+                    }
+                    _ => {}
+                }
+                true
+            });
+        }
+        let call = tree.statements().iter().find_map(header_call);
+        let places = call.and_then(|call| key_order(call, "parameters")).unwrap_or_default();
+        for (name, at) in places.into_iter().filter(|(name, _)| !by_name && !used.contains(name)) {
+            if header.parameter(&name).is_some() {
+                let report = Diagnostic::new(Kind::Script, format!("the parameter `{name}` is never used"));
+                self.report(at, report.hint("take it out, or use it in `run`"));
+            }
+        }
     }
 
     fn family(&mut self, name: &str, at: Position, parameters: &[String]) {

@@ -152,8 +152,8 @@ fn stem(file: &str) -> String {
     name.strip_suffix(".rhai").unwrap_or(name).to_string()
 }
 
-/// Title and text of the `//!` lines at the head.
-fn head_text(text: &str) -> (String, String) {
+/// Title and text of the `//!` lines at the head of a script.
+pub fn head_text(text: &str) -> (String, String) {
     let lines = text.lines().skip_while(|l| l.trim().is_empty() || l.starts_with("#!"));
     let lines = lines.map_while(|l| l.trim_start().strip_prefix("//!")).map(|l| l.strip_prefix(' ').unwrap_or(l));
     let lines: Vec<&str> = lines.collect();
@@ -175,6 +175,44 @@ impl Header {
             text.push_str(&format!("- `{name}` ({kind}{range}): {help}.{default}\n"));
         }
         text
+    }
+
+    /// Its parameters as a table: name, kind with unit, default, range, help.
+    pub fn rows(&self) -> Vec<[String; 5]> {
+        let row = |parameter: &Parameter| {
+            let default = match &parameter.default {
+                None => "required".to_string(),
+                Some(value) => value.to_string(),
+            };
+            let range = match &parameter.kind {
+                ParameterKind::Named { permitted, .. } if !permitted.is_empty() => permitted.join(", "),
+                _ if parameter.optional => "need not be there".to_string(),
+                _ => parameter.range_text().unwrap_or_default(),
+            };
+            [parameter.name.clone(), parameter.kind.word(), default, range, parameter.help.clone()]
+        };
+        self.parameters.iter().map(row).collect()
+    }
+
+    /// What it declares beside its parameters: the word of the entry, and what stands there.
+    pub fn declared(&self) -> Vec<(&'static str, Vec<String>)> {
+        let described = |map: &BTreeMap<String, String>| -> Vec<String> {
+            map.iter()
+                .map(|(name, text)| if name.is_empty() { text.clone() } else { format!("{name}: {text}") })
+                .collect()
+        };
+        let takes = if self.takes.is_empty() { Vec::new() } else { vec![self.takes.clone()] };
+        let mut all = vec![
+            ("changes", self.changes.clone()),
+            ("reads", self.reads.clone()),
+            ("watchers", self.watchers.clone()),
+            ("feedbacks", described(&self.feedbacks)),
+            ("takes", takes),
+            ("returns", described(&self.returns)),
+            ("plots", self.plots.clone()),
+        ];
+        all.retain(|(what, entries)| !entries.is_empty() || *what == "changes");
+        all
     }
 
     /// The parameter `name`.

@@ -11,5 +11,5 @@ mod vocabulary;
 
 pub use check::{Known, check};
 pub use fodo_language::{Parameter, ParameterKind, Value, Values};
-pub use header::{Header, body, read_header};
+pub use header::{Header, body, head_text, read_header};
 pub use runner::{Procedure, Procedures};

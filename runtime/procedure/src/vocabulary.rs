@@ -185,6 +185,20 @@ fn described(value: &Dynamic) -> Option<BTreeMap<String, String>> {
     value.read_lock::<Map>()?.iter().map(|(k, v)| Some((k.to_string(), v.clone().into_string().ok()?))).collect()
 }
 
+/// What a procedure can ask of a feedback.
+const STATES: [&str; 3] = ["on", "off", "either"];
+
+/// Feedbacks with their states, all of them known.
+fn states(feedbacks: BTreeMap<String, String>) -> Outcome<BTreeMap<String, String>> {
+    match feedbacks.iter().find(|(_, state)| !STATES.contains(&state.as_str())) {
+        None => Ok(feedbacks),
+        Some((feedback, state)) => {
+            let report = error(format!("the feedback `{feedback}` cannot be \"{state}\"")).near(state, STATES);
+            Err(fail(Box::new(report.hint("a procedure needs it \"on\", \"off\" or \"either\""))))
+        }
+    }
+}
+
 /// The keys of a header.
 pub(crate) const KEYS: [&str; 8] =
     ["changes", "reads", "watchers", "feedbacks", "takes", "returns", "plots", "parameters"];
@@ -203,7 +217,7 @@ fn procedure(map: Map) -> Outcome<Header> {
             "watchers" => header.watchers = list()?,
             "plots" => header.plots = list()?,
             "takes" => header.takes = value.clone().into_string().map_err(|_| wrong("a text"))?,
-            "feedbacks" => header.feedbacks = described(value).ok_or_else(|| wrong("a map of texts"))?,
+            "feedbacks" => header.feedbacks = states(described(value).ok_or_else(|| wrong("a map of texts"))?)?,
             "returns" => header.returns = described(value).ok_or_else(|| wrong("a map of texts"))?,
             "parameters" => header.parameters = parameters(value).ok_or_else(|| wrong("a map of parameters"))??,
             unknown => return Err(unknown_key(unknown)),

@@ -38,6 +38,7 @@ fn run(p) {
     let before = orbit_error(p.monitors);
     let all = [1, 2].map(|x| x * p.gain);
     for i in 0..p.iterations { step_setpoints(p.horizontal, before * 5 * urad); }
+    if p.bumps || p.plane == p.note { step_setpoints(p.vertical, p.step * p.cutoff); }
     #{ before: before, after: all }
 }
 
@@ -228,6 +229,16 @@ fn the_check_finds_mistakes_at_their_place() {
             "\"vertical\"]",
             "\"gain\"]",
             "8:29+6 the parameter `gain` is no family (`changes` and `reads` name families, or parameters made by `family` or `families`)",
+        ),
+        (
+            "bumps || p.plane",
+            "bumps || p.bumps",
+            "17:9+5 the parameter `plane` is never used (take it out, or use it in `run`)",
+        ),
+        (
+            "tune: \"off\"",
+            "tune: \"of\"",
+            "9:39+4 the feedback `tune` cannot be \"of\" (did you mean one of `off`, `on`?)",
         ),
         ("watchers:", "watcher:", "9:5+7 a header has no entry `watcher` (did you mean `watchers`?)"),
         ("fn run(p)", "fn rnu(p)", "7:1+9 a procedure needs `fn run(p) { … }` (`p` holds its parameters)"),

@@ -1,6 +1,6 @@
 //! A function along the model: `model.beta_x`.
 
-use crate::families::{Member, Members};
+use crate::families::{Member, Members, getter};
 use crate::quantity;
 use crate::vector::Vector;
 use fodo_devices::Device;
@@ -8,7 +8,7 @@ use fodo_language::{Outcome, fail, script_error};
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::Unit;
-use rhai::{Dynamic, Engine, ImmutableString};
+use rhai::{Dynamic, Engine, FuncRegistration, ImmutableString};
 use std::sync::Arc;
 
 /// Values at all points of the cut lattice.
@@ -72,8 +72,6 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Along>("model function")
         .register_fn("to_string", |a: &mut Along| a.to_string())
-        .register_get("all", |a: &mut Along| Vector::from_si(a.values.to_vec(), a.unit.clone()))
-        .register_get("entrances", |a: &mut Along| a.entrances())
         .register_indexer_get(|a: &mut Along, members: Members| -> Outcome<Vector> {
             let values = members.devices.iter().map(|d| a.at(d)).collect::<Outcome<Vec<f64>>>()?;
             Ok(Vector::from_si(values, a.unit.clone()))
@@ -82,4 +80,18 @@ pub fn register(engine: &mut Engine) {
             Ok(quantity::of(a.at(&member.device)?, a.unit.clone()))
         })
         .register_indexer_get(|a: &mut Along, name: ImmutableString| a.named(&name));
+    getter!(
+        engine,
+        "all",
+        ["function: model function", "vector"],
+        "/// Its values at all points of the cut lattice, in its unit.",
+        |a: &mut Along| Vector::from_si(a.values.to_vec(), a.unit.clone())
+    );
+    getter!(
+        engine,
+        "entrances",
+        ["function: model function", "vector"],
+        "/// Its values at the entrances of all elements and at the end, in its unit.",
+        |a: &mut Along| a.entrances()
+    );
 }

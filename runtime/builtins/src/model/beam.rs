@@ -137,7 +137,13 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let b = model.bunch(200, #{ emittance_x: 2.0 * nm });\n/// assert(b.x.len == 200);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, count: i64, map: Map| bunch(&c, &m, count, &map)
     );
-    engine.register_fn("bunch", |c: NativeCallContext, m: ModelHandle, count: i64| bunch(&c, &m, count, &Map::new()));
+    document!(
+        engine,
+        "bunch",
+        ["model: model", "count: integer", "map"],
+        "/// Draws `count` particles [1] of a matched Gaussian bunch of the default sizes.",
+        |c: NativeCallContext, m: ModelHandle, count: i64| bunch(&c, &m, count, &Map::new())
+    );
     document!(
         engine,
         "track",
@@ -151,7 +157,11 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let after = model.track(model.bunch(50), #{ turns: 10 });\n/// assert(after.lost.is_empty());\n/// ```",
         |c: NativeCallContext, m: ModelHandle, particles: Map, map: Map| track(&c, &m, &particles, &map)
     );
-    engine.register_fn("track", |c: NativeCallContext, m: ModelHandle, particles: Map| {
-        track(&c, &m, &particles, &Map::new())
-    });
+    document!(
+        engine,
+        "track",
+        ["model: model", "particles: map", "map"],
+        "/// Tracks particles through a model once, without cavities and radiation.",
+        |c: NativeCallContext, m: ModelHandle, particles: Map| { track(&c, &m, &particles, &Map::new()) }
+    );
 }

@@ -1,7 +1,7 @@
 //! What `model.` can be followed by: figures of the whole lattice and functions along it.
 
 use super::{Along, Model};
-use crate::quantity;
+use crate::{Property, quantity};
 use fodo_language::{OrFail, Outcome, fail};
 use fodo_optics::{Equilibrium, Optics, RadiationIntegrals};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -76,16 +76,21 @@ impl Model {
     }
 }
 
-/// What `model.` can be followed by.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
-    let figures = FIGURES.iter().map(|(name, ..)| *name);
-    let beam = OF_BEAM.iter().map(|(name, ..)| *name);
-    functions.chain(figures).chain(beam).chain(["names"]).chain(super::studies::METHODS.iter().copied())
+/// What can stand behind `model.` and is not called.
+pub fn properties() -> impl Iterator<Item = Property> {
+    let of = |about, kind| move |name, unit| Property { subject: "model", of: "model", name, about, unit, kind };
+    let along = of("along the lattice; index it with a family", "model function");
+    let figure = of("of the whole lattice", "quantity");
+    let beam = of("of the equilibrium beam", "quantity");
+    let names = of("names of the elements", "array")("names", "");
+    let along = FUNCTIONS.iter().map(move |(name, unit, _)| along(*name, *unit));
+    let figures = FIGURES.iter().map(move |(name, unit, _)| figure(*name, *unit));
+    let beam = OF_BEAM.iter().map(move |(name, unit, _)| beam(*name, *unit));
+    along.chain(figures).chain(beam).chain([names])
 }
 
-/// The property `name` of a model.
-pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
+/// The property `name` of a model; `functions` are the names of what it can be asked with arguments.
+pub fn property(model: &Model, name: &str, functions: impl Fn() -> Vec<String>) -> Outcome<Dynamic> {
     if name == "names" {
         let names = model.lattice.elements.iter().map(|element| Dynamic::from(element.name.to_string()));
         return Ok(names.collect::<rhai::Array>().into());
@@ -101,7 +106,9 @@ pub fn property(model: &Model, name: &str) -> Outcome<Dynamic> {
         let (places, lattice) = (model.places().into(), model.lattice.clone());
         return Ok(Dynamic::from(Along { values, unit: Unit::parse(unit).or_fail()?, places, lattice }));
     }
-    let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`")).near(name, names());
-    let all = || format!("it has {}", names().collect::<Vec<_>>().join(", "));
+    let known: Vec<String> = properties().map(|property| property.name.to_string()).chain(functions()).collect();
+    let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`"));
+    let report = report.near(name, known.iter().map(String::as_str));
+    let all = || format!("it has {}", known.join(", "));
     Err(fail(Box::new(if report.hints.is_empty() { report.hint(all()) } else { report })))
 }

@@ -11,7 +11,7 @@ mod studies;
 mod train;
 
 pub use along::Along;
-pub use figures::names;
+pub use figures::properties;
 
 use crate::context::{Context, here};
 use crate::families::{Members, document};
@@ -211,6 +211,15 @@ fn load(context: &Context, path: &str) -> Outcome<ModelHandle> {
     Ok(ModelHandle(Some(Arc::new(Model::new(path.to_string(), Arc::new(lattice))))))
 }
 
+/// Names of the functions whose first argument is a model, as they are called.
+fn functions(engine: &Engine) -> Vec<String> {
+    let all = fodo_language::functions(engine).into_iter();
+    let mut names: Vec<String> =
+        all.filter(|f| f.parameter_type(0) == "model").map(|f| format!("{}(", f.name)).collect();
+    names.dedup();
+    names
+}
+
 /// Registers everything of this subject.
 pub fn register(engine: &mut Engine) {
     let mut constants = rhai::Module::new();
@@ -221,7 +230,7 @@ pub fn register(engine: &mut Engine) {
         .register_fn("to_string", |m: &mut ModelHandle| m.to_string())
         .register_fn("to_debug", |m: &mut ModelHandle| m.to_string())
         .register_indexer_get(|c: NativeCallContext, m: &mut ModelHandle, name: ImmutableString| {
-            figures::property(&*m.here(&c)?, &name)
+            figures::property(&*m.here(&c)?, &name, || functions(c.engine()))
         });
     along::register(engine);
     studies::register(engine);

@@ -207,9 +207,13 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let o = model.optics_6d(#{ radiation: true });\n/// assert(o.tune.len == 3);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, options: Map| moving(&*m.here(&c)?, &moving_options().read(&options)?)
     );
-    engine.register_fn("optics_6d", |c: NativeCallContext, m: ModelHandle| {
-        moving(&*m.here(&c)?, &moving_options().read(&Map::new())?)
-    });
+    document!(
+        engine,
+        "optics_6d",
+        ["model: model", "map"],
+        "/// Computes the optics of a model with its cavities on, without radiation.",
+        |c: NativeCallContext, m: ModelHandle| { moving(&*m.here(&c)?, &moving_options().read(&Map::new())?) }
+    );
     document!(
         engine,
         "beam_sizes",
@@ -254,9 +258,13 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let o = model.optics_inside(#{ longest: 5.0 * cm });\n/// assert(o.s.len > model.s.entrances.len);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, options: Map| inside(&*m.here(&c)?, &inside_options().read(&options)?)
     );
-    engine.register_fn("optics_inside", |c: NativeCallContext, m: ModelHandle| {
-        inside(&*m.here(&c)?, &inside_options().read(&Map::new())?)
-    });
+    document!(
+        engine,
+        "optics_inside",
+        ["model: model", "map"],
+        "/// Computes the optics of a model also inside its elements, in parts of at most 0.1 m.",
+        |c: NativeCallContext, m: ModelHandle| { inside(&*m.here(&c)?, &inside_options().read(&Map::new())?) }
+    );
     document!(
         engine,
         "tapered",
@@ -271,9 +279,13 @@ pub fn register(engine: &mut Engine) {
          /// assert(t.optics_6d(#{ radiation: true }).orbit_x.max_abs() < before);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, options: Map| tapered(&*m.here(&c)?, &tapered_options().read(&options)?)
     );
-    engine.register_fn("tapered", |c: NativeCallContext, m: ModelHandle| {
-        tapered(&*m.here(&c)?, &tapered_options().read(&Map::new())?)
-    });
+    document!(
+        engine,
+        "tapered",
+        ["model: model", "model"],
+        "/// Makes a model whose bends and quadrupoles are set to the energy the radiating beam has there.",
+        |c: NativeCallContext, m: ModelHandle| { tapered(&*m.here(&c)?, &tapered_options().read(&Map::new())?) }
+    );
     document!(
         engine,
         "line_optics",

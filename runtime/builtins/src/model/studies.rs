@@ -15,31 +15,6 @@ use fodo_lattice::Class;
 use fodo_units::Unit;
 use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
-/// Functions of a model that a script calls.
-pub const METHODS: &[&str] = &[
-    "orbit_response(",
-    "bunch(",
-    "track(",
-    "convergence(",
-    "dynamic_aperture(",
-    "momentum_aperture(",
-    "detuning(",
-    "driving_terms(",
-    "frequency_map(",
-    "match_optics(",
-    "coupled_optics(",
-    "optics_6d(",
-    "beam_sizes(",
-    "momentum_dependence(",
-    "chromatic_functions(",
-    "optics_inside(",
-    "lifetime(",
-    "orbit_response_derivatives(",
-    "tapered(",
-    "track_train(",
-    "line_optics(",
-];
-
 /// A map of named values.
 pub fn map<const N: usize>(entries: [(&str, Dynamic); N]) -> Map {
     entries.into_iter().map(|(name, value)| (name.into(), value)).collect()
@@ -230,9 +205,13 @@ pub fn register(engine: &mut Engine) {
             &aperture_options().read(&options)?
         )
     );
-    engine.register_fn("dynamic_aperture", |c: NativeCallContext, m: ModelHandle| {
-        aperture(&*m.here(&c)?, &aperture_options().read(&Map::new())?)
-    });
+    document!(
+        engine,
+        "dynamic_aperture",
+        ["model: model", "map"],
+        "/// Finds the dynamic aperture of a model at its start, with the default options.",
+        |c: NativeCallContext, m: ModelHandle| { aperture(&*m.here(&c)?, &aperture_options().read(&Map::new())?) }
+    );
     document!(
         engine,
         "momentum_aperture",
@@ -247,15 +226,26 @@ pub fn register(engine: &mut Engine) {
             momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&options)?)
         }
     );
-    engine.register_fn("momentum_aperture", |c: NativeCallContext, m: ModelHandle, places: Members| {
-        momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&Map::new())?)
-    });
-    // a loaded lattice has no families: its monitors
-    engine.register_fn("momentum_aperture", |c: NativeCallContext, m: ModelHandle, options: Map| {
-        let model = m.here(&c)?;
-        let monitors = model.lattice.indices_of(Class::Monitor);
-        momentum(&model, &monitors, &momentum_options().read(&options)?)
-    });
+    document!(
+        engine,
+        "momentum_aperture",
+        ["model: model", "places: family", "map"],
+        "/// Finds the local momentum aperture of a model at devices, with the default options.",
+        |c: NativeCallContext, m: ModelHandle, places: Members| {
+            momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&Map::new())?)
+        }
+    );
+    document!(
+        engine,
+        "momentum_aperture",
+        ["model: model", "options: map", "map"],
+        "/// Finds the local momentum aperture of a model at its monitors: a loaded lattice has no families.",
+        |c: NativeCallContext, m: ModelHandle, options: Map| {
+            let model = m.here(&c)?;
+            let monitors = model.lattice.indices_of(Class::Monitor);
+            momentum(&model, &monitors, &momentum_options().read(&options)?)
+        }
+    );
     document!(
         engine,
         "detuning",

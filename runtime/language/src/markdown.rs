@@ -1,4 +1,4 @@
-//! Code blocks of Markdown.
+//! Code blocks of Markdown: in doc comments, in tests beside procedures, in the manual.
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,11 +46,16 @@ pub fn blocks(text: &str) -> Vec<Block> {
     found
 }
 
-#[test]
-fn blocks_have_their_line_and_their_words() {
-    let text = "# A\n\n```rhai\nlet x = 1;\n```\n\n1. step\n\n   ```console,slow\n   $ fodo\n   ```\n";
-    let found = blocks(text);
-    assert_eq!(found[0], Block { line: 4, info: "rhai".into(), text: "let x = 1;\n".into() });
-    assert_eq!((found[1].line, found[1].text.as_str()), (10, "$ fodo\n"));
-    assert!(found[1].is("console") && found[1].has("slow") && !found[0].has("slow"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_have_their_line_and_their_words() {
+        let text = "# A\n\n```rhai\nlet x = 1;\n```\n\n1. step\n\n   ```console,slow\n   $ fodo\n   ```\n";
+        let found = blocks(text);
+        assert_eq!(found[0], Block { line: 4, info: "rhai".into(), text: "let x = 1;\n".into() });
+        assert_eq!((found[1].line, found[1].text.as_str()), (10, "$ fodo\n"));
+        assert!(found[1].is("console") && found[1].has("slow") && !found[0].has("slow"));
+    }
 }

@@ -1,0 +1,93 @@
+//! `fodo test`: tests beside procedures and libraries, each on a twin of its own, many at once.
+
+mod cases;
+mod report;
+mod run;
+
+use crate::app;
+use crate::command::{Common, Machine, TestArguments};
+use cases::Test;
+use fodo_report::{Diagnostic, Kind, Result};
+use report::Report;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How one run of a test ended.
+pub struct Run {
+    pub seed: u64,
+    pub time: Duration,
+    pub error: Option<Box<Diagnostic>>,
+    /// What the script printed.
+    pub printed: String,
+}
+
+/// Runs the tests at the paths given, or those of the procedures.
+pub fn test(common: &Common, arguments: &TestArguments) -> Result<ExitCode> {
+    if common.on == Machine::Live || common.rehearse {
+        let option = if common.rehearse { "--rehearse" } else { "--on live" };
+        return Err(Diagnostic::new(
+            Kind::Usage,
+            format!("tests write to a twin of their own; `{option}` makes no sense"),
+        )
+        .hint("a procedure runs on the machine with `fodo run`")
+        .into());
+    }
+    let paths = match arguments.paths.as_slice() {
+        [] => std::slice::from_ref(&common.procedures),
+        paths => paths,
+    };
+    let tests = cases::find(paths)?;
+    let benches = run::benches(common, &tests)?;
+    let first = common.seed.unwrap_or(1);
+    let seeds: Vec<u64> = (first..first.saturating_add(arguments.seeds)).collect();
+    let start = Instant::now();
+    let mut report = Report::new(&tests, &seeds, common);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let (done, finished) = mpsc::channel();
+        let (next, tests, seeds, benches) = (&next, &tests, &seeds, &benches);
+        for _ in 0..threads(arguments, tests.len() * seeds.len()) {
+            let done = done.clone();
+            scope.spawn(move || {
+                while let Some((at, test, seed)) = take(next, tests, seeds) {
+                    let run = run::run(common, test, seed, &benches[at]);
+                    // nobody waits any more: the program ends
+                    _ = done.send((at, run));
+                }
+            });
+        }
+        drop(done);
+        finished.into_iter().for_each(|(at, run)| report.add(at, run));
+    });
+    report.end(start.elapsed());
+    if let Some(file) = &arguments.junit {
+        write(file, &report.junit(start.elapsed()))?;
+    }
+    match app::cancel().is_stopped() {
+        true => {
+            Err(Diagnostic::new(Kind::Stopped, "stopped by the operator; the rest of the tests did not run").into())
+        }
+        false => Ok(report.exit_code()),
+    }
+}
+
+/// The next run that nobody has taken: place of its test, test, seed.
+fn take<'t>(next: &AtomicUsize, tests: &'t [Test], seeds: &[u64]) -> Option<(usize, &'t Test, u64)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    let test = tests.get(at / seeds.len().max(1)).filter(|_| !seeds.is_empty() && !app::cancel().is_stopped())?;
+    Some((at / seeds.len(), test, seeds[at % seeds.len()]))
+}
+
+fn threads(arguments: &TestArguments, runs: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.jobs.unwrap_or(cores).clamp(1, runs.max(1))
+}
+
+fn write(file: &PathBuf, text: &str) -> Result<()> {
+    std::fs::write(file, text).map_err(|error| {
+        Diagnostic::new(Kind::Storage, format!("{} could not be written: {error}", file.display())).into()
+    })
+}

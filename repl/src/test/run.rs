@@ -1,0 +1,186 @@
+//! One run of one test: a facility, a fresh twin, the script.
+
+use super::Run;
+use super::cases::Test;
+use crate::app::{App, Screen};
+use crate::command::Common;
+use crate::shelf;
+use fodo_builtins::Progress;
+use fodo_devices::{Facility, Files};
+use fodo_language::{Output, diagnose, run_on_script_thread};
+use fodo_report::{Diagnostic, Kind, Result};
+use fodo_twin::{MonitorTruth, Twin};
+use fodo_units::{Quantity, Unit};
+use rhai::{CallFnOptions, Dynamic, Map, Scope};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// What a test is run on: loaded once, shared by its runs.
+pub type Bench = Arc<Facility>;
+
+/// The facility of each test, with its planted errors.
+pub fn benches(common: &Common, tests: &[Test]) -> Result<Vec<Bench>> {
+    let mut loaded: HashMap<(String, Option<Arc<str>>), Bench> = HashMap::new();
+    let mut benches = Vec::with_capacity(tests.len());
+    for test in tests {
+        let name = test.facility.clone().unwrap_or_else(|| common.facility.clone());
+        let key = (name, test.planted.clone());
+        let bench = match loaded.get(&key) {
+            Some(bench) => bench.clone(),
+            None => {
+                let files = shelf::facility(&key.0)?;
+                let planted =
+                    test.planted.clone().map(|table| Planted { files: files.clone(), table, test: test.file.clone() });
+                let files = planted.map_or(files, |planted| Arc::new(planted) as Arc<dyn Files>);
+                let bench = Arc::new(Facility::load(files)?);
+                loaded.insert(key, bench.clone());
+                bench
+            }
+        };
+        benches.push(bench);
+    }
+    Ok(benches)
+}
+
+/// A facility whose twin has the errors that a test plants.
+struct Planted {
+    files: Arc<dyn Files>,
+    table: Arc<str>,
+    test: String,
+}
+
+impl Files for Planted {
+    fn text(&self, path: &str) -> Option<Arc<str>> {
+        if path == "twin.toml" { Some(self.table.clone()) } else { self.files.text(path) }
+    }
+
+    fn shown(&self, path: &str) -> String {
+        if path == "twin.toml" { format!("twin.toml in {}", self.test) } else { self.files.shown(path) }
+    }
+
+    fn folder(&self) -> Option<&std::path::Path> {
+        self.files.folder()
+    }
+}
+
+/// Keeps what a script prints.
+#[derive(Default)]
+struct Kept(Mutex<String>);
+
+impl Output for Kept {
+    fn print(&self, text: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_str(text);
+        kept.push('\n');
+    }
+}
+
+/// Tests run side by side: none of them shows how far it is.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn step(&self, _: &str, _: usize, _: usize) {}
+}
+
+/// Runs a test with a seed.
+pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench) -> Run {
+    let start = Instant::now();
+    let kept = Arc::new(Kept::default());
+    let screen = Screen { output: kept.clone(), progress: Arc::new(Quiet) };
+    let common = Common { seed: Some(seed), ..common.clone() };
+    let result = run_on_script_thread(|| {
+        let beside = test.folder();
+        let app = App::on(&common, bench.clone(), screen, Some(&beside))?;
+        judge(test, &app, carry_out(&app, test))
+    });
+    let error = result.and_then(|result| result).err();
+    let printed = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
+    Run { seed, time: start.elapsed(), error, printed }
+}
+
+/// The script in its transaction; the twin ends with the run.
+fn carry_out(app: &App, test: &Test) -> Result<()> {
+    let tree = app.sources.compile(&app.engine, &test.file, &test.text)?;
+    app.session.begin(app.run_info("test".into(), &test.name), &[])?;
+    let mut scope = Scope::new();
+    let truth = || app.twin.as_ref().map(|twin| truth(&app.facility, twin)).unwrap_or_default();
+    let result = match &test.function {
+        None => {
+            // a variable of the script: what the script calls cannot see it
+            scope.push_constant("truth", if test.text.contains("truth") { truth() } else { Map::new() });
+            app.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &tree)
+        }
+        Some(function) => {
+            let arguments: Vec<Dynamic> = if function.takes_truth { vec![truth().into()] } else { Vec::new() };
+            app.engine.call_fn_with_options(CallFnOptions::new(), &mut scope, &tree, &function.name, arguments)
+        }
+    };
+    let ended = match result {
+        Ok(_) => app.session.commit().map(|_| ()),
+        Err(error) => Err(diagnose(&app.engine, error, &test.file, &app.sources)),
+    };
+    if ended.is_err() {
+        app.session.abort();
+    }
+    ended
+}
+
+/// Whether it ended as it should.
+fn judge(test: &Test, app: &App, ended: Result<()>) -> Result<()> {
+    let Some((line, text)) = &test.fails else { return ended };
+    let place = app.sources.label(&test.file, rhai::Position::new((*line).min(u16::MAX.into()) as u16, 1));
+    match ended {
+        Ok(()) => {
+            Err(Diagnostic::new(Kind::Script, format!("this line must fail and say `{text}`, and nothing failed"))
+                .label(place)
+                .into())
+        }
+        Err(error) if error.kind == Kind::Stopped => Err(error),
+        Err(error) => {
+            let here = error.labels.iter().any(|label| label.file == test.file && label.line == *line);
+            // without the excerpt, which shows the comment itself
+            let told = Diagnostic { labels: Vec::new(), ..(*error).clone() }.render(false);
+            match here && told.contains(text.as_str()) {
+                true => Ok(()),
+                false => {
+                    let message = format!("this line must fail and say `{text}`, and something else failed");
+                    Err(Diagnostic::new(Kind::Script, message).label(place).cause(*error).into())
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with every device, by family and name: what a test compares a result with.
+fn truth(facility: &Facility, twin: &Twin) -> Map {
+    let hidden = twin.truth();
+    let stand: HashMap<usize, _> = hidden.elements.iter().map(|element| (element.element, element)).collect();
+    let of_device = |device: &fodo_devices::Device| {
+        let mut map = Map::new();
+        if let Some(first) = device.elements.first() {
+            let [dx, dy, roll] = stand.get(first).map_or([0.0; 3], |truth| [truth.dx, truth.dy, truth.roll]);
+            map.extend([("dx", dx, "m"), ("dy", dy, "m"), ("roll", roll, "rad")].map(entry));
+        }
+        if device.field("x").is_some() || device.field("y").is_some() {
+            let MonitorTruth { gain, offset, noise } = hidden.monitors.get(&device.name).copied().unwrap_or_default();
+            map.extend([("gain_x", gain[0], "1"), ("gain_y", gain[1], "1"), ("noise", noise, "m")].map(entry));
+            map.extend([("offset_x", offset[0], "m"), ("offset_y", offset[1], "m")].map(entry));
+        } else {
+            let gain = hidden.gains.get(&(device.family.clone(), device.name.clone())).copied().unwrap_or(1.0);
+            map.extend([entry(("gain", gain, "1"))]);
+        }
+        (device.name.as_ref().into(), Dynamic::from(map))
+    };
+    let of_family = |family: &Arc<fodo_devices::Family>| {
+        let devices: Map = family.devices.iter().map(|device| of_device(device)).collect();
+        (family.name.as_ref().into(), Dynamic::from(devices))
+    };
+    facility.families.iter().map(of_family).collect()
+}
+
+fn entry((name, value, unit): (&str, f64, &str)) -> (rhai::Identifier, Dynamic) {
+    let unit = Unit::parse(unit).unwrap_or_else(|_| Unit::none());
+    let value = if unit.dimension().is_none() { value.into() } else { Dynamic::from(Quantity::from_si(value, unit)) };
+    (name.into(), value)
+}
