@@ -44,6 +44,8 @@ pub(super) const CASES: &[Case] = &[
     script("test_without_section", &["test", "@/orbit.test.md"]).with(&[("orbit.test.md", NO_SECTION)]),
     script("test_in_an_open_block", &["test", "@/orbit.test.md"])
         .with(&[("orbit.test.md", "## It runs\n\n```rhai\n1\n")]),
+    script("test_unreadable", &["test", "@/"])
+        .with(&[("a.test.rhai", "fn test_a() { let x = 1 + ; }\n"), ("b.test.rhai", "fn test_b() {}\n")]),
     usage("test_file_missing", &["test", "@/orbit.test.md"]).with(&[("orbits.test.md", FAILS)]),
     usage("test_beside_nothing", &["test", "@/plain.rhai"]).with(&[("plain.rhai", "print(1);\n")]),
     usage("test_on_live", &["test", "--on", "live"]),

@@ -27,6 +27,8 @@ struct Subject {
     name: String,
     about: String,
     functions: Vec<FunctionDoc>,
+    /// Signatures of operators and of what can be indexed.
+    operators: Vec<String>,
     properties: Vec<Property>,
     libraries: Vec<Script>,
     procedures: Vec<Procedure>,
@@ -212,12 +214,17 @@ impl Manual {
 
 impl Subject {
     fn new(name: &str, about: &str, functions: impl IntoIterator<Item = FunctionDoc>) -> Subject {
+        let (symbols, functions): (Vec<FunctionDoc>, Vec<FunctionDoc>) =
+            functions.into_iter().partition(|f| matches!(f.usage, FunctionUse::Operator | FunctionUse::Index));
+        let mut operators: Vec<String> = symbols.iter().map(|f| signature(f).to_string()).collect();
+        operators.sort();
+        operators.dedup();
         // overloads without a comment are described by the one that has it
-        let shown =
-            |f: &FunctionDoc| matches!(f.usage, FunctionUse::Function | FunctionUse::Property) && !f.comment.is_empty();
+        let shown = |f: &FunctionDoc| f.usage != FunctionUse::PropertyWrite && !f.comment.is_empty();
         Subject {
             name: name.into(),
             about: about.into(),
+            operators,
             functions: functions.into_iter().filter(shown).collect(),
             properties: Vec::new(),
             libraries: Vec::new(),
@@ -234,11 +241,16 @@ impl Subject {
     }
 }
 
+/// How it is used, without what it returns if that may be anything.
+fn signature(function: &FunctionDoc) -> &str {
+    function.signature.trim_end_matches(" -> any").trim_end_matches(" -> value")
+}
+
 /// Overloads under one documentation: their signatures, and it.
 fn parts<'f>(functions: impl IntoIterator<Item = &'f FunctionDoc>) -> Vec<(Vec<&'f str>, &'f str)> {
     let mut parts: Vec<(Vec<&str>, &str)> = Vec::new();
     for function in functions {
-        let signature = function.signature.trim_end_matches(" -> any");
+        let signature = signature(function);
         match parts.iter_mut().find(|(_, comment)| *comment == function.comment) {
             Some((signatures, _)) => signatures.push(signature),
             None => parts.push((vec![signature], &function.comment)),

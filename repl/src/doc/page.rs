@@ -45,6 +45,9 @@ fn of_subject(subject: &Subject) -> String {
         text.push_str(&of_functions("", functions));
     }
     text.push_str(&properties(&read, &subject.properties));
+    if !subject.operators.is_empty() {
+        text.push_str(&format!("\n## Operators and indexing\n\n```text\n{}\n```\n", subject.operators.join("\n")));
+    }
     for script in &subject.libraries {
         text.push_str(&of_library(script));
     }

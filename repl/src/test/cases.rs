@@ -1,7 +1,7 @@
 //! Finding tests: blocks of `*.test.md` under their headings, functions `test_…` of `*.test.rhai`.
 
 use crate::shelf;
-use fodo_language::{Block, Sources, blocks, diagnose_parse};
+use fodo_language::{Block, blocks};
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::Engine;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Test>> {
             let shown = file.display().to_string();
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Diagnostic::new(Kind::Usage, format!("{shown} could not be read: {error}")))?;
-            let found = if is(&file, ".test.md") { in_markdown(&shown, &text)? } else { in_script(&shown, &text)? };
+            let found = if is(&file, ".test.md") { in_markdown(&shown, &text)? } else { in_script(&shown, &text) };
             if found.is_empty() {
                 return Err(Diagnostic::new(Kind::Usage, format!("there is no test in {shown}"))
                     .hint("a test is a block ```rhai below a heading, or a function `fn test_…()` of a script")
@@ -193,13 +193,11 @@ fn fails(text: &str) -> Option<(usize, String)> {
 }
 
 /// Functions whose names begin with `test_`.
-fn in_script(file: &str, text: &str) -> Result<Vec<Test>> {
+fn in_script(file: &str, text: &str) -> Vec<Test> {
     let mut engine = Engine::new_raw();
     engine.set_max_expr_depths(256, 128);
-    let sources = Sources::new();
-    sources.insert(file, text);
-    let tree = engine.compile(text).map_err(|error| diagnose_parse(&engine, &error, file, &sources))?;
     let (_, head) = fodo_procedure::head_text(text);
+    let Ok(tree) = engine.compile(text) else { return vec![unreadable(file, text, &head)] };
     let planted = blocks(&head).into_iter().find(|block| block.is("toml") && block.has("twin"));
     let test = |function: &rhai::Shared<rhai::ScriptFuncDef>| {
         let name = function.name.to_string();
@@ -221,7 +219,21 @@ fn in_script(file: &str, text: &str) -> Result<Vec<Test>> {
     let ours = tree.iter_fn_def().filter(|f| f.name.starts_with("test_") && f.params.len() < 2);
     let mut tests: Vec<Test> = ours.map(test).collect();
     tests.sort_by_key(|test| test.line);
-    Ok(tests)
+    tests
+}
+
+/// A script that cannot be read: its one test says why, and the others go on.
+fn unreadable(file: &str, text: &str, head: &str) -> Test {
+    Test {
+        file: file.into(),
+        line: 1,
+        name: "can be read".into(),
+        text: text.into(),
+        function: None,
+        fails: None,
+        facility: facility(head.lines()),
+        planted: None,
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +263,7 @@ mod tests {
     #[test]
     fn functions_are_tests() {
         let text = "//! # T\n\n/// Counts.\nfn test_count() {\n    1\n}\n\nfn test_truth(truth) { throw 1; } // error: 1\nfn help() {}\n";
-        let tests = in_script("t.test.rhai", text).unwrap();
+        let tests = in_script("t.test.rhai", text);
         let found: Vec<(usize, &str, bool)> = tests
             .iter()
             .map(|t| (t.line, t.name.as_str(), t.function.as_ref().is_some_and(|f| f.takes_truth)))

@@ -80,8 +80,12 @@ impl Subject {
     /// Everything it registers, with its documentation.
     pub fn functions(&self, facility: &Facility) -> Vec<FunctionDoc> {
         let mut engine = Engine::new_raw();
+        // with those before it, so that types have the names that scripts know them by
+        let before = SUBJECTS.iter().take_while(|subject| subject.name != self.name);
+        before.for_each(|subject| (subject.register)(&mut engine, facility));
+        let known = fodo_language::functions(&engine);
         (self.register)(&mut engine, facility);
-        fodo_language::functions(&engine)
+        fodo_language::functions(&engine).into_iter().filter(|function| !known.contains(function)).collect()
     }
 }
 
