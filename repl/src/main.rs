@@ -25,17 +25,39 @@ mod test;
 mod track;
 
 use clap::Parser;
-use command::{Command, Line};
+use command::{Command, DocArguments, Line};
 use fodo_report::{Diagnostic, Result};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let line = Line::parse();
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(answer) => return answered(&answer),
+    };
     let json = line.common.json;
     match fodo_language::run_on_script_thread(|| dispatch(line)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) | Err(error) => fail(&error, json),
     }
+}
+
+/// Help or a wrong command line; below the help of `run NAME` stands what the procedure says of itself.
+fn answered(answer: &clap::Error) -> ExitCode {
+    // a closed pipe ends the reader's interest
+    _ = answer.print();
+    if answer.kind() == clap::error::ErrorKind::DisplayHelp {
+        let arguments = std::env::args().filter(|argument| argument != "--help" && argument != "-h");
+        if let Ok(Line { common, command: Some(Command::Run(run)) }) = Line::try_parse_from(arguments)
+            && !run.what.contains(['.', '/'])
+        {
+            let page = DocArguments { name: Some(run.what), out: None };
+            return match fodo_language::run_on_script_thread(|| doc::doc(&common, &page)) {
+                Ok(Ok(code)) => code,
+                Ok(Err(error)) | Err(error) => fail(&error, false),
+            };
+        }
+    }
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
 fn dispatch(line: Line) -> Result<ExitCode> {

@@ -20,6 +20,11 @@ pub(super) const CASES: &[Case] = &[
         .kind("rights")
         .with(&[("sneak.rhai", SNEAK_LATER)]),
     script("family_not_declared_by_the_caller", &["run", "@/outer.rhai"]).kind("rights").with(&[("outer.rhai", OUTER)]),
+    script("argument_widens_rights", &["run", "@/widen.rhai"]).kind("rights").with(&[("widen.rhai", WIDEN)]),
+    script("argument_widens_rights_in_a_list", &["run", "@/kick_all.rhai", "--set", "knobs=HCOR, QF"])
+        .kind("rights")
+        .unplaced()
+        .with(&[("kick_all.rhai", KICK_ALL)]),
     script("nothing_to_undo", &["eval", "undo()"]),
 ];
 
@@ -50,6 +55,30 @@ procedure(#{ changes: ["HCOR"], parameters: #{} });
 fn run(p) {
     HCOR.step(10.0 * urad);
     QF.step(0.001 / m ** 2);
+}
+"#;
+
+const WIDEN: &str = r#"
+//! # Hands over a family of another role
+
+procedure(#{ changes: ["HCOR", "QF"], parameters: #{} });
+
+fn run(p) {
+    HCOR.step(10.0 * urad);
+    correct_orbit(#{ horizontal: QF })
+}
+"#;
+
+const KICK_ALL: &str = r#"
+//! # Step families of correctors
+
+procedure(#{
+    changes: ["knobs"],
+    parameters: #{ knobs: families(["HCOR"], #{ roles: ["horizontal corrector", "vertical corrector"], help: "correctors" }) },
+});
+
+fn run(p) {
+    for family in p.knobs { family[0].step(1.0 * urad); }
 }
 "#;
 

@@ -58,6 +58,14 @@ pub(super) const CASES: &[Case] = &[
         "step.rhai",
         "procedure(#{ parameters: #{ gain: number(1.0, \"1\") } });\n\nfn run(p) {\n    2.0 * p.gian\n}\n",
     )]),
+    script("header_unknown_state_of_a_feedback", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{\n    changes: [\"HCOR\"],\n    feedbacks: #{ orbit: \"of\" },\n});\n\nfn run(p) {}\n",
+    )]),
+    script("parameter_never_used", &["check", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{ parameters: #{\n    gain: number(1.0, \"1\"),\n    shots: integer(1),\n} });\n\nfn run(p) {\n    2 * p.shots\n}\n",
+    )]),
     script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
 ];

@@ -38,3 +38,16 @@ fn the_reference_is_what_the_program_writes() {
         assert!(summary.contains(&format!("(reference/{name})")), "docs/SUMMARY.md does not lead to reference/{name}");
     }
 }
+
+#[test]
+fn the_help_of_run_ends_with_what_the_procedure_says() {
+    let scratch = Scratch::new("help-of-run");
+    let output = run(&scratch, &["run", "correct_orbit", "--help"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (options, page) =
+        (text.find("--set <NAME=VALUE>"), text.find("singular values below this part of the largest"));
+    assert!(output.status.success() && options.is_some() && options < page, "{text}");
+    let unknown = run(&scratch, &["run", "corect_orbit", "--help"]);
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    assert!(unknown.status.code() == Some(2) && told.contains("`correct_orbit`"), "{told}");
+}

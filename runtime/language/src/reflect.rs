@@ -115,6 +115,7 @@ fn document(name: &str, parameters: Vec<String>, returns: String, comment: Strin
         FunctionUse::Operator if parameters.len() == 2 => {
             format!("{} {name} {}{arrow}", bare(&parameters, 0), bare(&parameters, 1))
         }
+        FunctionUse::Operator if parameters.len() == 1 => format!("{name}{}{arrow}", bare(&parameters, 0)),
         _ => format!("{name}({}){arrow}", parameters.join(", ")),
     };
     FunctionDoc { name: name.to_string(), usage, signature, parameters, returns, comment, module, standard: false }
