@@ -213,10 +213,10 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
             fails: fails(&body.join("\n")).map(|(at, what)| (start + at, what)),
             facility: facility(head.lines()),
             planted: planted.as_ref().map(|block| block.text.as_str().into()),
-            function: Some(Function { name, takes_truth: function.params.len() == 1 }),
+            function: Some(Function { name, takes_truth: !function.params.is_empty() }),
         }
     };
-    let ours = tree.iter_fn_def().filter(|f| f.name.starts_with("test_") && f.params.len() < 2);
+    let ours = tree.iter_fn_def().filter(|f| f.name.starts_with("test_"));
     let mut tests: Vec<Test> = ours.map(test).collect();
     tests.sort_by_key(|test| test.line);
     tests
