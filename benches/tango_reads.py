@@ -93,7 +93,8 @@ if program is None:
     print("SKIPPED: no TangoTest; run tests/setup/tango.sh", file=sys.stderr)
 else:
     port = free_port()
-    test = [f"test/nd/{n}" for n in range(200)]
+    # with 200 devices TangoTest did not come up within a minute
+    test = [f"test/nd/{n}" for n in range(40)]
     ten = ["double_scalar_w", "ampli", "float_scalar", "long_scalar", "short_scalar",
            "double_scalar", "boolean_scalar", "ushort_scalar", "ulong_scalar", "uchar_scalar"]
     serving([program, "nd", "-nodb", "-dlist", ",".join(test), "-ORBendPoint", f"giop:tcp:127.0.0.1:{port}"],
