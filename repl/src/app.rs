@@ -15,6 +15,8 @@ use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
 use sha2::{Digest, Sha256};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -78,7 +80,10 @@ impl App {
         let sources = Sources::new();
         let Screen { output, progress } = screen;
         let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
-        let context = Arc::new(context.with_history(backends::archive(&facility)?, common.on == Machine::Twin));
+        let context = context
+            .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
+            .with_snapshots(fodo_records::snapshots(&data, &facility.name));
+        let context = Arc::new(context);
         let mut engine = engine(&session, output);
         let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib(beside))];
         engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
@@ -111,7 +116,10 @@ impl App {
             Machine::Live => sources::words(&self.facility),
             Machine::Twin => self.machine.word().to_uppercase(),
         };
-        let state = show::state(&self.facility.name, &machine, self.mode);
+        let mut state = show::state(&self.facility.name, &machine, self.mode);
+        if cancel().is_held() {
+            state.push_str(" PANIC STOP");
+        }
         self.role.as_ref().map_or(state.clone(), |role| format!("{state} as {role}"))
     }
 
@@ -220,14 +228,24 @@ fn mode(common: &Common) -> WriteMode {
     }
 }
 
-/// The token of this process, stopped by Ctrl-C and by SIGTERM.
+/// The token of this process, stopped by Ctrl-C, SIGTERM and SIGHUP; SIGQUIT, Ctrl-\, is the panic stop.
 pub fn cancel() -> &'static Cancel {
     static CANCEL: OnceLock<Cancel> = OnceLock::new();
     CANCEL.get_or_init(|| {
         let cancel = Cancel::new();
-        let stopping = cancel.clone();
-        // a second handler cannot be set; the first does the same
-        _ = ctrlc::set_handler(move || stopping.stop());
+        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]) {
+            let stopping = cancel.clone();
+            std::thread::spawn(move || {
+                for signal in signals.forever() {
+                    if signal == SIGQUIT {
+                        show::panic_stop();
+                        stopping.hold();
+                    } else {
+                        stopping.stop();
+                    }
+                }
+            });
+        }
         cancel
     })
 }

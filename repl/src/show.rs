@@ -16,6 +16,11 @@ pub fn error(error: &Diagnostic) {
     _ = write!(std::io::stderr(), "{}", error.render(std::io::stderr().is_terminal()));
 }
 
+/// Says that the panic stop was taken.
+pub fn panic_stop() {
+    _ = writeln!(std::io::stderr(), "\npanic stop: nothing more is written");
+}
+
 /// The one object of `--json`.
 pub fn json_object(ok: bool, result: Value, run: Value, error: Option<&Diagnostic>) {
     let error = error.map_or(Value::Null, Diagnostic::to_json);
@@ -117,11 +122,41 @@ fn lines(value: &Dynamic, depth: usize, text: &mut String) {
         }
         more(map.len(), &pad, text);
     } else if let Some(array) = value.read_lock::<Array>() {
+        if let Some(table) = table(&array) {
+            table.iter().for_each(|line| text.push_str(&format!("{pad}{line}\n")));
+            return more(array.len(), &pad, text);
+        }
         array.iter().take(SHOWN).for_each(|inner| lines(inner, depth, text));
         more(array.len(), &pad, text);
     } else {
         text.push_str(&format!("{pad}{}\n", short(value).unwrap_or_default()));
     }
+}
+
+/// Maps with the same keys and short values as a table: `name` first, then `title`, then by the alphabet.
+fn table(array: &Array) -> Option<Vec<String>> {
+    let rows: Vec<_> = array.iter().take(SHOWN).map(|row| row.read_lock::<Map>()).collect::<Option<_>>()?;
+    let mut keys: Vec<_> = rows.first()?.keys().collect();
+    if rows.iter().any(|row| row.keys().ne(rows[0].keys())) {
+        return None;
+    }
+    keys.sort_by_key(|key| match key.as_str() {
+        "name" => 0,
+        "title" => 1,
+        _ => 2,
+    });
+    let cell = |row: &Map, key: &str| row.get(key).and_then(short);
+    let mut cells = vec![keys.iter().map(|key| key.to_string()).collect::<Vec<_>>()];
+    for row in &rows {
+        cells.push(keys.iter().map(|key| cell(row, key)).collect::<Option<_>>()?);
+    }
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..keys.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    Some(cells.iter().map(line).collect())
 }
 
 /// A value in one line; none for maps and arrays that need several.

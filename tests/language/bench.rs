@@ -7,10 +7,11 @@ use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, r
 use fodo_procedure::Procedures;
 use fodo_report::{Diagnostic, Result};
 use fodo_simulator::Simulator;
-use fodo_tests::project;
+use fodo_tests::{Scratch, project};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::{Dynamic, Engine};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 struct Quiet;
@@ -64,6 +65,7 @@ pub struct Bench {
     pub engine: Engine,
     session: Arc<Session>,
     prompt: Prompt,
+    _data: Scratch,
 }
 
 impl Bench {
@@ -85,10 +87,13 @@ impl Bench {
         fodo_builtins::register(&mut engine, &facility);
         let procedures = Procedures::new(Arc::new(Scripts::of("procedures")), sources.clone());
         procedures.register(&mut engine);
+        static BENCHES: AtomicUsize = AtomicUsize::new(0);
+        let data = Scratch::new(&format!("bench-{}", BENCHES.fetch_add(1, Ordering::Relaxed)));
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
+        let context = context.with_snapshots(fodo_records::snapshots(data.path(), &facility.name));
         Arc::new(context).install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
-        Bench { engine, session, prompt: Prompt::new(sources) }
+        Bench { engine, session, prompt: Prompt::new(sources), _data: data }
     }
 
     /// One input: a run that is committed, or put back.

@@ -216,6 +216,48 @@ fn ctrl_c_leaves_no_setpoint_changed() {
 }
 
 #[test]
+fn a_panic_stop_writes_nothing_more() {
+    if !epics("a_panic_stop_writes_nothing_more") {
+        return;
+    }
+    let mut victim = Victim::new("panic-stop");
+    let (mut stops, mut changed) = (0, 0);
+    while stops < KILLS / 4 {
+        let running = victim.run();
+        let before = victim.machine.ioc.puts().len();
+        running.panic_stop();
+        let output = running.output();
+        if ended_before(&output) {
+            continue;
+        }
+        stops += 1;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let held = victim.machine.setpoints();
+        let differ = held.iter().filter(|(channel, value)| victim.before[*channel] != **value).count();
+        // one set may have been on its way
+        let late = victim.machine.ioc.puts().split_off(before).len();
+        assert!(late <= 32, "{late} writes after the panic stop\n{said}");
+        if output.stdout.is_empty() && output.status.signal() == Some(3) {
+            continue; // it had not begun
+        }
+        let answer = object(&output);
+        assert_eq!(output.status.code(), Some(130), "{answer}");
+        assert!(said.contains("panic stop: nothing more is written"), "{said}");
+        let stands = answer["error"]["machine"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        if differ > 0 {
+            changed += 1;
+            assert!(stands.contains("panic stop") && stands.contains("fodo recover"), "{stands}");
+        }
+        let mended = victim.recover(&["--write"]);
+        assert_eq!(mended["ok"], true, "{mended}");
+        same(&victim.machine.setpoints(), &victim.before, &mended);
+        victim.nothing_to_recover();
+    }
+    eprintln!("{stops} panic stops, {changed} left setpoints changed");
+    assert!(changed > 0);
+}
+
+#[test]
 fn kill_9_and_recover_leave_no_setpoint_changed() {
     if !epics("kill_9_and_recover_leave_no_setpoint_changed") {
         return;

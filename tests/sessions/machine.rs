@@ -180,8 +180,17 @@ impl Running {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Ctrl-\\, the panic stop.
+    pub fn panic_stop(&self) {
+        self.signal("QUIT");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.0.as_ref().unwrap().id();
-        _ = Command::new("sh").args(["-c", &format!("kill -INT {id} 2>/dev/null")]).status();
+        _ = Command::new("sh").args(["-c", &format!("kill -{name} {id} 2>/dev/null")]).status();
     }
 
     /// `kill -9`.

@@ -6,6 +6,7 @@ use fodo_control::{Archive, Cancel, Session};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
+use fodo_records::Snapshots;
 use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Engine, NativeCallContext};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub struct Context {
     model: Arc<LazyModel>,
     guard: Option<Arc<OrbitGuard>>,
     archive: Option<Arc<dyn Archive>>,
+    snapshots: Option<Snapshots>,
     twin: bool,
     connected: Mutex<std::collections::HashSet<Arc<str>>>,
 }
@@ -49,12 +51,39 @@ impl Context {
         let guard = OrbitGuard::new(&facility, &model).map(Arc::new);
         session.guard_with(guard.clone().map(|guard| guard as Arc<dyn fodo_control::Guard>));
         let connected = Mutex::default();
-        Context { facility, session, output, progress, width, model, guard, archive: None, twin: false, connected }
+        Context {
+            facility,
+            session,
+            output,
+            progress,
+            width,
+            model,
+            guard,
+            archive: None,
+            snapshots: None,
+            twin: false,
+            connected,
+        }
     }
 
     /// With the archive that `history` asks, and whether the machine is the twin of this program.
     pub fn with_history(self, archive: Option<Arc<dyn Archive>>, twin: bool) -> Context {
         Context { archive, twin, ..self }
+    }
+
+    /// With a folder for snapshots.
+    pub fn with_snapshots(self, snapshots: Snapshots) -> Context {
+        Context { snapshots: Some(snapshots), ..self }
+    }
+
+    /// Where snapshots are kept.
+    ///
+    /// # Errors
+    /// Kind `usage`: nowhere.
+    pub fn snapshots(&self) -> Result<&Snapshots> {
+        self.snapshots
+            .as_ref()
+            .ok_or_else(|| Diagnostic::new(Kind::Usage, "this session has no folder for snapshots").into())
     }
 
     /// The facility's archive.

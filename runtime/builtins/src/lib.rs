@@ -15,6 +15,7 @@ mod model;
 mod orbit;
 mod plot;
 mod quantity;
+mod snapshots;
 mod vector;
 
 pub use context::{Context, Progress, here};
@@ -37,7 +38,7 @@ pub struct Subject {
     register: fn(&mut Engine, &Facility),
 }
 
-const SUBJECTS: [Subject; 11] = [
+const SUBJECTS: &[Subject] = &[
     Subject { name: "quantity", about: "Numbers with a unit.", register: |e, _| quantity::register(e) },
     Subject {
         name: "vector",
@@ -65,15 +66,20 @@ const SUBJECTS: [Subject; 11] = [
     Subject { name: "orbit", about: "Orbits, responses and corrections.", register: |e, _| orbit::register(e) },
     Subject {
         name: "machine",
-        about: "What a session has changed, putting it back, waiting.",
+        about: "What a session has changed, marks, putting back, rehearsing, waiting.",
         register: |e, _| machine::register(e),
+    },
+    Subject {
+        name: "snapshots",
+        about: "Setpoints kept under a name, compared and restored.",
+        register: |e, _| snapshots::register(e),
     },
     Subject { name: "history", about: "What channels held in the past.", register: |e, _| history::register(e) },
 ];
 
 /// The subjects, in the order in which they are best learnt.
 pub fn subjects() -> &'static [Subject] {
-    &SUBJECTS
+    SUBJECTS
 }
 
 impl Subject {

@@ -4,6 +4,7 @@ use crate::context::{Context, here, sampling};
 use crate::families::{Member, Members, document, getter};
 use crate::matrix::Matrix;
 use crate::vector::Vector;
+use fodo_control::Standing;
 use fodo_control::{Change, WriteMode};
 use fodo_devices::{Device, Family, Quantities};
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
@@ -249,17 +250,17 @@ fn make(context: &Context, steps: &Steps, sign: f64) -> Outcome<()> {
     context.session.write(&changes).or_fail()
 }
 
-/// What the run has changed so far: family, device, change in the physics unit.
-fn changes(context: &Context) -> Map {
+/// Setpoints that stand changed: family, device, change in the physics unit.
+pub fn changes(context: &Context, standing: &[Standing]) -> Map {
     let mut families = Map::new();
-    for (setpoint, before, now) in context.session.standing() {
+    for (setpoint, before, now) in standing {
         let Ok(family) = context.facility.family(&setpoint.family) else { continue };
         let found = family.devices.iter().find_map(|d| {
             let field = d.fields.iter().find(|f| f.setpoint.as_ref().is_some_and(|s| s.channel == setpoint.channel))?;
             Some((d.name.clone(), field))
         });
         let Some((device, field)) = found else { continue };
-        let change = Quantity::from_si(field.to_physics(now) - field.to_physics(before), field.physics.clone());
+        let change = Quantity::from_si(field.to_physics(*now) - field.to_physics(*before), field.physics.clone());
         let entry = families.entry(family.name.as_ref().into()).or_insert_with(|| Map::new().into());
         if let Some(mut map) = entry.write_lock::<Map>() {
             map.insert(device.as_ref().into(), Dynamic::from(change));
@@ -513,7 +514,7 @@ fn functions(engine: &mut Engine) {
          /// # Returns\n/// `#{ HCOR: #{ \"name\": change, … }, … }`.\n///\n\
          /// # Errors\n/// None.\n///\n\
          /// # Example\n/// ```rhai\n/// let changes = changed_setpoints();\n/// ```",
-        |c: NativeCallContext| here(&c).map(|context| changes(&context))
+        |c: NativeCallContext| here(&c).map(|context| changes(&context, &context.session.standing()))
     );
 }
 

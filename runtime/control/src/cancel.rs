@@ -1,6 +1,6 @@
 //! Stopping: one token that every wait and every long native call takes.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The operator stopped it.
@@ -19,6 +19,7 @@ impl std::error::Error for Stopped {}
 ///
 /// Every call of [`Cancel::stop`] counts. A run stops at the first. Restoring works under
 /// [`Cancel::shielded`]: it goes on through the first, and one that the first has begun takes one more.
+/// [`Cancel::hold`] stops both, for good.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
     shared: Arc<Shared>,
@@ -27,8 +28,14 @@ pub struct Cancel {
 
 #[derive(Debug, Default)]
 struct Shared {
-    stops: Mutex<u32>,
+    stops: Mutex<Stops>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Stops {
+    count: u32,
+    held: bool,
 }
 
 impl Cancel {
@@ -39,18 +46,37 @@ impl Cancel {
 
     /// Asks to stop; may be called from any thread and more than once.
     pub fn stop(&self) {
-        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.stops().count += 1;
         self.shared.changed.notify_all();
+    }
+
+    /// The panic stop: everything ends, putting back included, and setpoints stay as they are. It is not forgotten.
+    pub fn hold(&self) {
+        self.stops().held = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether there was a panic stop.
+    pub fn is_held(&self) -> bool {
+        self.stops().held
+    }
+
+    fn stops(&self) -> MutexGuard<'_, Stops> {
+        self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn says(&self, stops: &Stops) -> bool {
+        stops.held || stops.count > self.patience
     }
 
     /// Forgets the stops, for the next line at the prompt.
     pub fn reset(&self) {
-        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        self.stops().count = 0;
     }
 
     /// Whether to stop now.
     pub fn is_stopped(&self) -> bool {
-        *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner) > self.patience
+        self.says(&self.stops())
     }
 
     /// An error if it is time to stop.
@@ -60,16 +86,16 @@ impl Cancel {
 
     /// The token for putting back: the first stop does not count, nor what was asked so far; one more does.
     pub fn shielded(&self) -> Cancel {
-        let stops = *self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        let stops = self.stops().count;
         Cancel { shared: self.shared.clone(), patience: stops.max(self.patience).max(1) }
     }
 
     /// Waits on the wall clock, or until stopped.
     pub fn wait(&self, span: Duration) -> Result<(), Stopped> {
         let end = Instant::now() + span;
-        let mut stops = self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stops = self.stops();
         loop {
-            if *stops > self.patience {
+            if self.says(&stops) {
                 return Err(Stopped);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -93,6 +119,15 @@ mod tests {
         assert!(cancel.is_stopped() && !restoring.is_stopped());
         cancel.stop();
         assert!(restoring.is_stopped());
+    }
+
+    #[test]
+    fn a_panic_stop_ends_restoring_too_and_stays() {
+        let cancel = Cancel::new();
+        let restoring = cancel.shielded();
+        cancel.hold();
+        cancel.reset();
+        assert!(cancel.is_stopped() && restoring.is_stopped() && restoring.is_held());
     }
 
     #[test]

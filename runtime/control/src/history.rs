@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub struct Committed {
     /// What was run, as people know it.
     pub title: String,
+    /// When it began, seconds since 1970.
+    pub start: f64,
     /// Setpoint, hardware value before, hardware value after.
     pub changes: Vec<(Arc<Setpoint>, f64, f64)>,
 }
@@ -16,7 +18,7 @@ impl Committed {
     /// The same, backwards.
     pub(crate) fn reversed(&self) -> Committed {
         let changes = self.changes.iter().rev().map(|(s, before, after)| (s.clone(), *after, *before)).collect();
-        Committed { title: self.title.clone(), changes }
+        Committed { title: self.title.clone(), start: self.start, changes }
     }
 }
 
@@ -24,7 +26,7 @@ impl Committed {
 pub const KEPT: usize = 200;
 
 /// Undo and redo lists of a session.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub done: Vec<Committed>,
     pub undone: Vec<Committed>,
@@ -62,7 +64,7 @@ mod tests {
         let setpoint = Arc::new(setpoint);
         let mut history = History::default();
         for run in 0..3 * KEPT {
-            history.push(Committed { title: run.to_string(), changes: vec![(setpoint.clone(), 0.0, 1.0)] });
+            history.push(Committed { title: run.to_string(), start: 0.0, changes: vec![(setpoint.clone(), 0.0, 1.0)] });
         }
         let titles = |committed: Option<&Committed>| committed.map(|c| c.title.clone());
         assert_eq!(history.done.len(), KEPT);

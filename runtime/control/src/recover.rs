@@ -1,7 +1,7 @@
 //! After a kill or a power failure: what an interrupted run left changed.
 
 use crate::journal::{Entry, Held, Journal, Line};
-use crate::transaction::{Putback, Verdict, judge};
+use crate::transaction::{Putback, Verdict, Written, judge};
 use crate::{Change, Channel, Fault, JournalFolder, RunInfo, Session};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ pub struct Interrupted {
     journal: Journal,
     before: Vec<Held>,
     changes: Vec<Entry>,
-    written: HashMap<Channel, [f64; 2]>,
+    written: HashMap<Channel, Written>,
 }
 
 /// What would become of one channel.
@@ -67,7 +67,7 @@ impl Interrupted {
         let mut info = None;
         let mut before = Vec::new();
         let mut changes: Vec<Entry> = Vec::new();
-        let mut written: HashMap<Channel, [f64; 2]> = HashMap::new();
+        let mut written: HashMap<Channel, Written> = HashMap::new();
         for line in lines {
             match line {
                 Line::Begin(begun) => info = Some(begun),

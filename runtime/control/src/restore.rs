@@ -3,8 +3,8 @@
 use crate::history::Committed;
 use crate::journal::{Held, Journal};
 use crate::session::{Asked, NOW, Session, WriteMode, stopped};
-use crate::transaction::{Putback, Savepoint, Transaction, Verdict, judge};
-use crate::{Cancel, Change, Channel, RunInfo, Setpoint};
+use crate::transaction::{Putback, Savepoint, Transaction, Verdict, Written, judge};
+use crate::{Cancel, Change, Channel, RunInfo, Setpoint, Stopped};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,18 +17,30 @@ impl Session {
         let Some(transaction) = &state.transaction else { return Putback::default() };
         let back = transaction.back_to(savepoint);
         let written = transaction.written.clone();
-        let rehearsal = state.mode == WriteMode::Rehearse;
         drop(state);
         if back.is_empty() {
             return Putback::default();
         }
-        if rehearsal {
-            return self.forget_rehearsed(&back);
-        }
         let putback = self.put_back(&back, &written, "restore");
+        if self.mode() == WriteMode::Rehearse {
+            return putback;
+        }
         // a record that cannot be kept says so when it is finished
         _ = self.mark("restored", putback.to_string());
         putback
+    }
+
+    /// The same for a part of a run that has to leave nothing behind.
+    ///
+    /// # Errors
+    /// Kind `machine`: not everything is back; `failed` says so. `stopped`: a panic stop.
+    pub fn return_to(&self, savepoint: Savepoint, failed: &str) -> Result<()> {
+        let putback = self.restore_to(savepoint);
+        match putback.complete() {
+            true => Ok(()),
+            false if self.cancel.is_held() => Err(stopped(Stopped)),
+            false => Err(Diagnostic::new(Kind::Machine, failed).detail(putback.to_string()).into()),
+        }
     }
 
     fn forget_rehearsed(&self, back: &[Change]) -> Putback {
@@ -43,7 +55,16 @@ impl Session {
     }
 
     /// Puts channels back that still hold what Fodo wrote; lists the others.
-    pub(crate) fn put_back(&self, back: &[Change], written: &HashMap<Channel, [f64; 2]>, why: &'static str) -> Putback {
+    pub(crate) fn put_back(&self, back: &[Change], written: &HashMap<Channel, Written>, why: &'static str) -> Putback {
+        if self.mode() == WriteMode::Rehearse {
+            return self.forget_rehearsed(back);
+        }
+        if self.cancel.is_held() {
+            let stands = |change: &&Change| {
+                written.get(&change.setpoint.channel).is_none_or(|written| written[0] != change.value)
+            };
+            return Putback { held: back.iter().filter(stands).count(), ..Putback::default() };
+        }
         let cancel = self.cancel.shielded();
         let channels: Vec<Channel> = back.iter().map(|c| c.setpoint.channel.clone()).collect();
         let mut putback = Putback::default();
@@ -116,7 +137,9 @@ impl Session {
     /// Ends the run and puts everything back.
     pub fn abort(&self) -> Putback {
         let mut putback = self.restore_to(Savepoint(0));
-        putback.others = self.changed_by_others();
+        if !self.cancel.is_held() {
+            putback.others = self.changed_by_others();
+        }
         let (transaction, _leases) = {
             let mut state = self.state();
             state.rights.clear();
@@ -165,17 +188,21 @@ impl Session {
 
     /// Puts back the last committed run where its setpoints still stand as it left them.
     pub fn undo(&self) -> Result<Putback> {
-        let last = self.state().history.done.pop().ok_or_else(|| nothing_to("undo"))?;
+        let last = self.undoable().ok_or_else(|| nothing_to("undo"))?;
         let putback = self.replay(&last, "undo")?;
-        self.state().history.undone.push(last);
+        let mut state = self.state();
+        state.history.done.pop();
+        state.history.undone.push(last);
         Ok(putback)
     }
 
     /// Sets again what undo put back.
     pub fn redo(&self) -> Result<Putback> {
-        let last = self.state().history.undone.pop().ok_or_else(|| nothing_to("redo"))?;
+        let last = self.redoable().ok_or_else(|| nothing_to("redo"))?;
         let putback = self.replay(&last.reversed(), "redo")?;
-        self.state().history.done.push(last);
+        let mut state = self.state();
+        state.history.undone.pop();
+        state.history.done.push(last);
         Ok(putback)
     }
 
@@ -191,6 +218,10 @@ impl Session {
             .rev()
             .map(|(setpoint, before, _)| Change { setpoint: setpoint.clone(), value: *before })
             .collect();
+        if self.mode() == WriteMode::Rehearse {
+            self.write(&back)?;
+            return Ok(Putback { restored: back.len(), ..Putback::default() });
+        }
         self.check(&back)?;
         self.lease(&back)?;
         let written = run.changes.iter().map(|(setpoint, _, after)| (setpoint.channel.clone(), [*after; 2])).collect();
@@ -209,7 +240,7 @@ impl Session {
         info: RunInfo,
         journal: Journal,
         back: &[Change],
-        written: &HashMap<Channel, [f64; 2]>,
+        written: &HashMap<Channel, Written>,
     ) -> Result<Putback> {
         if self.mode() != WriteMode::Write {
             return Err(Diagnostic::new(Kind::Rights, "this session is read-only; nothing was written").into());

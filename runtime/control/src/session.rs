@@ -1,7 +1,8 @@
 //! One machine, one operator: reading, and the only way to write.
 
 use crate::history::{Committed, History};
-use crate::transaction::{Savepoint, Transaction};
+use crate::marks::Marks;
+use crate::transaction::{Savepoint, Standing, Transaction};
 use crate::{
     Backend, Cancel, Channel, Event, Fault, Fresh, Guard, JournalFolder, Observer, Reading, Setpoint, Stopped, Time,
     Validity,
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) guard: Option<Arc<dyn Guard>>,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) history: History,
+    pub(crate) marks: Marks,
     /// Held until the run ends.
     pub(crate) leases: Vec<crate::lease::Lease>,
     /// Families that may be written, innermost last; a family must be in every set.
@@ -96,6 +98,7 @@ impl Session {
             guard: None,
             transaction: None,
             history: History::default(),
+            marks: Marks::default(),
             leases: Vec::new(),
             rights: Vec::new(),
             acting: None,
@@ -295,7 +298,8 @@ impl Session {
         let Some(transaction) = state.transaction.take() else {
             return Err(Diagnostic::new(Kind::Internal, "there is no run to end").into());
         };
-        let committed = Committed { title: transaction.info.title.clone(), changes: transaction.standing() };
+        let RunInfo { title, start, .. } = transaction.info.clone();
+        let committed = Committed { title, start, changes: transaction.standing() };
         let leases = std::mem::take(&mut state.leases);
         if state.mode == WriteMode::Write {
             state.history.push(committed.clone());
@@ -310,7 +314,7 @@ impl Session {
     }
 
     /// Setpoints that stand changed by the present run: name, hardware value before and now, unit.
-    pub fn standing(&self) -> Vec<(Arc<Setpoint>, f64, f64)> {
+    pub fn standing(&self) -> Vec<Standing> {
         self.state().transaction.as_ref().map(Transaction::standing).unwrap_or_default()
     }
 

@@ -18,6 +18,12 @@ pub(crate) struct Step {
     pub old: f64,
 }
 
+/// The values that Fodo wrote last and before that: the last may have been cut short.
+pub(crate) type Written = [f64; 2];
+
+/// A setpoint that stands changed, its hardware value before and now.
+pub type Standing = (Arc<Setpoint>, f64, f64);
+
 /// The changes of one run.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -25,8 +31,8 @@ pub(crate) struct Transaction {
     pub journal: Option<Journal>,
     /// Every write, in order.
     pub steps: Vec<Step>,
-    /// The values Fodo wrote last and before that, by channel: the last may have been cut short.
-    pub written: HashMap<Channel, [f64; 2]>,
+    /// What Fodo wrote, by channel.
+    pub written: HashMap<Channel, Written>,
     /// Channels whose last write has arrived.
     pub arrived: HashSet<Channel>,
     /// Whether old values are on disk since the last savepoint.
@@ -92,7 +98,7 @@ impl Transaction {
     }
 
     /// Setpoints that stand changed, with their values before the run and now.
-    pub fn standing(&self) -> Vec<(Arc<Setpoint>, f64, f64)> {
+    pub fn standing(&self) -> Vec<Standing> {
         self.back_to(Savepoint(0))
             .into_iter()
             .rev()
@@ -115,6 +121,8 @@ pub struct Putback {
     pub failed: Vec<String>,
     /// Not touched by the run, but changed by somebody else while it ran.
     pub others: Vec<String>,
+    /// Left as they are by a panic stop.
+    pub held: usize,
     /// Where the journal is kept for `fodo recover`, if something is left to do.
     pub journal: Option<String>,
 }
@@ -122,13 +130,14 @@ pub struct Putback {
 impl Putback {
     /// Whether everything that the run changed is back.
     pub fn complete(&self) -> bool {
-        self.left.is_empty() && self.failed.is_empty()
+        self.left.is_empty() && self.failed.is_empty() && self.held == 0
     }
 }
 
 impl std::fmt::Display for Putback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.restored, self.complete()) {
+            _ if self.held > 0 => write!(f, "panic stop: {} stay as the run left them", counted(self.held))?,
             (0, true) => f.write_str("no setpoint was changed")?,
             (1, true) => f.write_str("1 setpoint was changed and is back at its value before the run")?,
             (n, true) => write!(f, "{n} setpoints were changed and are back at their values before the run")?,
@@ -150,6 +159,10 @@ impl std::fmt::Display for Putback {
     }
 }
 
+fn counted(setpoints: usize) -> String {
+    if setpoints == 1 { "1 setpoint".into() } else { format!("{setpoints} setpoints") }
+}
+
 /// What to do with a channel that Fodo changed, when it is to be put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -161,7 +174,7 @@ pub(crate) enum Verdict {
     Leave,
 }
 
-pub(crate) fn judge(present: f64, old: f64, written: [f64; 2]) -> Verdict {
+pub(crate) fn judge(present: f64, old: f64, written: Written) -> Verdict {
     // a value that differs from the old one by a rounding, and that Fodo wrote, goes back to the last bit
     if present == old {
         Verdict::Already

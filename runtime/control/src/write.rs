@@ -25,7 +25,7 @@ impl Session {
         let guard = self.state().guard.clone();
         guard.map_or(Ok(()), |guard| guard.check(changes, &olds))?;
         if self.mode() == WriteMode::Rehearse {
-            return self.rehearse(changes, &olds);
+            return self.note_rehearsed(changes, &olds);
         }
         self.undisturbed(changes, &olds)?;
         self.put(changes, &olds, "set", &self.cancel)
@@ -78,6 +78,11 @@ impl Session {
         if state.mode == WriteMode::ReadOnly {
             return Err(Diagnostic::new(Kind::Rights, "this session is read-only; nothing was written")
                 .hint("start it with --write, or see what it would do with --rehearse")
+                .into());
+        }
+        if self.cancel.is_held() {
+            return Err(Diagnostic::new(Kind::Stopped, "after a panic stop this session writes nothing more")
+                .hint("see how the machine stands; a new session writes again, `fodo recover` shows what was left")
                 .into());
         }
         if state.transaction.is_none() {
@@ -142,7 +147,7 @@ impl Session {
         left.into_iter().try_for_each(|holder| self.mark("lease", dead(holder)))
     }
 
-    fn rehearse(&self, changes: &[Change], olds: &[f64]) -> Result<()> {
+    fn note_rehearsed(&self, changes: &[Change], olds: &[f64]) -> Result<()> {
         let mut state = self.state();
         for change in changes {
             state.rehearsed.insert(change.setpoint.channel.clone(), change.value);
@@ -150,6 +155,7 @@ impl Session {
         if let Some(transaction) = &mut state.transaction {
             transaction.record(changes, olds)?;
         }
+        state.marks.record(changes, olds);
         drop(state);
         self.tell_writes(changes, olds, "rehearse")
     }
@@ -163,7 +169,9 @@ impl Session {
             let before = transaction.before.iter().map(|(setpoint, value)| Held::new(setpoint, *value)).collect();
             transaction.journal = Some(Journal::create(folder, &transaction.info, before)?);
         }
-        transaction.record(changes, olds)
+        transaction.record(changes, olds)?;
+        state.marks.record(changes, olds);
+        Ok(())
     }
 
     fn tell_writes(&self, changes: &[Change], olds: &[f64], why: &'static str) -> Result<()> {

@@ -426,3 +426,116 @@ fn a_run_is_not_kept_when_its_setpoints_were_moved_after_the_last_write() {
     assert_eq!(session.abort().left.len(), 1);
     assert_eq!((table.get("a"), table.get("b")), (1.5, 2.0));
 }
+
+#[test]
+fn a_mark_is_returned_to_over_many_runs_and_that_can_be_undone() {
+    let table = Table::new(&[("a", 0.1 + 0.2), ("b", 2.0), ("c", 3.0)]);
+    let session = open(&table, WriteMode::Write);
+    let line = |changes: &[Change]| {
+        session.begin(info("line"), &[]).unwrap();
+        session.write(changes).unwrap();
+        session.commit().unwrap();
+    };
+    line(&[change("b", 5.0)]);
+    session.set_mark("here");
+    line(&[change("a", 5.0), change("b", 6.0)]);
+    // a run that is put back counts as nothing
+    session.begin(info("failed"), &[]).unwrap();
+    session.write(&[change("c", 9.0)]).unwrap();
+    session.abort();
+    line(&[change("a", 7.0), change("c", 8.0)]);
+    assert_eq!(session.since("here").unwrap().len(), 3);
+    table.move_to("c", 1.0);
+    session.begin(info("revert"), &[]).unwrap();
+    let putback = session.revert("here").unwrap();
+    session.commit().unwrap();
+    assert_eq!((putback.restored, putback.left.len()), (2, 1));
+    assert_eq!([table.get("a"), table.get("b"), table.get("c")], [0.1 + 0.2, 5.0, 1.0]);
+    session.begin(info("undo"), &[]).unwrap();
+    assert!(session.undo().unwrap().complete());
+    session.commit().unwrap();
+    assert_eq!([table.get("a"), table.get("b"), table.get("c")], [7.0, 6.0, 1.0]);
+    assert!(session.since("hero").unwrap_err().hints[0].contains("here"));
+}
+
+#[test]
+fn a_mark_of_a_run_is_returned_to_within_it() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let session = open(&table, WriteMode::Write);
+    session.begin(info("1"), &[]).unwrap();
+    session.write(&[change("a", 5.0)]).unwrap();
+    session.set_mark("here");
+    session.write(&[change("a", 6.0), change("b", 6.0)]).unwrap();
+    assert!(session.revert("here").unwrap().complete());
+    assert_eq!((table.get("a"), table.get("b")), (5.0, 2.0));
+    session.abort();
+    assert_eq!(table.get("a"), 1.0);
+}
+
+#[test]
+fn a_part_is_rehearsed_and_leaves_the_run_as_it_was() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let session = open(&table, WriteMode::Write);
+    session.begin(info("0"), &[]).unwrap();
+    session.set_mark("here");
+    session.write(&[change("a", 4.0)]).unwrap();
+    session.commit().unwrap();
+    session.begin(info("1"), &[]).unwrap();
+    session.write(&[change("b", 5.0)]).unwrap();
+    let written = table.log.lock().unwrap().len();
+    let (seen, would) = session.rehearse(|| {
+        session.write(&[change("b", 6.0)]).unwrap();
+        session.revert("here").unwrap();
+        session.setpoints(&[setpoint("a", None), setpoint("b", None)]).unwrap()
+    });
+    assert_eq!(seen, [1.0, 2.0]);
+    assert_eq!(would.len(), 2);
+    let (_, would) = session.rehearse(|| session.undo().unwrap());
+    assert_eq!((would.len(), session.history().len()), (1, 1));
+    assert_eq!(table.log.lock().unwrap().len(), written, "a rehearsal wrote");
+    assert_eq!((session.mode(), table.get("b")), (WriteMode::Write, 5.0));
+    assert_eq!(session.standing().len(), 1);
+    assert!(session.abort().complete());
+    assert_eq!((table.get("a"), table.get("b")), (4.0, 2.0));
+}
+
+#[test]
+fn a_panic_stop_writes_nothing_more_and_leaves_it_to_recover() {
+    let scratch = Scratch::new("panic");
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    {
+        let session = journalled(&table, &scratch);
+        session.begin(info("1"), &[]).unwrap();
+        session.write(&[change("a", 5.0), change("b", 6.0)]).unwrap();
+        session.cancel().hold();
+        assert_eq!(session.write(&[change("a", 7.0)]).unwrap_err().kind, Kind::Stopped);
+        let putback = session.abort();
+        assert!(putback.to_string().starts_with("panic stop: 2 setpoints stay as the run left them"), "{putback}");
+        session.cancel().reset();
+        session.begin(info("2"), &[]).unwrap();
+        let error = session.write(&[change("a", 7.0)]).unwrap_err();
+        assert_eq!(error.kind, Kind::Stopped);
+        session.abort();
+    }
+    assert_eq!((table.get("a"), table.get("b")), (5.0, 6.0));
+    let mut recovery = Recovery::scan(&JournalFolder(scratch.0.clone())).unwrap();
+    let session = journalled(&table, &scratch);
+    assert!(recovery.runs.pop().unwrap().put_back(&session).unwrap().complete());
+    assert_eq!((table.get("a"), table.get("b")), (1.0, 2.0));
+}
+
+#[test]
+fn an_undo_that_is_refused_can_be_tried_again() {
+    let table = Table::new(&[("a", 1.0)]);
+    let session = open(&table, WriteMode::Write);
+    session.begin(info("1"), &[]).unwrap();
+    session.write(&[change("a", 5.0)]).unwrap();
+    session.commit().unwrap();
+    session.begin(info("undo"), &[]).unwrap();
+    session.narrow(HashSet::new());
+    assert_eq!(session.undo().unwrap_err().kind, Kind::Rights);
+    session.widen();
+    assert!(session.undo().unwrap().complete());
+    session.commit().unwrap();
+    assert_eq!(table.get("a"), 1.0);
+}

@@ -55,11 +55,8 @@ pub fn response(
         let above = orbit(session, monitors, sampling)?;
         session.write(std::slice::from_ref(down))?;
         let below = orbit(session, monitors, sampling)?;
-        let putback = session.restore_to(savepoint);
-        if !putback.complete() {
-            let message = format!("{} could not be put back after its measurement", knob.device.shown());
-            return Err(Diagnostic::new(Kind::Machine, message).detail(putback.to_string()).into());
-        }
+        let failed = format!("{} could not be put back after its measurement", knob.device.shown());
+        session.return_to(savepoint, &failed)?;
         let delta = knob.field.to_physics(up.value) - knob.field.to_physics(down.value);
         fill(&mut matrix, &mut error, column, &above, &below, delta, sampling.shots.max(1));
     }
