@@ -19,7 +19,7 @@ impl std::error::Error for Stopped {}
 ///
 /// Every call of [`Cancel::stop`] counts. A run stops at the first. Restoring works under
 /// [`Cancel::shielded`]: it goes on through the first, and one that the first has begun takes one more.
-/// [`Cancel::hold`] stops both, for good.
+/// [`Cancel::hold`] stops both, and writing for good.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
     shared: Arc<Shared>,
@@ -35,6 +35,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Stops {
     count: u32,
+    /// Ends everything, shielded or not.
+    all: bool,
     held: bool,
 }
 
@@ -50,9 +52,12 @@ impl Cancel {
         self.shared.changed.notify_all();
     }
 
-    /// The panic stop: everything ends, putting back included, and setpoints stay as they are. It is not forgotten.
+    /// The panic stop: everything ends, putting back included, and setpoints stay as they are. Reading goes on after
+    /// [`Cancel::reset`], writing does not.
     pub fn hold(&self) {
-        self.stops().held = true;
+        let mut stops = self.stops();
+        (stops.all, stops.held) = (true, true);
+        drop(stops);
         self.shared.changed.notify_all();
     }
 
@@ -66,12 +71,13 @@ impl Cancel {
     }
 
     fn says(&self, stops: &Stops) -> bool {
-        stops.held || stops.count > self.patience
+        stops.all || stops.count > self.patience
     }
 
     /// Forgets the stops, for the next line at the prompt.
     pub fn reset(&self) {
-        self.stops().count = 0;
+        let mut stops = self.stops();
+        (stops.count, stops.all) = (0, false);
     }
 
     /// Whether to stop now.
@@ -126,8 +132,9 @@ mod tests {
         let cancel = Cancel::new();
         let restoring = cancel.shielded();
         cancel.hold();
+        assert!(cancel.is_stopped() && restoring.is_stopped());
         cancel.reset();
-        assert!(cancel.is_stopped() && restoring.is_stopped() && restoring.is_held());
+        assert!(!cancel.is_stopped() && restoring.is_held());
     }
 
     #[test]
