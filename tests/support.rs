@@ -1,5 +1,7 @@
 //! What all tests of the whole need: the program, a scratch folder, Python, skipping loudly.
 
+pub mod terminal;
+
 use rayon::prelude::*;
 use serde_json::Value;
 use std::io::Write;

@@ -10,13 +10,14 @@ use fodo_control::{
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
 use fodo_procedure::Procedures;
-use fodo_records::{All, ChangeLog, ChannelNote, Record, Writer};
+use fodo_records::{All, ChangeLog, ChannelNote, Record, RunCard, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
 use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -110,23 +111,52 @@ impl App {
         })
     }
 
-    /// Facility, machine and write state in words.
-    pub fn state(&self) -> String {
-        let machine = match self.machine {
+    /// The machine in words, with the families that something else answers for.
+    pub fn machine(&self) -> String {
+        match self.machine {
             Machine::Live => sources::words(&self.facility),
             Machine::Twin => self.machine.word().to_uppercase(),
-        };
-        let mut state = show::state(&self.facility.name, &machine, self.mode);
+        }
+    }
+
+    /// Facility, machine and write state in words.
+    pub fn state(&self) -> String {
+        let mut state = show::state(&self.facility.name, &self.machine(), self.mode);
         if cancel().is_held() {
             state.push_str(" PANIC STOP");
         }
         self.role.as_ref().map_or(state.clone(), |role| format!("{state} as {role}"))
     }
 
-    /// SHA-256 over the facility's tables.
-    pub fn facility_fingerprint(&self) -> String {
+    /// Families that something else than the machine answers for.
+    pub fn other_sources(&self) -> BTreeMap<String, String> {
+        if self.machine == Machine::Live { sources::by_family(&self.facility) } else { BTreeMap::new() }
+    }
+
+    /// The card of a record that starts now, but for what runs.
+    pub fn card(&self) -> RunCard {
         let tables = self.facility.tables();
-        fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()]))
+        RunCard {
+            facility: self.facility.name.to_string(),
+            facility_sha256: fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()])),
+            machine: self.machine.word().to_string(),
+            sources: self.other_sources(),
+            rights: self.rights().to_string(),
+            seed: self.seed,
+            operator: fodo_control::user(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            start: Time::wall(),
+            ..RunCard::default()
+        }
+    }
+
+    /// Whether it may write, for records and JSON.
+    pub fn rights(&self) -> &'static str {
+        match self.mode {
+            WriteMode::ReadOnly => "read-only",
+            WriteMode::Rehearse => "rehearse",
+            WriteMode::Write => "write",
+        }
     }
 
     /// Lets the record and the change log be told what happens.
@@ -158,7 +188,7 @@ impl App {
 pub fn change_log(facility: &Facility, role: Option<&str>, data: &Path) -> Arc<ChangeLog> {
     let (user, host) = (fodo_control::user(), fodo_control::host());
     let writer = Writer { user, host, role: role.map(String::from), ..Writer::default() };
-    Arc::new(ChangeLog::new(&crate::changes::folder(data), &facility.name, writer))
+    Arc::new(ChangeLog::new(&crate::changes::folder(data), &facility.name, sources::by_family(facility), writer))
 }
 
 /// SHA-256 of texts, hexadecimal.

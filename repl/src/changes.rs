@@ -77,8 +77,9 @@ fn head(line: &ChangeLine) -> String {
 }
 
 fn in_words(line: &ChangeLine) -> String {
-    let ChangeLine { name, old, new, unit, why, writer, .. } = line;
-    format!("{}  {name} {old} to {new} {unit}  {why}  {}", head(line), writer.title)
+    let ChangeLine { name, old, new, unit, why, writer, source, .. } = line;
+    let source = source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+    format!("{}  {name} {old} to {new} {unit}  {why}{source}  {}", head(line), writer.title)
 }
 
 fn summary(run: &[&ChangeLine]) -> String {

@@ -15,6 +15,8 @@ use std::sync::Arc;
 struct Checked {
     wanted: Wanted,
     findings: Vec<Finding>,
+    /// Whether the operator answers for it, who is not asked here.
+    manual: bool,
 }
 
 /// Compares every channel of the facility; reads only.
@@ -24,10 +26,13 @@ pub fn check(common: &Common) -> Result<ExitCode> {
     let wrong = checked.iter().flat_map(|c| &c.findings).filter(|f| f.wrong).count();
     if common.json {
         let list: Vec<Value> = checked.iter().filter(|c| !c.findings.is_empty()).map(as_json).collect();
-        let result = json!({ "channels": checked.len(), "wrong": wrong, "found": list });
+        let manual = checked.iter().filter(|c| c.manual).count();
+        let sources = app.other_sources();
+        let result =
+            json!({ "channels": checked.len(), "manual": manual, "sources": sources, "wrong": wrong, "found": list });
         show::json_object(wrong == 0, result, Value::Null, None);
     } else {
-        let head = format!("{} {}", app.facility.name, app.machine.word().to_uppercase());
+        let head = format!("{} {}", app.facility.name, app.machine());
         show::line(format!("{head}: {} channels over {}", checked.len(), app.session.backend().name()));
         show::line(table(&checked));
         for (title, kind) in [("wrong", true), ("to know", false)] {
@@ -44,13 +49,15 @@ pub fn check(common: &Common) -> Result<ExitCode> {
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Facility.exit_code()) })
 }
 
-/// Connects all channels at once, and asks those that are there.
+/// Connects all channels at once, and asks those that are there; the operator is asked for nothing.
 fn look(app: &App) -> Result<Vec<Checked>> {
     let stopped = |_: Stopped| Diagnostic::new(Kind::Stopped, "stopped by the operator");
     let (backend, wait, cancel) = (app.session.backend(), app.session.patience(), app.session.cancel());
+    let sources = app.other_sources();
+    let manual = |wanted: &Wanted| sources.get(wanted.family.as_ref()).is_some_and(|source| source == "manual");
     let all = wanted(&app.facility);
     let mut seen = HashSet::new();
-    let channels: Vec<Channel> = all.iter().map(|w| w.channel.clone()).filter(|c| seen.insert(c.clone())).collect();
+    let channels: Vec<Channel> = all.iter().filter(|w| !manual(w)).map(|w| w.channel.clone()).filter(|c| seen.insert(c.clone())).collect();
     let faults = backend.connect(&channels, wait, cancel).map_err(stopped)?;
     let absent: HashMap<Channel, Fault> = faults.into_iter().map(|fault| (fault.channel.clone(), fault)).collect();
     let there: Vec<Channel> = channels.into_iter().filter(|channel| !absent.contains_key(channel)).collect();
@@ -59,6 +66,9 @@ fn look(app: &App) -> Result<Vec<Checked>> {
     let metadata: HashMap<&Channel, _> = there.iter().zip(metadata).collect();
     let readings: HashMap<&Channel, _> = there.iter().zip(readings).collect();
     let compare = |wanted: Wanted| {
+        if manual(&wanted) {
+            return Checked { wanted, findings: Vec::new(), manual: true };
+        }
         let findings = match (absent.get(&wanted.channel), metadata.get(&wanted.channel)) {
             (None, Some(metadata)) => wanted.compare(metadata, readings.get(&wanted.channel)),
             (fault, _) => {
@@ -66,7 +76,7 @@ fn look(app: &App) -> Result<Vec<Checked>> {
                 wanted.compare(&Err(fault.cloned().unwrap_or_else(unknown)), None)
             }
         };
-        Checked { wanted, findings }
+        Checked { wanted, findings, manual: false }
     };
     Ok(all.into_iter().map(compare).collect())
 }
@@ -80,8 +90,9 @@ fn table(checked: &[Checked]) -> String {
     for family in families {
         let of: Vec<&Checked> = checked.iter().filter(|c| c.wanted.family == family).collect();
         let wrong = |subject| of.iter().filter(|c| c.findings.iter().any(|f| f.wrong && f.subject == subject)).count();
-        let connected = of.len() - wrong(Subject::Connection);
-        text.push_str(&format!("\n  {family:<12} {:>8} {connected:>9}", of.len()));
+        let connected = of.iter().filter(|c| !c.manual).count() - wrong(Subject::Connection);
+        let word = if of.iter().all(|c| c.manual) { "manual".to_string() } else { connected.to_string() };
+        text.push_str(&format!("\n  {family:<12} {:>8} {word:>9}", of.len()));
         for &subject in &Subject::ALL[1..] {
             let word = match wrong(subject) {
                 _ if connected == 0 => "-".to_string(),

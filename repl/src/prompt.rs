@@ -22,7 +22,8 @@ use std::time::Instant;
 /// Reads lines until the end of the input; each is a run of its own.
 pub fn prompt(common: &Common) -> Result<ExitCode> {
     let app = App::open(common)?;
-    let record = Arc::new(Record::create(&app.data.join("runs"), &card(&app, common))?);
+    let card = RunCard { procedure: "prompt".into(), ..app.card() };
+    let record = Arc::new(Record::create(&app.data.join("runs"), &card)?);
     app.observe(record.clone());
     let start = Instant::now();
     let lines = Lines::of(&app);
@@ -58,19 +59,6 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
         println!("record: {}", record.finish(&outcome)?.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn card(app: &App, common: &Common) -> RunCard {
-    RunCard {
-        procedure: "prompt".into(),
-        facility: app.facility.name.to_string(),
-        machine: common.on.word().into(),
-        seed: app.seed,
-        operator: fodo_control::user(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        start: Time::wall(),
-        ..RunCard::default()
-    }
 }
 
 fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {

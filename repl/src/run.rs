@@ -3,7 +3,7 @@
 use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
 use crate::{json, show};
-use fodo_control::{Setpoint, Time, WriteMode};
+use fodo_control::{Setpoint, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
 use fodo_records::{Outcome, Record, RunCard, SetpointValue};
@@ -120,7 +120,7 @@ impl App {
                 if self.mode == WriteMode::Rehearse { "; nothing is written, the beam stays as it is" } else { "" };
             show::line(format!("{} — {}{seed}{mode}", self.state(), work.title));
         }
-        let (mut run, result) = match self.record(common, &work) {
+        let (mut run, result) = match self.record(&work) {
             Ok(record) => self.recorded(&work, record, action, start),
             Err(error) => (Value::Null, Err(Box::new(error.machine("no setpoint was changed")))),
         };
@@ -130,7 +130,7 @@ impl App {
         self.show(common, &work, run, result)
     }
 
-    fn record(&self, common: &Common, work: &Work) -> Result<Arc<Record>> {
+    fn record(&self, work: &Work) -> Result<Arc<Record>> {
         let folder = self.data.join("runs");
         // what a dead run left is completed at the first use after it
         fodo_records::finish_interrupted(&folder)?;
@@ -140,15 +140,7 @@ impl App {
             script_text: work.text.to_string(),
             script_sha256: fingerprint([work.text.as_bytes()]),
             parameters: work.parameters.clone(),
-            facility: self.facility.name.to_string(),
-            facility_sha256: self.facility_fingerprint(),
-            machine: common.on.word().to_string(),
-            rights: mode_word(self.mode).to_string(),
-            seed: self.seed,
-            operator: fodo_control::user(),
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            start: Time::wall(),
-            ..RunCard::default()
+            ..self.card()
         };
         let record = Record::create(&folder, &card)?;
         record.describe(&self.channel_notes())?;
@@ -187,7 +179,7 @@ impl App {
         };
         let run = json!({
             "id": id, "record": file, "facility": self.facility.name.as_ref(),
-            "machine": self.machine.word(), "mode": mode_word(self.mode), "seed": self.seed,
+            "machine": self.machine.word(), "sources": self.other_sources(), "mode": self.rights(), "seed": self.seed,
         });
         (run, result)
     }
@@ -277,13 +269,5 @@ impl App {
                 code
             }
         }
-    }
-}
-
-fn mode_word(mode: WriteMode) -> &'static str {
-    match mode {
-        WriteMode::ReadOnly => "read-only",
-        WriteMode::Rehearse => "rehearse",
-        WriteMode::Write => "write",
     }
 }

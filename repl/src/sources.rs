@@ -12,14 +12,14 @@ use fodo_twin::{Twin, TwinOptions};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Behavior, Config, Editor};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IsTerminal;
 use std::sync::Arc;
 
 /// The live machine: its control system, and beside it whatever its families name.
 pub fn live(facility: &Facility, common: &Common) -> Result<Arc<dyn Backend>> {
     let own = backends::control_system(&facility.control, facility)?;
-    let others: Vec<&Arc<Family>> = facility.families.iter().filter(|f| !is_live(f, facility)).collect();
+    let others: Vec<&Family> = others(facility).collect();
     if others.is_empty() {
         return Ok(own);
     }
@@ -50,10 +50,19 @@ fn is_live(family: &Family, facility: &Facility) -> bool {
     family.source.as_ref() == "live" || family.source == facility.control
 }
 
+/// The families that the machine's own control system does not answer for, with what does.
+pub fn others(facility: &Facility) -> impl Iterator<Item = &Family> {
+    facility.families.iter().map(Arc::as_ref).filter(|family| !is_live(family, facility))
+}
+
+/// The same by name.
+pub fn by_family(facility: &Facility) -> BTreeMap<String, String> {
+    others(facility).map(|family| (family.name.to_string(), family.source.to_string())).collect()
+}
+
 /// The live machine in words, with the families that it does not answer for: `LIVE (TUNE: twin, CURRENT: manual)`.
 pub fn words(facility: &Facility) -> String {
-    let others = facility.families.iter().filter(|family| !is_live(family, facility));
-    let list: Vec<String> = others.map(|family| format!("{}: {}", family.name, family.source)).collect();
+    let list: Vec<String> = others(facility).map(|family| format!("{}: {}", family.name, family.source)).collect();
     if list.is_empty() { "LIVE".into() } else { format!("LIVE ({})", list.join(", ")) }
 }
 

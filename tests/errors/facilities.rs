@@ -42,6 +42,8 @@ pub(super) const CASES: &[Case] = &[
         "limits = [\"-1 mrad\", \"1 mrad\"]",
         "limits = [\"1 mrad\", \"-1 mrad\"]",
     ),
+    table("families_unknown_source", "families.toml", "[TUNE]\n", "[TUNE]\nsource = \"manaul\"\n"),
+    table("families_manual_row", "families.toml", "[BPM]\n", "[BPM]\nsource = \"manual\"\n"),
     table("families_no_field", "families.toml", "[RF]", "[MARKERS]\nrole = \"nothing\"\n\n[RF]"),
     table("families_twice", "families.toml", "[QD]", "[QF]"),
     table("lattice_syntax", "lattice.toml", "QF   = { type = \"quadrupole\",", "QF   = { type = \"quadrupole\""),

@@ -1,29 +1,9 @@
 //! The prompt, through a pseudo terminal, as a user has it.
 
 use crate::errors::Served;
-use fodo_tests::{Scratch, fodo, program, project, python, skipped};
-use serde_json::{Value, json};
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use fodo_tests::terminal::{CTRL_C, Step, keys, line};
+use fodo_tests::{Scratch, fodo, terminal};
 
-/// What is typed and what has to appear.
-struct Step {
-    send: String,
-    until: String,
-}
-
-/// A line and a part of what follows it.
-fn line(send: &str, until: &str) -> Step {
-    Step { send: format!("{send}\r"), until: until.into() }
-}
-
-/// Keys without Enter.
-fn keys(send: &str, until: &str) -> Step {
-    Step { send: send.into(), until: until.into() }
-}
-
-const CTRL_C: &str = "\x03";
 const UP: &str = "\x1b[A";
 const READY: &str = "TWIN> ";
 
@@ -32,39 +12,14 @@ fn silent(send: &str) -> Step {
     line(&format!("{send}; print(\"done\")"), "\ndone\n")
 }
 
-fn interpreter() -> Option<PathBuf> {
-    let usual = || Command::new("python3").arg("--version").output().ok().map(|_| PathBuf::from("python3"));
-    python().or_else(usual)
-}
-
 /// Types all steps at a prompt; gives what was shown after each, or nothing without Python.
 fn typed(name: &str, arguments: &[&str], steps: &[Step], served: Option<&Served>) -> Option<Vec<(String, f64)>> {
-    let Some(python) = interpreter() else {
-        skipped(name, "there is no Python for a pseudo terminal");
-        return None;
-    };
     let scratch = Scratch::new(&format!("prompt-{name}"));
-    // environment and folder are those of every other test
-    let like = fodo(&scratch, arguments);
-    let mut command = Command::new(python);
-    command.arg(project().join("tests/setup/terminal.py")).arg(program()).args(arguments).current_dir(project());
-    command.envs(like.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let mut command = fodo(&scratch, arguments);
     if let Some(served) = served {
         served.environment(&mut command);
     }
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let steps_json: Vec<Value> = steps.iter().map(|s| json!({ "send": s.send, "until": s.until })).collect();
-    child.stdin.take().unwrap().write_all(Value::from(steps_json).to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let shown: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    for (step, shown) in steps.iter().zip(&shown) {
-        let text = shown["text"].as_str().unwrap_or_default();
-        assert_eq!(shown["found"], true, "{name}: after {:?} there is no {:?} in\n{text}", step.send, step.until);
-    }
-    assert_eq!(shown.len(), steps.len(), "{name}");
-    let told =
-        |shown: &Value| (shown["text"].as_str().unwrap_or_default().to_string(), shown["at"].as_f64().unwrap_or(0.0));
-    Some(shown.iter().map(told).collect())
+    terminal::typed(name, &command, steps)
 }
 
 const DEMO: &[&str] = &["repl", "--facility", "demo_ring"];

@@ -15,5 +15,6 @@ mod machine;
 mod rights;
 mod ring;
 mod roles;
+mod sources;
 mod storage;
 mod tango;

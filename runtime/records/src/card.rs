@@ -3,6 +3,7 @@
 use fodo_control::{Channel, Time};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What a run is: written at its start, never changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct RunCard {
     pub facility_sha256: String,
     /// Machine: `twin`, `live`, `replay:…`.
     pub machine: String,
+    /// Families that something else answers for: `TUNE` is `manual`, say.
+    pub sources: BTreeMap<String, String>,
     /// Optics mode of the facility.
     pub optics: String,
     /// Whether the run may write: `read-only`, `rehearse`, `write`.

@@ -4,6 +4,7 @@ use crate::folder::storage;
 use fodo_control::{Event, Observer, Time};
 use fodo_report::{Diagnostic, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,9 @@ pub struct ChangeLine {
     pub unit: String,
     /// `set`, `restore`, `undo`, `redo`, `recover`.
     pub why: String,
+    /// What took it, where it is not the machine's own control system: `manual`, `twin`, …
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<String>,
 }
 
 impl ChangeLine {
@@ -65,6 +69,7 @@ impl ChangeLine {
 pub struct ChangeLog {
     folder: PathBuf,
     facility: String,
+    sources: BTreeMap<String, String>,
     state: Mutex<State>,
 }
 
@@ -76,9 +81,11 @@ struct State {
 
 impl ChangeLog {
     /// The log of a facility in a folder; `writer` writes.
-    pub fn new(folder: &Path, facility: &str, writer: Writer) -> ChangeLog {
+    ///
+    /// `sources` has the families that something else than the machine's control system answers for.
+    pub fn new(folder: &Path, facility: &str, sources: BTreeMap<String, String>, writer: Writer) -> ChangeLog {
         let state = Mutex::new(State { writer, file: None });
-        ChangeLog { folder: folder.to_path_buf(), facility: facility.replace('/', "_"), state }
+        ChangeLog { folder: folder.to_path_buf(), facility: facility.replace('/', "_"), sources, state }
     }
 
     /// What is written from now on is of this run.
@@ -162,7 +169,7 @@ impl Observer for ChangeLog {
             return Ok(());
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = ChangeLine {
+        let mut line = ChangeLine {
             time: Time::wall().iso(),
             writer: state.writer.clone(),
             name: name.to_string(),
@@ -171,7 +178,9 @@ impl Observer for ChangeLog {
             new: *new,
             unit: unit.to_string(),
             why: why.to_string(),
+            source: None,
         };
+        line.source = self.sources.get(line.family()).cloned();
         self.append(&mut state, &line).map_err(|e| -> Box<Diagnostic> {
             state.file = None;
             storage(&self.folder, "keep the change log", e)
@@ -204,7 +213,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("fodo-changes-{}", std::process::id()));
         _ = std::fs::remove_dir_all(&folder);
         let log = |user: &str| {
-            let log = ChangeLog::new(&folder, "ring", Writer { user: user.into(), ..Writer::default() });
+            let sources = BTreeMap::from([("HCOR".to_string(), "manual".to_string())]);
+            let sources = if user == "b" { sources } else { BTreeMap::new() };
+            let log = ChangeLog::new(&folder, "ring", sources, Writer { user: user.into(), ..Writer::default() });
             log.begin("1", "test", "abc");
             log
         };
@@ -220,6 +231,8 @@ mod tests {
         let lines = ChangeLog::read(&folder, "ring").unwrap();
         let found: Vec<_> = lines.iter().map(|l| (l.writer.user.as_str(), l.new, l.why.as_str(), l.family())).collect();
         assert_eq!(found, [("a", 1.0, "set", "HCOR"), ("b", 2.0, "set", "HCOR"), ("c", 3.0, "undo", "HCOR")]);
+        let sources: Vec<_> = lines.iter().map(|l| l.source.as_deref()).collect();
+        assert_eq!(sources, [None, Some("manual"), None]);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

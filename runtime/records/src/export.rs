@@ -96,6 +96,11 @@ fn machine(content: &Content) -> FinishedGroup {
     string(&mut machine, "name", &card.facility);
     string(&mut machine, "facility_sha256", &card.facility_sha256);
     string(&mut machine, "machine", &card.machine);
+    let sources = &card.sources;
+    let mut others = group("sources", "NXcollection");
+    strings(&mut others, "family", sources.keys().map(String::as_str));
+    strings(&mut others, "source", sources.values().map(String::as_str));
+    machine.add_group(others.finish());
     string(&mut machine, "optics", &card.optics);
     string(&mut machine, "rights", &card.rights);
     machine.finish()
