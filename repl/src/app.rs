@@ -2,6 +2,7 @@
 
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
+use crate::warn::Warnings;
 use crate::{backends, show, sources};
 use fodo_builtins::{Context, Progress};
 use fodo_control::{
@@ -37,6 +38,7 @@ pub struct App {
     pub data: PathBuf,
     /// Who wrote what; of a live machine only.
     pub changes: Option<Arc<ChangeLog>>,
+    pub warnings: Arc<Warnings>,
     /// The twin behind `--on twin`; only tests ask it for its truth.
     pub twin: Option<Arc<Twin>>,
 }
@@ -96,6 +98,7 @@ impl App {
         let changes = (common.on == Machine::Live).then(|| change_log(&facility, role.as_deref(), &data));
         Ok(App {
             changes,
+            warnings: Arc::default(),
             twin,
             facility,
             session,
@@ -159,11 +162,12 @@ impl App {
         }
     }
 
-    /// Lets the record and the change log be told what happens.
+    /// Lets the record, the change log and the operator be told what happens.
     pub fn observe(&self, record: Arc<Record>) {
         let record: Arc<dyn Observer> = record;
         let log = self.changes.iter().map(|log| log.clone() as Arc<dyn Observer>);
-        self.session.observe_with(Some(Arc::new(All(log.chain([record]).collect()))));
+        let warnings: Arc<dyn Observer> = self.warnings.clone();
+        self.session.observe_with(Some(Arc::new(All(log.chain([record, warnings]).collect()))));
     }
 
     /// Unit and name of every channel, for the record.

@@ -23,6 +23,7 @@ mod show;
 mod sources;
 mod test;
 mod track;
+mod warn;
 
 use clap::Parser;
 use command::{Command, DocArguments, Line};

@@ -180,6 +180,7 @@ impl App {
         let run = json!({
             "id": id, "record": file, "facility": self.facility.name.as_ref(),
             "machine": self.machine.word(), "sources": self.other_sources(), "mode": self.rights(), "seed": self.seed,
+            "warnings": self.warnings.list(),
         });
         (run, result)
     }

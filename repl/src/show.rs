@@ -21,6 +21,15 @@ pub fn panic_stop() {
     _ = writeln!(std::io::stderr(), "\npanic stop: nothing more is written");
 }
 
+/// Shows something that is wrong and does not end what goes on.
+pub fn warning(text: &str) {
+    _ = match std::io::stderr().is_terminal() {
+        // the line of progress may stand there
+        true => writeln!(std::io::stderr(), "\r\x1b[K\x1b[33mwarning:\x1b[0m {text}"),
+        false => writeln!(std::io::stderr(), "warning: {text}"),
+    };
+}
+
 /// The one object of `--json`.
 pub fn json_object(ok: bool, result: Value, run: Value, error: Option<&Diagnostic>) {
     let error = error.map_or(Value::Null, Diagnostic::to_json);

@@ -64,12 +64,18 @@ pub fn python(script: &str, arguments: &[&Path], input: &Value) -> Value {
 pub struct Ioc {
     pub port: u16,
     folder: PathBuf,
+    clock: i64,
 }
 
 impl Ioc {
     /// An IOC with its logs in `folder`, not yet started.
     pub fn new(folder: PathBuf) -> Ioc {
-        Ioc { port: port(), folder }
+        Ioc { port: port(), folder, clock: 0 }
+    }
+
+    /// The same with a clock that is off by so many seconds.
+    pub fn with_clock(self, clock: i64) -> Ioc {
+        Ioc { clock, ..self }
     }
 
     fn script(&self, arguments: &[&str]) -> String {
@@ -83,7 +89,8 @@ impl Ioc {
     /// Starts it, again after a kill; returns when it listens.
     pub fn start(&self, database: &Path) {
         let (port, database) = (self.port.to_string(), database.display().to_string());
-        self.script(&["start", "--port", &port, "--db", &database, "--put-log"]);
+        let clock = format!("--clock={}", self.clock);
+        self.script(&["start", "--port", &port, "--db", &database, "--put-log", &clock]);
     }
 
     /// `kill -9`; returns when it is gone.

@@ -186,10 +186,15 @@ pub struct Machine {
 impl Machine {
     /// The machine, up, its setpoints at the values of the database.
     pub fn new(name: &str) -> Machine {
+        Machine::with_clock(name, 0)
+    }
+
+    /// The same, its IOC with a clock that is off by so many seconds.
+    pub fn with_clock(name: &str, clock: i64) -> Machine {
         let scratch = Scratch::new(name);
         let facility = facility(&scratch, Orbit::Scalars);
         let linear = Linear::of_twin(&scratch, &facility);
-        let ioc = Ioc::new(scratch.path().join("ioc"));
+        let ioc = Ioc::new(scratch.path().join("ioc")).with_clock(clock);
         let database = scratch.file("machine.db", &database(&setpoints(), &linear));
         ioc.start(&database);
         let client = Client::new(ioc.port);

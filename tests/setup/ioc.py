@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts and stops a real EPICS IOC (softIoc of EPICS base 7) on the loopback interface.
 
-    ioc.py start --directory FOLDER --port PORT --db FILE [--db FILE ...] [--macros A=B,...] [--put-log]
+    ioc.py start --directory FOLDER --port PORT --db FILE [--db FILE ...] [--macros A=B,...] [--put-log] [--clock SECONDS]
     ioc.py kill  --directory FOLDER         kill -9 of the process that listens
     ioc.py puts  --directory FOLDER         the IOC's own log of puts: one line "CHANNEL VALUE" each, in order
     ioc.py env   --port PORT                lines for `eval` that point EPICS clients at this IOC
@@ -13,6 +13,8 @@ How the IOC logs its puts: `--put-log` loads, for each output record (ao, longou
 the stdio device support of EPICS base, linked forward from it. The record processes at each put, also of an unchanged
 value, and the IOC itself writes name and value, with 17 digits, to its log. (caPutLog is not part of EPICS base.) A forward
 link of the output record itself is followed after the log.
+
+`--clock SECONDS` starts it with a wall clock that is off by so much; it needs a C compiler (`tests/setup/clock.c`).
 
 Records in the access group READONLY (field ASG) can be read and not written.
 """
@@ -84,7 +86,7 @@ def start(arguments):
     if arguments.put_log:
         (folder / "put_log.db").write_text(put_log(arguments.db, arguments.macros))
         command += ["-d", str(folder / "put_log.db")]
-    environment = {**os.environ, **addresses(arguments.port)}
+    environment = {**os.environ, **addresses(arguments.port), **clock(folder, arguments.clock)}
     with open(folder / "ioc.log", "ab") as log, open(folder / "puts.log", "ab") as puts:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=puts, start_new_session=True)
@@ -92,6 +94,16 @@ def start(arguments):
     skip = (folder / "puts.log").stat().st_size
     (folder / "ioc.json").write_text(json.dumps({"pid": process.pid, "port": arguments.port, "skip": skip}))
     print(process.pid)
+
+
+def clock(folder, seconds):
+    """What lets a program take the time from a clock that is off."""
+    if not seconds:
+        return {}
+    library = folder / "clock.so"
+    source = ROOT / "tests/setup/clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library.resolve()), "CLOCK_OFF": str(seconds)}
 
 
 def wait(process, port, folder):
@@ -157,6 +169,7 @@ def main():
     starting.add_argument("--db", action="append", required=True)
     starting.add_argument("--macros", default="")
     starting.add_argument("--put-log", action="store_true")
+    starting.add_argument("--clock", type=int, default=0)
     for name in ("kill", "puts"):
         commands.add_parser(name).add_argument("--directory", required=True)
     commands.add_parser("env").add_argument("--port", type=int, required=True)

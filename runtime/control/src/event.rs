@@ -40,6 +40,17 @@ pub enum Event {
         /// One entry for each channel.
         readings: Vec<(Channel, Reading)>,
     },
+    /// Time stamps of a server are off by more than a second; told once for each channel of a session.
+    Clock {
+        /// Channels of one server, as far as the stamps tell.
+        channels: Vec<Channel>,
+        /// By how much at least they are ahead of this computer's clock [s]; negative if they are behind.
+        ahead: f64,
+        /// For people.
+        text: String,
+        /// On the machine's clock.
+        time: Time,
+    },
     /// A savepoint was set, returned to, or the run was committed or put back.
     Transaction {
         /// `begin`, `savepoint`, `restored`, `committed`, `lease` (taken over from a dead holder).

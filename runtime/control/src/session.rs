@@ -84,6 +84,7 @@ pub(crate) struct State {
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
+    pub(crate) clocks: crate::clocks::Clocks,
     /// Whether the stamps of the last arrival were of another clock than ours.
     pub(crate) clocks_off: bool,
 }
@@ -104,6 +105,7 @@ impl Session {
             acting: None,
             rehearsed: HashMap::new(),
             arrived,
+            clocks: Default::default(),
             clocks_off: false,
         };
         Session { backend, cancel, options, state: Mutex::new(state) }
@@ -195,11 +197,13 @@ impl Session {
     /// What channels say, invalid readings and faults as they are.
     pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
         let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+        let asked = self.backend.now();
         let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
         // invalid ones are kept too: the record shows what the machine said
         let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
             Some((channel.clone(), answer.as_ref().ok()?.clone()))
         };
+        self.watch_clocks(channels, &answers, asked);
         self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
         Ok(answers)
     }
@@ -230,7 +234,9 @@ impl Session {
 
     /// Asks scalar channels: finite numbers with their time, or faults.
     pub(crate) fn ask(&self, channels: &[Channel], fresh: Fresh, cancel: &Cancel) -> Result<Vec<Asked>> {
+        let asked = self.backend.now();
         let answers = self.backend.read(channels, fresh, self.patience(), cancel).map_err(stopped)?;
+        self.watch_clocks(channels, &answers, asked);
         let check = |(channel, answer): (&Channel, Result<Reading, Fault>)| {
             let reading = answer?;
             match (&reading.validity, reading.value.number()) {

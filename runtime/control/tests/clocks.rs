@@ -118,10 +118,27 @@ fn corrector() -> Arc<Setpoint> {
     })
 }
 
+/// Channels whose clock the operator was told of, with what was said.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Channel, f64)>>);
+
+impl Observer for Told {
+    fn observe(&self, event: &Event) -> fodo_report::Result<()> {
+        if let Event::Clock { channels, ahead, text, .. } = event {
+            let way = if *ahead > 0.0 { "ahead of" } else { "behind" };
+            assert!(text.contains(&*channels[0]) && text.contains(way), "{text}");
+            self.0.lock().unwrap().extend(channels.iter().map(|channel| (channel.clone(), *ahead)));
+        }
+        Ok(())
+    }
+}
+
 /// Writes and reads at all phases of the monitor's period; the longest time a fresh sample took, or what was wrong.
 fn longest(machine: Machine) -> Result<i64, String> {
     let machine = Arc::new(machine);
     let session = Session::new(machine.clone(), WriteMode::Write, Cancel::new(), SessionOptions::default());
+    let told = Arc::new(Told::default());
+    session.observe_with(Some(told.clone()));
     session.begin(RunInfo::default(), &[]).unwrap();
     let (monitor, mut longest) = ([Channel::from("monitor")], 0);
     for turn in 1..60 {
@@ -139,6 +156,16 @@ fn longest(machine: Machine) -> Result<i64, String> {
             after = after.max(reading.time);
         }
         longest = longest.max((machine.now().0 - start.0) / 3);
+    }
+    let clocks = [("corrector", machine.corrector_clock), ("monitor", machine.monitor_clock)];
+    let off: Vec<&str> = clocks.iter().filter(|(_, clock)| *clock != 0).map(|(name, _)| *name).collect();
+    let told = told.0.lock().unwrap();
+    let mut names: Vec<&str> = told.iter().map(|(channel, _)| &**channel).collect();
+    names.sort_unstable();
+    assert_eq!(names, off, "told once of each clock that is off");
+    for (channel, ahead) in told.iter() {
+        let clock = clocks.iter().find(|(name, _)| *name == &**channel).unwrap().1;
+        assert!((ahead - clock as f64 * 1e-9).abs() < 3.0, "{channel}: {ahead} s of {clock} ns");
     }
     Ok(longest / MILLISECOND)
 }

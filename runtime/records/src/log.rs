@@ -133,6 +133,7 @@ impl Log {
                 self.base.execute("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).map(drop)
             }
             Event::Arrived { time, .. } => self.event(*time, "arrived", &json(event)),
+            Event::Clock { time, .. } => self.event(*time, "clock", &json(event)),
             Event::Transaction { time, .. } => self.event(*time, "transaction", &json(event)),
             Event::Read { readings } => self.readings(readings),
         }

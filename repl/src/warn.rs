@@ -1,0 +1,51 @@
+//! What the operator has to know of a run that goes on: told once, and kept for `--json`.
+
+use crate::show;
+use fodo_control::{Channel, Event, Observer};
+use fodo_report::Result;
+use serde_json::{Value, json};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Offsets that differ by less than this, or by a tenth, are taken for those of one clock [s].
+const ALIKE: f64 = 2.0;
+
+/// Clocks that are off.
+#[derive(Default)]
+pub struct Warnings(Mutex<Vec<Clock>>);
+
+/// A clock, and the channels whose samples bear its time.
+struct Clock {
+    channels: Vec<Channel>,
+    ahead: f64,
+    text: String,
+}
+
+impl Warnings {
+    /// All so far, for `--json`.
+    pub fn list(&self) -> Vec<Value> {
+        let object = |clock: &Clock| {
+            json!({ "kind": "clock", "message": clock.text, "ahead_seconds": clock.ahead, "channels": clock.channels })
+        };
+        self.clocks().iter().map(object).collect()
+    }
+
+    fn clocks(&self) -> MutexGuard<'_, Vec<Clock>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Warnings {
+    fn observe(&self, event: &Event) -> Result<()> {
+        let Event::Clock { channels, ahead, text, .. } = event else { return Ok(()) };
+        let mut clocks = self.clocks();
+        let alike = |clock: &&mut Clock| (clock.ahead - ahead).abs() < ALIKE.max(0.1 * ahead.abs());
+        match clocks.iter_mut().find(alike) {
+            Some(clock) => clock.channels.extend(channels.iter().cloned()),
+            None => {
+                show::warning(text);
+                clocks.push(Clock { channels: channels.clone(), ahead: *ahead, text: text.clone() });
+            }
+        }
+        Ok(())
+    }
+}
