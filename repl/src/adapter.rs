@@ -4,7 +4,7 @@ use crate::command::{AdapterAction, AdapterArguments, Common};
 use crate::{app, show};
 use fodo_adapter::{Adapter, AdapterOptions, TestChannels};
 use fodo_control::Backend;
-use fodo_control::conformance::{Check, Outcome, check};
+use fodo_control::conformance::{Check, Extent, Outcome, check_within};
 use fodo_report::{Diagnostic, Kind, Result};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -15,6 +15,8 @@ pub fn adapter(common: &Common, arguments: &AdapterArguments) -> Result<ExitCode
     match &arguments.action {
         AdapterAction::Check { channels, command } => {
             let given = channels.as_deref().map(TestChannels::load).transpose()?;
+            // Ctrl-C ends it when what was written is back
+            app::cancel();
             tried(common, &Adapter::start(AdapterOptions::new(&words_of(command)))?, given)
         }
         AdapterAction::Names { pattern, command } => {
@@ -60,7 +62,8 @@ fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Res
                     docs/reference/adapter_protocol.md, Test channels, has the keys";
         return Err(Diagnostic::new(Kind::Usage, what).hint(hint).into());
     }
-    let mut checks = check(adapter, &channels.subject());
+    let extent = if common.write { Extent::Writing } else { Extent::Reading };
+    let mut checks = check_within(adapter, &channels.subject(), extent, app::cancel());
     let outcome = match adapter.garbage() {
         (0, _) => Outcome::Kept,
         (count, last) => Outcome::Broken(format!("{count} lines are not, the last: {last}")),
@@ -68,12 +71,14 @@ fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Res
     checks.push(Check { promise: "every line is one of the protocol", outcome });
     let broken: Vec<String> = checks.iter().filter_map(why_broken).collect();
     let heading = heading(&adapter.name(), &checks);
-    let error = Diagnostic::new(Kind::Machine, &heading).details(broken.iter().cloned());
-    let code = if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(error.kind.exit_code()) };
+    let kind = if app::cancel().is_stopped() { Kind::Stopped } else { Kind::Machine };
+    let good = broken.is_empty() && kind == Kind::Machine;
+    let error = Diagnostic::new(kind, &heading).details(broken.iter().cloned());
+    let code = if good { ExitCode::SUCCESS } else { ExitCode::from(kind.exit_code()) };
     if common.json {
         let list: Vec<Value> = checks.iter().map(as_json).collect();
         let result = json!({ "adapter": adapter.name(), "checks": list });
-        show::json_object(broken.is_empty(), result, Value::Null, (!broken.is_empty()).then_some(&error));
+        show::json_object(good, result, Value::Null, (!good).then_some(&error));
     } else {
         checks.iter().for_each(|check| show::line(row(check)));
         show::line(heading);
@@ -83,7 +88,12 @@ fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Res
 
 fn heading(name: &str, checks: &[Check]) -> String {
     let count = |word: &str| checks.iter().filter(|check| words(check).0 == word).count();
-    format!("{name}: {} promises kept, {} broken, {} skipped", count("kept"), count("broken"), count("skipped"))
+    let done = format!("{name}: {} promises kept, {} broken, {} skipped", count("kept"), count("broken"), count("skipped"));
+    match (count("needs --write"), count("stopped")) {
+        (0, 0) => done,
+        (untried, 0) => format!("{done}, {untried} not tried: they need --write"),
+        (_, stopped) => format!("{done}, {stopped} not tried: it was stopped"),
+    }
 }
 
 /// What became of a promise, and why.
@@ -92,6 +102,8 @@ fn words(check: &Check) -> (&'static str, &str) {
         Outcome::Kept => ("kept", ""),
         Outcome::Broken(why) => ("broken", why),
         Outcome::Skipped(what) => ("skipped", what),
+        Outcome::Unwritten => ("needs --write", "it writes to the test channels"),
+        Outcome::Stopped => ("stopped", "it was stopped before"),
     }
 }
 
@@ -105,6 +117,7 @@ fn row(check: &Check) -> String {
     match words(check) {
         ("broken", why) => format!("BROKEN   {promise}\n           {why}"),
         ("skipped", what) => format!("skipped  {promise}\n           for this is needed: {what}"),
+        ("needs --write" | "stopped", _) => format!("-        {promise}"),
         (word, _) => format!("{word:<8} {promise}"),
     }
 }

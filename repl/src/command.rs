@@ -147,7 +147,7 @@ pub struct AdapterArguments {
 
 #[derive(Subcommand)]
 pub enum AdapterAction {
-    /// Try every promise of a control system; writes to the test channels and puts them back
+    /// Try every promise of a control system; with --write also those that write to the test channels, which are put back
     Check {
         /// Test channels [default: those that the adapter offers]
         #[arg(long, value_name = "FILE.toml")]

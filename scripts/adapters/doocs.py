@@ -6,7 +6,7 @@ written from what is publicly documented of pydoocs: read, write, names, connect
 DoocsException. Its protocol side is tested with a stand-in for pydoocs. Before you let it near a machine, run
 `fodo adapter check` on addresses of a test server of yours, and read what it says:
 
-    fodo adapter check --channels my_test_channels.toml python3 scripts/adapters/doocs.py
+    fodo adapter check --write --channels my_test_channels.toml python3 scripts/adapters/doocs.py
 
 What has to be looked at first, because it is an assumption:
 

@@ -10,6 +10,7 @@ It can also do wrong. Options spoil it from the start; a text written to SIM:DO 
 """
 
 import argparse
+import json
 import os
 import pathlib
 import sys
@@ -82,6 +83,7 @@ class Simulator(Source):
 
     def __init__(self, wrong):
         self.channels, self.wrong, self.server = machine(), wrong, None
+        self.noting = threading.Lock()
         threading.Thread(target=self.tick, daemon=True).start()
 
     def tick(self):
@@ -102,6 +104,18 @@ class Simulator(Source):
 
     def write(self, name, form, what):
         channel = self.channel(name)
+        before = channel.held
+        try:
+            self.take(channel, name, form, what)
+        finally:
+            self.note(name, before, channel.held)
+
+    def note(self, *words):
+        if self.wrong.writes:
+            with self.noting, open(self.wrong.writes, "a") as file:
+                file.write(json.dumps(words) + "\n")
+
+    def take(self, channel, name, form, what):
         if not channel.writable:
             raise Fault("refused", "this channel is read-only", 113)
         if channel.form == "number" or form == "number":
@@ -175,6 +189,7 @@ def main():
     options.add_argument("--done", choices=["late", "early"], default="late", help="early: writes are called done at once")
     options.add_argument("--refuse", choices=["first", "late"], default="first", help="late: what is refused is taken all the same")
     options.add_argument("--test", choices=["yes", "no"], default="yes", help="whether it names its test channels")
+    options.add_argument("--writes", metavar="FILE", help="notes every write there: [name, before, after], a line of JSON each")
     wrong = options.parse_args()
     if wrong.end:
         sys.exit(wrong.end)
