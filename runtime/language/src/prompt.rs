@@ -2,28 +2,48 @@
 
 use crate::{Sources, diagnose, diagnose_parse};
 use fodo_report::Diagnostic;
-use rhai::{AST, Dynamic, Engine, ParseErrorType, Scope, Stmt};
+use rhai::{AST, Array, Dynamic, Engine, FnPtr, Map, Module, ParseErrorType, Scope, Shared, Stmt};
+use std::collections::HashSet;
 
 /// Evaluates line after line; what one line defines, the next sees.
 ///
 /// All lines make one growing text, the file `<prompt>`, so that an error in a function typed long
-/// ago still shows its line.
+/// ago still shows its line. What nobody can see any more is forgotten: a prompt lives for weeks.
 pub struct Prompt {
     sources: Sources,
     scope: Scope<'static>,
     kept: AST,
+    inputs: Vec<Input>,
+}
+
+/// What was typed at once, and the line of the file where it begins.
+struct Input {
+    line: usize,
     text: String,
+}
+
+impl Input {
+    /// The line behind it.
+    fn end(&self) -> usize {
+        self.line + self.text.matches('\n').count() + 1
+    }
 }
 
 /// The file name of prompt lines.
 const FILE: &str = "<prompt>";
+
+/// Inputs whose text stays in any case; older ones stay if they define something.
+const KEPT: usize = 1000;
+
+/// Lines are numbered to here, then from behind the last definition; Rhai can count to 65 535.
+const LAST_LINE: usize = 60_000;
 
 impl Prompt {
     /// A prompt that keeps its lines in `sources`.
     pub fn new(sources: Sources) -> Prompt {
         let mut kept = AST::empty();
         kept.set_source(FILE);
-        Prompt { sources, scope: Scope::new(), kept, text: String::new() }
+        Prompt { sources, scope: Scope::new(), kept, inputs: Vec::new() }
     }
 
     /// The variables, for completion and for setting some in advance.
@@ -36,47 +56,81 @@ impl Prompt {
         &self.kept
     }
 
-    /// All lines so far; saved, it is a script.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// All lines that are remembered, each at its number.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = 1;
+        for input in &self.inputs {
+            text.extend(std::iter::repeat_n('\n', input.line - line));
+            text.push_str(&input.text);
+            text.push('\n');
+            line = input.end();
+        }
+        text
     }
 
     /// Evaluates one complete input; `()` for statements without a value.
     pub fn evaluate(&mut self, engine: &Engine, input: &str) -> Result<Dynamic, Box<Diagnostic>> {
-        let begin = self.text.len();
-        let before = self.text.matches('\n').count();
-        self.text.push_str(input.trim_end());
-        self.text.push('\n');
-        self.sources.insert(FILE, self.text.as_str());
-        let padded = format!("{}{}", "\n".repeat(before), &self.text[begin..]);
+        self.forget_text();
+        let line = self.inputs.last().map_or(1, Input::end);
+        self.inputs.push(Input { line, text: input.trim_end().to_string() });
+        self.sources.insert(FILE, self.text());
+        let padded = format!("{}{}\n", "\n".repeat(line - 1), input.trim_end());
         let parsed = engine.compile_with_scope(&self.scope, &padded);
-        let line = parsed.map_err(|error| {
+        let tree = parsed.map_err(|error| {
             let report = diagnose_parse(engine, &error, FILE, &self.sources);
-            self.text.truncate(begin); // what cannot be read is no part of the session
+            self.inputs.pop(); // what cannot be read is no part of the session
             report
         })?;
-        let mut all = self.kept.merge(&line);
+        let mut all = self.kept.merge(&tree);
         all.set_source(FILE);
         self.sources.remember_functions(FILE, &all);
         let depth = self.scope.len();
         let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &all);
-        match result {
-            Ok(value) => {
-                self.kept = imports_and_functions(&all);
-                Ok(value)
-            }
-            Err(error) => {
-                let report = diagnose(engine, error, FILE, &self.sources);
-                self.keep_definitions(&all, depth);
-                Err(report)
-            }
+        let result = result.map_err(|error| diagnose(engine, error, FILE, &self.sources));
+        if self.scope.len() > depth {
+            self.forget_hidden();
+        }
+        // after an error the functions of the line stay, as do variables it made before; its imports go
+        let statements = if result.is_ok() { all.statements() } else { self.kept.statements() };
+        self.kept = AST::new_with_source(imports(statements), self.library(&tree, &all), FILE);
+        result
+    }
+
+    /// The functions that stay: those of the line too, unless they are closures that no variable holds.
+    fn library(&self, line: &AST, all: &AST) -> Shared<Module> {
+        let names: Vec<&str> = line.iter_functions().map(|function| function.name).collect();
+        let named = names.iter().any(|name| !name.starts_with("anon$"));
+        let stay = named || self.scope.iter_raw().any(|(_, _, value)| holds(value, &names, 0));
+        if stay { all.shared_lib().clone() } else { self.kept.shared_lib().clone() }
+    }
+
+    /// Lets go of variables that later ones of the same name hide.
+    fn forget_hidden(&mut self) {
+        let all: Vec<_> = std::mem::take(&mut self.scope).into_iter().collect();
+        let mut seen = HashSet::new();
+        let mut visible: Vec<_> = all.into_iter().rev().filter(|(name, ..)| seen.insert(name.clone())).collect();
+        visible.reverse();
+        for (name, value, _) in visible {
+            self.scope.push_dynamic(name, value);
         }
     }
 
-    /// After an error the functions of the line stay, as do variables it made before; its imports go.
-    fn keep_definitions(&mut self, all: &AST, _depth: usize) {
-        let statements: Vec<Stmt> = self.kept.statements().to_vec();
-        self.kept = AST::new_with_source(statements, all.shared_lib().clone(), FILE);
+    /// Lets go of the text of old inputs that define nothing.
+    fn forget_text(&mut self) {
+        let full = self.inputs.last().is_some_and(|last| last.end() > LAST_LINE);
+        if self.inputs.len() < 2 * KEPT && !full {
+            return;
+        }
+        let functions = self.kept.iter_fn_def().map(|function| function.body.start_position());
+        let imports = self.kept.statements().iter().map(Stmt::position);
+        let lines: HashSet<usize> = functions.chain(imports).filter_map(|position| position.line()).collect();
+        let old = if full { self.inputs.len() } else { self.inputs.len() - KEPT };
+        let mut place = 0;
+        self.inputs.retain(|input| {
+            place += 1;
+            place > old || (input.line..input.end()).any(|line| lines.contains(&line))
+        });
     }
 
     /// Whether `input` can be evaluated, or needs more lines.
@@ -91,10 +145,35 @@ impl Prompt {
     }
 }
 
-/// The tree of `all` with nothing to run but its imports.
-fn imports_and_functions(all: &AST) -> AST {
-    let imports: Vec<Stmt> = all.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).cloned().collect();
-    AST::new_with_source(imports, all.shared_lib().clone(), FILE)
+/// The imports among statements; of those under one name the last.
+fn imports(statements: &[Stmt]) -> Vec<Stmt> {
+    let mut seen = HashSet::new();
+    let mut imports: Vec<Stmt> = Vec::new();
+    for statement in statements.iter().rev() {
+        let Stmt::Import(parts, _) = statement else { continue };
+        if parts.1.name.is_empty() || seen.insert(parts.1.name.clone()) {
+            imports.push(statement.clone());
+        }
+    }
+    imports.reverse();
+    imports
+}
+
+/// Whether a value is or contains a pointer to one of some functions.
+fn holds(value: &Dynamic, functions: &[&str], depth: usize) -> bool {
+    // a closure can hold itself
+    const DEEP: usize = 32;
+    let inner = |value: &Dynamic| holds(value, functions, depth + 1);
+    if depth > DEEP {
+        return true;
+    }
+    if let Some(pointer) = value.read_lock::<FnPtr>() {
+        return functions.contains(&pointer.fn_name()) || pointer.iter_curry().any(inner);
+    }
+    if let Some(array) = value.read_lock::<Array>() {
+        return array.iter().any(inner);
+    }
+    value.read_lock::<Map>().is_some_and(|map| map.values().any(inner))
 }
 
 /// Whether a bracket, a block comment or a back-quoted text is still open.

@@ -261,6 +261,44 @@ fn the_prompt_remembers() {
 }
 
 #[test]
+fn a_long_session_forgets_what_nobody_can_see() {
+    let (engine, sources) = bench(vec![("lib", "fn nine() { 9 }")]);
+    let mut prompt = Prompt::new(sources);
+    let line = |prompt: &mut Prompt, text: &str| prompt.evaluate(&engine, text).unwrap().to_string();
+    line(&mut prompt, "fn far(x) {\n    x + missing\n}");
+    line(&mut prompt, "let f = |x| x + 1; const PI = 3;");
+    for n in 0..2500 {
+        line(&mut prompt, "import \"lib\" as l;");
+        line(&mut prompt, &format!("let r = [{n}, 0].map(|x| x + 1); let g = #{{ at: [|x| x - {n}] }};"));
+        line(&mut prompt, &format!("fn last() {{ {n} }}"));
+    }
+    assert_eq!(line(&mut prompt, "r[0] + f.call(1) + g.at[0].call(2499) + last() + l::nine() + PI"), "5013");
+    let mut names: Vec<String> = prompt.scope().iter_raw().map(|(name, ..)| name.to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["PI", "f", "g", "r"]);
+    assert_eq!(prompt.scope().is_constant("PI"), Some(true));
+    assert!(prompt.text().len() < 200_000, "{} bytes", prompt.text().len());
+    // a function that was typed long ago still shows its line
+    let report = prompt.evaluate(&engine, "far(1)").unwrap_err();
+    assert!(report.render(false).contains("x + missing"), "{}", report.render(false));
+    assert_eq!(report.labels[0].line, 2);
+}
+
+#[test]
+fn lines_beyond_what_can_be_counted_are_numbered_anew() {
+    let (engine, sources) = bench(vec![]);
+    let mut prompt = Prompt::new(sources);
+    _ = prompt.evaluate(&engine, "fn three() { 3 }").unwrap();
+    for _ in 0..5 {
+        let long = format!("let a = 1;{}let b = 2;", "\n".repeat(25_000));
+        _ = prompt.evaluate(&engine, &long).unwrap();
+        let report = prompt.evaluate(&engine, "a + b + three() +\n    missing").unwrap_err();
+        assert!(report.render(false).contains("    missing"), "{}", report.render(false));
+        assert!(report.labels[0].line < 65_535);
+    }
+}
+
+#[test]
 fn open_input_asks_for_more() {
     let (engine, _) = bench(vec![]);
     for (text, complete) in [
