@@ -98,6 +98,12 @@ template <typename Base> class Served : public Base {
     bool is_allowed(DeviceImpl *, AttReqType) override { return true; }
 };
 
+/// An attribute whose limits clients are told, and on which only the plant looks: it refuses in the words of every protocol,
+/// where the library would not even name the limit.
+struct Limits : Attribute {
+    static void leave_to_plant(Attribute &of) { of.*(&Limits::check_min_value) = of.*(&Limits::check_max_value) = false; }
+};
+
 void ServedDevice::add(size_t place) {
     const TangoServed &one = served_all[place];
     Attr *attribute = nullptr;
@@ -130,6 +136,7 @@ void ServedDevice::add(size_t place) {
     device_of.at(place) = this;
     Attribute &own = get_device_attr()->get_attr_by_name(one.attribute);
     if (one.writable) {
+        Limits::leave_to_plant(own);
         read_held(place, &own, [](void *context, const TangoHeld *held) {
             if (held->number_count == 1) {
                 static_cast<WAttribute *>(static_cast<Attribute *>(context))->set_write_value(DevDouble(held->numbers[0]));

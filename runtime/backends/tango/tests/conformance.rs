@@ -104,7 +104,7 @@ fn against_a_served_plant() {
         Ok(vec![Box::new(outlet)])
     })
     .unwrap();
-    let tango = Tango::at(&home(port)).unwrap();
+    let tango = Arc::new(Tango::at(&home(port)).unwrap());
     let subject = Subject {
         number: name("SP:3"),
         range: (-10.0, 10.0),
@@ -117,10 +117,23 @@ fn against_a_served_plant() {
         absent: name("NO:"),
         ..Subject::default()
     };
-    let checks = check(&tango, &subject);
+    let checks = check(tango.as_ref(), &subject);
     assert_eq!(broken(&checks), "", "{checks:#?}");
-    // our own text, through libtango and back
-    let stuck =
-        fodo_control::conformance::check(&tango, &Subject { refused: Some(("SP:STUCK".into(), 1.0)), ..subject });
+    let stuck = check(tango.as_ref(), &Subject { refused: Some(("SP:STUCK".into(), 1.0)), ..subject });
     assert_eq!(broken(&stuck), "", "{stuck:#?}");
+    // the plant's words, through libtango and back, and for a client that is not ours
+    let ours = put(&tango, &[("SP:STUCK", 1.0)]).remove(0).unwrap_err();
+    assert_eq!(ours.reason, "write refused: this one is stuck");
+    if pytango() {
+        let code = format!(
+            "import tango
+device = tango.DeviceProxy('tango://127.0.0.1:{port}/fodo/channel/SP#dbase=no')
+try:
+    device.write_attribute('STUCK', 1.0)
+except tango.DevFailed as failed:
+    print(failed.args[0].reason, failed.args[0].desc, sep='|', end='')"
+        );
+        let output = std::process::Command::new(python()).args(["-c", &code]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "Fodo_Refused|this one is stuck");
+    }
 }
