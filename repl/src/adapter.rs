@@ -88,7 +88,8 @@ fn tried(common: &Common, adapter: &Adapter, given: Option<TestChannels>) -> Res
 
 fn heading(name: &str, checks: &[Check]) -> String {
     let count = |word: &str| checks.iter().filter(|check| words(check).0 == word).count();
-    let done = format!("{name}: {} promises kept, {} broken, {} skipped", count("kept"), count("broken"), count("skipped"));
+    let done =
+        format!("{name}: {} promises kept, {} broken, {} skipped", count("kept"), count("broken"), count("skipped"));
     match (count("needs --write"), count("stopped")) {
         (0, 0) => done,
         (untried, 0) => format!("{done}, {untried} not tried: they need --write"),

@@ -57,7 +57,8 @@ fn look(app: &App) -> Result<Vec<Checked>> {
     let manual = |wanted: &Wanted| sources.get(wanted.family.as_ref()).is_some_and(|source| source == "manual");
     let all = wanted(&app.facility);
     let mut seen = HashSet::new();
-    let channels: Vec<Channel> = all.iter().filter(|w| !manual(w)).map(|w| w.channel.clone()).filter(|c| seen.insert(c.clone())).collect();
+    let channels: Vec<Channel> =
+        all.iter().filter(|w| !manual(w)).map(|w| w.channel.clone()).filter(|c| seen.insert(c.clone())).collect();
     let faults = backend.connect(&channels, wait, cancel).map_err(stopped)?;
     let absent: HashMap<Channel, Fault> = faults.into_iter().map(|fault| (fault.channel.clone(), fault)).collect();
     let there: Vec<Channel> = channels.into_iter().filter(|channel| !absent.contains_key(channel)).collect();
@@ -109,7 +110,7 @@ fn table(checked: &[Checked]) -> String {
 fn listed(checked: &[Checked], wrong: bool) -> Vec<String> {
     const SHOWN: usize = 3;
     let mut groups: Vec<((&str, &Finding), Vec<&Wanted>)> = Vec::new();
-    for Checked { wanted, findings } in checked {
+    for Checked { wanted, findings, .. } in checked {
         for finding in findings.iter().filter(|f| f.wrong == wrong) {
             let key = (wanted.family.as_ref(), finding);
             match groups.iter_mut().find(|(known, _)| *known == key) {

@@ -114,8 +114,10 @@ impl Ask for Terminal {
         // the terminal itself, so that standard output can go into a file
         let config = Config::builder().behavior(Behavior::PreferTerm).build();
         let Ok(mut editor) = Editor::<(), FileHistory>::with_config(config) else { return Ok(None) };
+        // a run that was stopped asks only for what puts it back
+        let head = if app::cancel().is_stopped() { "To put back what the run changed:\n" } else { "" };
         loop {
-            match editor.readline(&format!("{question} ")) {
+            match editor.readline(&format!("{head}{question} ")) {
                 Ok(line) => return Ok(Some(line)),
                 // while setpoints are put back, the first Ctrl-C does not count
                 Err(ReadlineError::Interrupted) => {

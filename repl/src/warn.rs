@@ -23,9 +23,7 @@ struct Clock {
 impl Warnings {
     /// All so far, for `--json`.
     pub fn list(&self) -> Vec<Value> {
-        let object = |clock: &Clock| {
-            json!({ "kind": "clock", "message": clock.text, "ahead_seconds": clock.ahead, "channels": clock.channels })
-        };
+        let object = |clock: &Clock| json!({ "kind": "clock", "message": clock.text, "ahead_seconds": clock.ahead, "channels": clock.channels });
         self.clocks().iter().map(object).collect()
     }
 

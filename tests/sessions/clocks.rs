@@ -32,7 +32,7 @@ fn a_clock_that_is_off_is_told_once_with_channels_and_size() {
         let warnings = answer["run"]["warnings"].as_array().unwrap();
         eprintln!("{clock} s: {told}");
         if clock == 0 {
-            assert_eq!((told.as_str(), warnings.len()), ("", 0));
+            assert!(!told.contains("warning:") && warnings.is_empty(), "{told}{warnings:?}");
             continue;
         }
         assert_eq!((told.matches("warning:").count(), warnings.len()), (1, 1), "{told}{warnings:?}");

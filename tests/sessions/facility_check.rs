@@ -118,5 +118,8 @@ fn a_served_twin_is_as_its_facility_says() {
     assert_eq!((output.status.code(), &answer["result"]["wrong"]), (Some(0), &Value::from(0)), "{answer:#}");
     assert_eq!(answer["result"]["found"], Value::Array(Vec::new()), "{answer:#}");
     let twin = support::json(&scratch, &["facility", "check", "--facility", "ebs_ring"]);
-    assert_eq!(twin["result"], serde_json::json!({ "channels": 3524, "manual": 0, "sources": {}, "wrong": 0, "found": [] }));
+    assert_eq!(
+        twin["result"],
+        serde_json::json!({ "channels": 3524, "manual": 0, "sources": {}, "wrong": 0, "found": [] })
+    );
 }

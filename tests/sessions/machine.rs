@@ -74,8 +74,9 @@ impl Ioc {
     }
 
     /// The same with a clock that is off by so many seconds.
-    pub fn with_clock(self, clock: i64) -> Ioc {
-        Ioc { clock, ..self }
+    pub fn with_clock(mut self, clock: i64) -> Ioc {
+        self.clock = clock;
+        self
     }
 
     fn script(&self, arguments: &[&str]) -> String {

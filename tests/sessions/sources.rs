@@ -62,21 +62,21 @@ fn at_the_prompt_the_operator_is_asked_for_what_is_manual() {
     let ready = format!("{STATE} WRITE> ");
     let steps = [
         keys("", &ready),
-        line("RF[0].setpoint()", "RF[\"RF\"].frequency [kHz]? "),
+        line("RF[0].setpoint()", "RF.frequency [kHz]? "),
         line("three hundred", "`three hundred` is not a number; type one in kHz, or with its unit"),
-        keys("", "RF[\"RF\"].frequency [kHz]? "),
+        keys("", "RF.frequency [kHz]? "),
         line("351.32 GHz m", "m"),
-        keys("", "RF[\"RF\"].frequency [kHz]? "),
+        keys("", "RF.frequency [kHz]? "),
         line("351.32 MHz", "351.32 MHz\n"),
         keys("", &ready),
         // what was answered counts for a minute
-        line("RF[0].step(1.0 * kHz)", "Set RF[\"RF\"].frequency from 351320 to 351321 kHz"),
+        line("RF[0].step(1.0 * kHz)", "Set RF.frequency from 351320 to 351321 kHz"),
         keys("\r", &ready),
         // nobody is asked for what the twin knows
         line("TUNE[0].get(\"x\") > 0.0", "true"),
         keys("", &ready),
         line("VCOR[0].step(5.0 * urad); RF[0].step(1.0 * kHz)", "from 351321 to 351322 kHz"),
-        keys(CTRL_C, "1 setpoint was changed and is back"),
+        keys(CTRL_C, "setpoints were changed and are back"),
         keys("", &ready),
         line("VCOR[0].step(5.0 * urad); RF[0].step(1.0 * kHz)", "from 351321 to 351322 kHz"),
         line("the cavity trips", "the operator refused: the cavity trips"),
@@ -98,26 +98,45 @@ fn a_stopped_run_puts_back_what_is_live_and_asks_for_what_is_manual() {
     let script = "VCOR[0].step(5.0 * urad); RF[0].step(1.0 * kHz); print(\"set\"); RF[0].step(1.0 * kHz)";
     let script = mixed.scratch.file("step.rhai", script).display().to_string();
     let stopped = [
-        keys("", "RF[\"RF\"].frequency [kHz]? "),
-        line("351320", "Set RF[\"RF\"].frequency from 351320 to 351321 kHz"),
+        keys("", "RF.frequency [kHz]? "),
+        line("351320", "Set RF.frequency from 351320 to 351321 kHz"),
         keys("\r", "\nset\n"),
         keys("", "from 351321 to 351322 kHz"),
-        keys(CTRL_C, "Set RF[\"RF\"].frequency from 351321 to 351320 kHz"),
+        keys(CTRL_C, "Set RF.frequency from 351321 to 351320 kHz"),
         keys("\r", "2 setpoints were changed and are back"),
     ];
     let Some(_) = typed(TEST, &mixed.fodo(&["run", &script, "--write"]), &stopped) else { return };
     assert_eq!(mixed.seen("VCOR_001:Cm:set"), 0.0);
+    // who stops putting back too is told exactly what stands
+    let twice = [
+        keys("", "RF.frequency [kHz]? "),
+        line("351320", "Set RF.frequency from 351320 to 351321 kHz"),
+        keys("\r", "\nset\n"),
+        keys("", "from 351321 to 351322 kHz"),
+        keys(CTRL_C, "To put back what the run changed:"),
+        keys("", "Set RF.frequency from 351321 to 351320 kHz"),
+        keys(CTRL_C, "NOT put back: RF.frequency (stopped by the operator);"),
+    ];
+    typed(TEST, &mixed.fodo(&["run", &script, "--write"]), &twice).unwrap();
+    assert_eq!(mixed.seen("VCOR_001:Cm:set"), 0.0);
+    // `fodo recover` asks for it
+    let recover = [
+        keys("", "RF.frequency [kHz]? "),
+        line("351321", "Set RF.frequency from 351321 to 351320 kHz"),
+        keys("\r", "back at"),
+    ];
+    typed(TEST, &mixed.fodo(&["recover", "--write"]), &recover).unwrap();
     // the whole of it, with its record
     let done = [
         keys("", &format!("{STATE} WRITE")),
-        keys("", "RF[\"RF\"].frequency [kHz]? "),
+        keys("", "RF.frequency [kHz]? "),
         line("351320", "from 351320 to 351321 kHz"),
         keys("\r", "from 351321 to 351322 kHz"),
         keys("\r", "record: "),
         keys("", ".h5"),
     ];
     let shown = typed(TEST, &mixed.fodo(&["run", &script, "--write"]), &done).unwrap();
-    assert_eq!(mixed.seen("VCOR_001:Cm:set"), 5e-6);
+    assert!((mixed.seen("VCOR_001:Cm:set") - 5e-6).abs() < 1e-15);
     let record = hdf5_pure::File::open(shown[5].0.trim()).unwrap();
     let words = |path: &str| record.dataset(&format!("entry/{path}")).unwrap().read_string().unwrap();
     assert_eq!(words("instrument/machine"), ["live"]);
@@ -126,11 +145,9 @@ fn a_stopped_run_puts_back_what_is_live_and_asks_for_what_is_manual() {
     // who wrote what, and what took it
     let changes = mixed.json(&["changes"]);
     let lines = changes["result"]["changes"].as_array().unwrap();
-    let told: Vec<(&str, &str, Option<&str>)> = lines
-        .iter()
-        .map(|l| (l["name"].as_str().unwrap(), l["why"].as_str().unwrap(), l["source"].as_str()))
-        .collect();
-    let (vcor, rf) = ("VCOR[\"VCOR_001\"].kick", "RF[\"RF\"].frequency");
+    let told: Vec<(&str, &str, Option<&str>)> =
+        lines.iter().map(|l| (l["name"].as_str().unwrap(), l["why"].as_str().unwrap(), l["source"].as_str())).collect();
+    let (vcor, rf) = ("VCOR[\"VCOR_001\"].kick", "RF.frequency");
     assert!(told.contains(&(vcor, "set", None)) && told.contains(&(rf, "restore", Some("manual"))), "{told:?}");
     let shown = Running::start(mixed.fodo(&["changes", "--family", "RF"])).output();
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
@@ -145,7 +162,10 @@ fn without_a_terminal_nobody_is_asked_and_the_table_says_manual() {
     let error = mixed.json(&["eval", "RF[0].setpoint()"])["error"].clone();
     assert!(error["details"][0].as_str().unwrap().contains("has to be typed"), "{error}");
     let check = mixed.json(&["facility", "check"]);
-    assert_eq!((&check["ok"], &check["result"]["manual"], &check["result"]["found"]), (&true.into(), &1.into(), &json!([])));
+    assert_eq!(
+        (&check["ok"], &check["result"]["manual"], &check["result"]["found"]),
+        (&true.into(), &1.into(), &json!([]))
+    );
     let table = Running::start(mixed.fodo(&["facility", "check"])).output();
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(table.starts_with("demo_ring LIVE (RF: manual, TUNE: twin): "), "{table}");

@@ -102,12 +102,7 @@ pub fn check<'a>(backend: &'a dyn Backend, subject: &'a Subject) -> Vec<Check> {
 }
 
 /// The same as far as `extent` allows and until it is stopped; what was written is put back all the same.
-pub fn check_within<'a>(
-    backend: &'a dyn Backend,
-    subject: &'a Subject,
-    extent: Extent,
-    cancel: &Cancel,
-) -> Vec<Check> {
+pub fn check_within<'a>(backend: &'a dyn Backend, subject: &'a Subject, extent: Extent, cancel: &Cancel) -> Vec<Check> {
     use Extent::{Reading, Writing};
     let on = Bench { backend, subject, extent };
     let checks: [Promise<'a>; 20] = [
@@ -129,7 +124,11 @@ pub fn check_within<'a>(
         ("a silent source is asked, and its answer counts", Reading, Bench::silent),
         ("an invalid value is never good", Reading, Bench::invalid),
         ("a stopped token ends every call", Reading, Bench::stop),
-        ("a monitor gives the present value, each change in order, and the newest to who is slow", Writing, Bench::monitor),
+        (
+            "a monitor gives the present value, each change in order, and the newest to who is slow",
+            Writing,
+            Bench::monitor,
+        ),
         ("calls from several threads do not disturb each other", Reading, Bench::threads),
     ];
     let before = if extent == Writing { on.held() } else { Vec::new() };

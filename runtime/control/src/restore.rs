@@ -100,16 +100,18 @@ impl Session {
         if !todo.is_empty() {
             match self.put(&todo, &olds, why, &cancel) {
                 Ok(()) => putback.restored += todo.len(),
-                Err(error) => self.count_failed(&todo, &error, &cancel, &mut putback),
+                Err(error) => self.count_failed(&todo, &error, &mut putback),
             }
         }
         putback
     }
 
     /// After a putting back that failed in part: which channels hold their old value all the same?
-    fn count_failed(&self, todo: &[Change], error: &Diagnostic, cancel: &Cancel, putback: &mut Putback) {
+    ///
+    /// Looking goes on where putting back was stopped, until it is stopped once more.
+    fn count_failed(&self, todo: &[Change], error: &Diagnostic, putback: &mut Putback) {
         let channels: Vec<Channel> = todo.iter().map(|c| c.setpoint.channel.clone()).collect();
-        let answers = self.ask(&channels, NOW, cancel).unwrap_or_default();
+        let answers = self.ask(&channels, NOW, &self.cancel.shielded()).unwrap_or_default();
         for (place, change) in todo.iter().enumerate() {
             match answers.get(place) {
                 Some(Ok((value, _))) if crate::setpoint::same(*value, change.value) => putback.restored += 1,

@@ -42,7 +42,7 @@ impl Device {
 
 /// What answers for a family beside a live machine: the facility's own control system, the twin in this process, the
 /// operator, or another control system.
-pub const SOURCES: [&str; 7] = ["live", "twin", "manual", "ca", "pva", "tango", "adapter"];
+pub const SOURCES: [&str; 8] = ["live", "twin", "manual", "ca", "ca-libca", "pva", "tango", "adapter"];
 
 /// Devices of one kind, in lattice order.
 #[derive(Clone, Debug)]
