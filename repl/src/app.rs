@@ -38,6 +38,7 @@ pub struct App {
     pub data: PathBuf,
     /// Who wrote what; of a live machine only.
     pub changes: Option<Arc<ChangeLog>>,
+    /// What the operator was told while something ran.
     pub warnings: Arc<Warnings>,
     /// The twin behind `--on twin`; only tests ask it for its truth.
     pub twin: Option<Arc<Twin>>,

@@ -62,7 +62,10 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     log.begin(&run.info.run, &format!("recover: {}", run.info.title), "");
     session.observe_with(Some(log));
     let putback = run.put_back(&session)?;
-    let text = putback.to_string().replace("were changed and are back", "are back").replace("was changed and is back", "is back");
+    let text = putback
+        .to_string()
+        .replace("were changed and are back", "are back")
+        .replace("was changed and is back", "is back");
     if !common.json {
         show::line(&text);
     }
