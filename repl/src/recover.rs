@@ -37,9 +37,7 @@ pub fn recover(common: &Common) -> Result<ExitCode> {
 }
 
 fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Value, bool)> {
-    // the facility is the one of the run, not the one of the command line
-    let files = shelf::facility(&run.info.facility).or_else(|_| shelf::facility(&common.facility))?;
-    let facility = Facility::load(files)?;
+    let facility = of_run(common, &run)?;
     let common = Common { on: Machine::Live, ..common.clone() };
     let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
     let session = app::session(&common, &facility, sources::live(&facility, &common)?, mode, data);
@@ -76,6 +74,15 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
         );
     }
     Ok((object, putback.complete()))
+}
+
+/// The facility of the run: that of the command line if it has the name, else the one that is found by it.
+fn of_run(common: &Common, run: &Interrupted) -> Result<Facility> {
+    let said = Facility::load(shelf::facility(&common.facility)?)?;
+    if *said.name == *run.info.facility {
+        return Ok(said);
+    }
+    shelf::facility(&run.info.facility).map_or(Ok(said), Facility::load)
 }
 
 fn table(outcomes: &[Outcome]) -> String {

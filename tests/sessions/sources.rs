@@ -112,12 +112,13 @@ fn a_stopped_run_puts_back_what_is_live_and_asks_for_what_is_manual() {
         keys("", "RF.frequency [kHz]? "),
         line("351320", "Set RF.frequency from 351320 to 351321 kHz"),
         keys("\r", "\nset\n"),
-        keys("", "from 351321 to 351322 kHz"),
         keys(CTRL_C, "To put back what the run changed:"),
         keys("", "Set RF.frequency from 351321 to 351320 kHz"),
         keys(CTRL_C, "NOT put back: RF.frequency (stopped by the operator);"),
     ];
-    typed(TEST, &mixed.fodo(&["run", &script, "--write"]), &twice).unwrap();
+    let waiting = "VCOR[0].step(5.0 * urad); RF[0].step(1.0 * kHz); print(\"set\"); while true {}";
+    let waiting = mixed.scratch.file("waiting.rhai", waiting).display().to_string();
+    typed(TEST, &mixed.fodo(&["run", &waiting, "--write"]), &twice).unwrap();
     assert_eq!(mixed.seen("VCOR_001:Cm:set"), 0.0);
     // `fodo recover` asks for it
     let recover = [

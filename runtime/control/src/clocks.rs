@@ -50,7 +50,7 @@ impl Clocks {
             None if is_ahead(stamp, now) => stamp.0 - now.0,
             None => return None,
         };
-        self.told.insert(channel.clone()).then(|| ahead as f64 * 1e-9)
+        self.told.insert(channel.clone()).then_some(ahead as f64 * 1e-9)
     }
 }
 
