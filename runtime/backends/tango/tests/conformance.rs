@@ -123,7 +123,7 @@ fn against_a_served_plant() {
     assert_eq!(broken(&stuck), "", "{stuck:#?}");
     // the plant's words, through libtango and back, and for a client that is not ours
     let ours = put(&tango, &[("SP:STUCK", 1.0)]).remove(0).unwrap_err();
-    assert_eq!(ours.reason, "write refused: this one is stuck");
+    assert_eq!(ours.reason, "write refused: this one is stuck (Fodo_Refused)");
     if pytango() {
         let code = format!(
             "import tango
