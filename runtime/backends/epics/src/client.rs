@@ -1,10 +1,11 @@
 //! The client: a backend of the control crate over Channel Access.
 
-use crate::line::{Line, Until};
-use crate::pulse::Pulses;
+use crate::line::Line;
+use crate::pulse::Member;
 use epics_ca_rs::client::CaClient;
 use fodo_control::{
-    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write,
+    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Pulses, Reading, Stopped, Time, Until,
+    Write,
 };
 use fodo_report::{Diagnostic, Kind, Result};
 use futures_util::future::join_all;
@@ -28,7 +29,7 @@ const STOP_LATENCY: Duration = Duration::from_millis(30);
 /// Its calls may come from any thread but those of a tokio runtime.
 pub struct ChannelAccess {
     client: Arc<CaClient>,
-    pulses: Arc<Pulses>,
+    pulses: Arc<Pulses<Member>>,
     lines: Mutex<HashMap<Channel, Arc<Line>>>,
     runtime: Option<Runtime>,
 }

@@ -1,33 +1,17 @@
 //! One channel, and what can be asked of it.
 
 use crate::link::{Link, keep, reading};
-use crate::pulse::Pulses;
+use crate::pulse::Member;
 use crate::values::{self, span};
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
 use epics_ca_rs::client::{CaChannel, CaClient, ReqCount};
-use fodo_control::{Channel, Fault, Feed, Metadata, Reading, Time, Value};
+use fodo_control::{Channel, Fault, Feed, Metadata, Pulses, Reading, Time, Until, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
-
-/// How long a call may take.
-#[derive(Clone, Copy)]
-pub struct Until {
-    /// When it has to be over.
-    pub deadline: Instant,
-    /// How long it may take from its beginning, for people.
-    pub wait: Duration,
-}
-
-impl Until {
-    /// From now on.
-    pub fn after(wait: Duration) -> Until {
-        Until { deadline: Instant::now() + wait, wait }
-    }
-}
 
 /// A channel with its connection and monitor.
 pub struct Line {
@@ -44,7 +28,7 @@ impl Drop for Line {
 
 impl Line {
     /// Begins to look for the channel. Must be called on the client's runtime.
-    pub fn open(client: &Arc<CaClient>, pulses: &Arc<Pulses>, name: &Channel) -> Line {
+    pub fn open(client: &Arc<CaClient>, pulses: &Arc<Pulses<Member>>, name: &Channel) -> Line {
         let link = watch::Sender::new(Link::default());
         let keeper = tokio::spawn(keep(client.clone(), pulses.clone(), name.clone(), link.clone()));
         Line { name: name.clone(), link, keeper }
@@ -57,7 +41,7 @@ impl Line {
 
     async fn found(&self, Until { deadline, wait }: Until) -> Result<CaChannel, Fault> {
         let mut link = self.link.subscribe();
-        let found = timeout_at(deadline, link.wait_for(Link::is_up)).await;
+        let found = timeout_at(deadline.into(), link.wait_for(Link::is_up)).await;
         let channel = found.ok().and_then(Result::ok).and_then(|link| link.channel.clone());
         channel.ok_or_else(|| {
             let lost = if self.link.borrow().known { "disconnected, " } else { "" };
@@ -132,8 +116,8 @@ impl Line {
             }
             tokio::select! {
                 changed = link.changed() => changed.map_err(|_| Fault::absent(&self.name, "the client is closed"))?,
-                () = sleep_until(quiet), if quiet < until.deadline => return self.get(until).await,
-                () = sleep_until(until.deadline) => return Err(self.late(|| "no fresh sample in time".into())),
+                () = sleep_until(quiet), if quiet < until.deadline.into() => return self.get(until).await,
+                () = sleep_until(until.deadline.into()) => return Err(self.late(|| "no fresh sample in time".into())),
             }
         }
     }
@@ -149,7 +133,7 @@ impl Line {
     async fn ask(&self, channel: &CaChannel, class: DbrClass, until: Until) -> Result<Snapshot, Fault> {
         // asked for as many entries as there are now: any other count is padded with zeros
         let question = channel.get_with_metadata_count(class, ReqCount::Autosize(0));
-        let answer = timeout_at(until.deadline, question).await;
+        let answer = timeout_at(until.deadline.into(), question).await;
         let answer = answer.unwrap_or(Err(CaError::Timeout));
         answer.inspect(|_| self.heard()).map_err(|error| match error {
             CaError::Timeout => self.late(|| "the server did not answer a read in time".into()),
@@ -172,7 +156,7 @@ impl Line {
             return Err(Fault::refused(&self.name, "write refused: the server gives this client no right to write"));
         }
         let (kind, value) = values::sent(value, info.native_type).map_err(|why| Fault::refused(&self.name, why))?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
         let answer = channel.put_as_dbr_with_timeout(kind, &value, left).await;
         answer.inspect(|()| self.heard()).map_err(|error| match error {
             CaError::Timeout => {

@@ -1,13 +1,13 @@
 //! A channel's connection and monitor, kept alive from the first search until nobody wants it.
 
-use crate::pulse::{Pulse, Pulses};
+use crate::pulse::{Member, Server, watch_over};
 use crate::values;
 use epics_base_rs::error::CaError;
 use epics_base_rs::server::snapshot::{DbrClass, Snapshot};
 use epics_base_rs::types::DbFieldType;
 use epics_ca_rs::client::{CaChannel, CaClient, ReqCount};
 use epics_ca_rs::protocol::{DBE_ALARM, DBE_VALUE, ECA_DISCONN};
-use fodo_control::{Fault, Feed, Reading};
+use fodo_control::{Fault, Feed, Pulses, Reading};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Link {
     /// Whether it was ever connected.
     pub known: bool,
     /// Its server's signs of life, while it is connected.
-    pub pulse: Option<Arc<Pulse>>,
+    pub pulse: Option<Arc<Server>>,
     /// Names of its states.
     pub choices: Arc<[Arc<str>]>,
     /// Who follows it, with its place in their lists.
@@ -62,14 +62,14 @@ impl Link {
 ///
 /// A lost channel is thrown away and looked for anew, so that nothing of the old connection can
 /// come after the loss.
-pub async fn keep(client: Arc<CaClient>, pulses: Arc<Pulses>, name: Arc<str>, link: watch::Sender<Link>) {
+pub async fn keep(client: Arc<CaClient>, pulses: Arc<Pulses<Member>>, name: Arc<str>, link: watch::Sender<Link>) {
     loop {
         let channel = search(&client, &name).await;
         let choices = choices(&channel).await;
         let Ok(info) = channel.info().await else { continue };
-        let pulse = pulses.of(info.server_addr);
+        let pulse = pulses.of(info.server_addr, |server| drop(tokio::spawn(watch_over(server))));
         pulse.heard();
-        pulse.join(&name, &channel, &link);
+        pulse.join(&name, (channel.clone(), link.clone()));
         link.send_modify(|link| {
             (link.channel, link.newest, link.known) = (Some(channel.clone()), None, true);
             (link.choices, link.pulse) = (choices, Some(pulse.clone()));
@@ -121,7 +121,7 @@ async fn choices(channel: &CaChannel) -> Arc<[Arc<str>]> {
 }
 
 /// Keeps the newest sample until the connection is lost.
-async fn follow(channel: &CaChannel, link: &watch::Sender<Link>, pulse: &Pulse) {
+async fn follow(channel: &CaChannel, link: &watch::Sender<Link>, pulse: &Server) {
     let Ok(mut monitor) = channel.subscribe_with_mask_autosize(0.0, DBE_VALUE | DBE_ALARM).await else { return };
     if channel.info().await.is_err() {
         return; // lost before the monitor was there, which therefore would not say so

@@ -6,12 +6,8 @@ mod fake_plant;
 
 use common::*;
 use fake_plant::FakePlant;
-use fodo_control::{
-    Backend, Cancel, Change, Channel, Fault, Fresh, Keep, Monitor, Reading, RunInfo, Session, SessionOptions, Setpoint,
-    Time, Update, WriteMode,
-};
+use fodo_control::{Backend, Cancel, Change, Channel, Fault, Fresh, Keep, RunInfo, Session, Setpoint, Time, Update};
 use fodo_epics::{ChannelAccess, ServeOptions};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,60 +15,6 @@ use std::time::{Duration, Instant};
 fn client(ioc: &Ioc) -> Arc<ChannelAccess> {
     Arc::new(ChannelAccess::at(&[address(ioc.port)]).unwrap())
 }
-
-fn read(access: &ChannelAccess, name: &str, fresh: Fresh, wait: Duration) -> Result<Reading, Fault> {
-    access.read(&channels(&[name]), fresh, wait, &Cancel::new()).unwrap().remove(0)
-}
-
-/// Asks until the answer holds, and gives it.
-fn until<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + within;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "{what}: not within {within:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Takes updates of a monitor until one is wanted.
-fn seen<T>(monitor: &Monitor, what: &str, within: Duration, wanted: impl Fn(&Update) -> Option<T>) -> T {
-    let end = Instant::now() + within;
-    while Instant::now() < end {
-        let updates = monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap();
-        if let Some(found) = updates.iter().find_map(&wanted) {
-            return found;
-        }
-    }
-    panic!("the monitor did not tell {what} within {within:?}");
-}
-
-fn setpoint(channel: &str) -> Arc<Setpoint> {
-    Arc::new(Setpoint {
-        name: channel.into(),
-        family: "T".into(),
-        channel: channel.into(),
-        readback: None,
-        unit: "A".into(),
-        limits: (-10.0, 10.0),
-        tolerance: 1e-6,
-        arrival: 2 * SECOND,
-        rate: None,
-        physics: None,
-    })
-}
-
-fn change(channel: &str, value: f64) -> Change {
-    Change { setpoint: setpoint(channel), value }
-}
-
-fn session(access: &Arc<ChannelAccess>, wait: Duration) -> Session {
-    let options = SessionOptions { wait: Some(wait), reconnect: Some(5 * SECOND), ..SessionOptions::default() };
-    Session::new(access.clone(), WriteMode::Write, Cancel::new(), options)
-}
-
-const SILENT: &str = "has not answered for";
 
 #[test]
 fn a_frozen_server_is_found_out_and_comes_back() {
@@ -211,10 +153,10 @@ fn deaths_while_reading_and_writing_lose_nothing() {
     let ioc = Ioc::machine("storm");
     let access = client(&ioc);
     access.connect(&channels(&["T:AO", "T:EXACT"]), 3 * SECOND, &Cancel::new()).unwrap();
-    let end = Instant::now() + 6 * SECOND;
+    let over = AtomicBool::new(false);
     let longest = |calls: &mut dyn FnMut()| {
         let mut longest = Duration::ZERO;
-        while Instant::now() < end {
+        while !over.load(Ordering::Relaxed) {
             let start = Instant::now();
             calls();
             longest = longest.max(start.elapsed());
@@ -224,7 +166,7 @@ fn deaths_while_reading_and_writing_lose_nothing() {
     let now = Fresh::After(Time(i64::MAX), Duration::ZERO);
     let (mut good, mut bad, mut done, mut undone) = (0, 0, Vec::new(), 0);
     std::thread::scope(|scope| {
-        let (ioc, access) = (&ioc, &access);
+        let (ioc, access, over) = (&ioc, &access, &over);
         scope.spawn(move || {
             for life in ["2.5", "3.5"] {
                 std::thread::sleep(Duration::from_millis(1300));
@@ -232,6 +174,8 @@ fn deaths_while_reading_and_writing_lose_nothing() {
                 std::thread::sleep(Duration::from_millis(300));
                 ioc.start(&[], life);
             }
+            std::thread::sleep(3 * SECOND);
+            over.store(true, Ordering::Relaxed);
         });
         let (good, bad) = (&mut good, &mut bad);
         let reading = scope.spawn(move || {
@@ -399,33 +343,6 @@ fn clocks_that_jump_neither_hang_nor_pass_a_stale_orbit() {
     session.abort();
 }
 
-/// Runs one test of this file in a network of its own.
-fn in_a_network(test: &str) {
-    let program = std::env::current_exe().unwrap();
-    let script = "ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture";
-    let mut command = Command::new("unshare");
-    command.args(["-n", "sh", "-c", script]).arg(program).arg(test).env("FODO_NETWORK", "1");
-    let Ok(output) = command.output() else {
-        eprintln!("SKIPPED: {test}: no `unshare` here");
-        return;
-    };
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    told.lines().filter(|line| line.starts_with("SKIPPED") || line.starts_with("RATE")).for_each(|l| eprintln!("{l}"));
-    if told.contains("running 1 test") {
-        assert!(output.status.success(), "{told}");
-    } else {
-        eprintln!("SKIPPED: {test}: a network of its own is not permitted here: {}", told.trim());
-    }
-}
-
-fn in_it() -> bool {
-    std::env::var_os("FODO_NETWORK").is_some()
-}
-
-fn ip(arguments: &str) {
-    assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
-}
-
 #[test]
 fn child_cut() {
     if !in_it() || !epics() {
@@ -463,7 +380,6 @@ fn a_cut_network_is_told_and_mends() {
     }
 }
 
-/// A tenth of the packets is lost: by netem where the kernel has it, else by short cuts again and again.
 #[test]
 fn child_lossy() {
     if !in_it() || !epics() {
@@ -471,47 +387,33 @@ fn child_lossy() {
     }
     let ioc = Ioc::new("lossy");
     ioc.start(&[&ioc.records(300)], "1.5");
-    let tc = Command::new("tc").args("qdisc add dev lo root netem loss 10% delay 3ms".split(' ')).output();
-    let netem = tc.is_ok_and(|output| output.status.success());
-    if !netem {
-        eprintln!("SKIPPED: netem: this kernel has none; the network is cut for 30 ms every 300 ms instead");
-    }
-    let over = Arc::new(AtomicBool::new(false));
-    let ended = over.clone();
-    let cutter = std::thread::spawn(move || {
-        while !netem && !ended.load(Ordering::Relaxed) {
-            ip("link set lo down");
-            std::thread::sleep(Duration::from_millis(30));
-            ip("link set lo up");
-            std::thread::sleep(Duration::from_millis(270));
+    losing_packets(|| {
+        let access = client(&ioc);
+        let names: Vec<Channel> = (0..300).map(|n| format!("T:K{n}").into()).collect();
+        assert!(access.connect(&names, 20 * SECOND, &Cancel::new()).unwrap().is_empty());
+        let monitor = access.monitor(&names[..1], Keep::Every(10_000));
+        let start = Instant::now();
+        for round in 1..=20 {
+            let writes: Vec<(String, f64)> =
+                (0..300).map(|n| (format!("T:K{n}"), f64::from(round * 1000 + n))).collect();
+            let writes: Vec<(&str, f64)> = writes.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            let answers = put(&access, &writes, 20 * SECOND);
+            assert!(answers.iter().all(Result::is_ok), "round {round}: {:?}", answers.iter().find(|a| a.is_err()));
+            let now = Fresh::After(Time(i64::MAX), Duration::ZERO);
+            let read = access.read(&names, now, 20 * SECOND, &Cancel::new()).unwrap();
+            assert!(read.iter().zip(&writes).all(|(reading, (_, value))| number(reading) == *value), "round {round}");
         }
+        eprintln!("RATE 20 times 300 writes and reads with a tenth of the packets lost: {:?}", start.elapsed());
+        let mut values = Vec::new();
+        until("the last change", 20 * SECOND, || {
+            let updates = monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap();
+            values.extend(updates.iter().filter_map(|update| update.reading.as_ref().ok()?.value.number()));
+            (values.last() == Some(&20_000.0)).then_some(())
+        });
+        values.retain(|value| *value >= 1000.0);
+        values.dedup();
+        assert_eq!(values, (1..=20).map(|round| f64::from(round * 1000)).collect::<Vec<_>>(), "an update was lost");
     });
-    let access = client(&ioc);
-    let names: Vec<Channel> = (0..300).map(|n| format!("T:K{n}").into()).collect();
-    assert!(access.connect(&names, 20 * SECOND, &Cancel::new()).unwrap().is_empty());
-    let monitor = access.monitor(&names[..1], Keep::Every(10_000));
-    let start = Instant::now();
-    for round in 1..=20 {
-        let writes: Vec<(String, f64)> = (0..300).map(|n| (format!("T:K{n}"), f64::from(round * 1000 + n))).collect();
-        let writes: Vec<(&str, f64)> = writes.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let answers = put(&access, &writes, 20 * SECOND);
-        assert!(answers.iter().all(Result::is_ok), "round {round}: {:?}", answers.iter().find(|a| a.is_err()));
-        let now = Fresh::After(Time(i64::MAX), Duration::ZERO);
-        let read = access.read(&names, now, 20 * SECOND, &Cancel::new()).unwrap();
-        assert!(read.iter().zip(&writes).all(|(reading, (_, value))| number(reading) == *value), "round {round}");
-    }
-    eprintln!("RATE 20 times 300 writes and reads with a tenth of the packets lost: {:?}", start.elapsed());
-    let mut values = Vec::new();
-    until("the last change", 20 * SECOND, || {
-        let updates = monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap();
-        values.extend(updates.iter().filter_map(|update| update.reading.as_ref().ok()?.value.number()));
-        (values.last() == Some(&20_000.0)).then_some(())
-    });
-    values.retain(|value| *value >= 1000.0);
-    values.dedup();
-    assert_eq!(values, (1..=20).map(|round| f64::from(round * 1000)).collect::<Vec<_>>(), "an update was lost");
-    over.store(true, Ordering::Relaxed);
-    cutter.join().unwrap();
     assert_eq!(ioc.puts().len(), 6000);
 }
 

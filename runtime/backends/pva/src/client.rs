@@ -1,10 +1,11 @@
 //! The client: a backend of the control crate over PV Access.
 
 use crate::line::Line;
+use crate::link::Net;
 use epics_pva_rs::client_native::PvaClient;
 use epics_pva_rs::pv_request::{PvRequestBuilder, PvRequestExpr};
 use fodo_control::{
-    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Write,
+    Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Until, Write,
 };
 use fodo_report::{Diagnostic, Kind, Result};
 use futures_util::future::join_all;
@@ -14,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
 
 /// How often a call that waits looks at its cancel token.
 const STOP_LATENCY: Duration = Duration::from_millis(30);
@@ -27,11 +27,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// It finds servers by the standard variables `EPICS_PVA_ADDR_LIST`, `EPICS_PVA_AUTO_ADDR_LIST`,
 /// `EPICS_PVA_BROADCAST_PORT`, `EPICS_PVA_NAME_SERVERS` and so on. Every channel that was ever named
 /// has a monitor, which comes back by itself when a server is restarted. A channel that is not
-/// connected is a fault, whatever it said before; a server that hangs without closing its connection
-/// counts as connected until `EPICS_PVA_CONN_TMO` has passed without a sign of life, but its newest
-/// sample is not fresh. Its calls may come from any thread but those of a tokio runtime.
+/// connected is a fault, whatever it said before; so is one whose server hangs without closing its connection, which is
+/// found out within 3 s: calls wait for it until their time is over, and say so.
+/// Its calls may come from any thread but those of a tokio runtime.
 pub struct PvAccess {
-    client: PvaClient,
+    net: Arc<Net>,
     request: PvRequestExpr,
     lines: Mutex<HashMap<Channel, Arc<Line>>>,
     runtime: Option<Runtime>,
@@ -66,7 +66,8 @@ impl PvAccess {
         let client = set(PvaClient::builder().timeout(LONGEST)).build();
         // a server that is an EPICS database answers when processing is done, as `caput -c` has it
         let request = PvRequestBuilder::new().field("value").record("block", "true").build();
-        Ok(PvAccess { client, request, lines: Mutex::default(), runtime: Some(runtime) })
+        let net = Arc::new(Net::new(client));
+        Ok(PvAccess { net, request, lines: Mutex::default(), runtime: Some(runtime) })
     }
 
     /// The channels' lines, opened where they are new.
@@ -75,7 +76,7 @@ impl PvAccess {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = |name: &Channel| match lines.get(name) {
             Some(line) => line.clone(),
-            None => lines.entry(name.clone()).or_insert(Arc::new(Line::open(&self.client, name))).clone(),
+            None => lines.entry(name.clone()).or_insert(Arc::new(Line::open(&self.net, name))).clone(),
         };
         channels.map(&mut line).collect()
     }
@@ -96,6 +97,7 @@ impl PvAccess {
 impl Drop for PvAccess {
     fn drop(&mut self) {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.net.servers.clear();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -117,11 +119,11 @@ async fn put_all(
     writes: &[Write],
     wait: Duration,
 ) -> Vec<Result<(), Fault>> {
-    let start = Instant::now();
-    let present = join_all(lines.iter().map(|line| line.present(start + wait / 2))).await;
+    let (until, half) = (Until::after(wait), Until::after(wait / 2));
+    let present = join_all(lines.iter().map(|line| line.present(half))).await;
     let puts = lines.iter().zip(present).zip(writes).map(async |((line, present), write)| {
         present?;
-        line.put(request, &write.value, start + wait, wait).await
+        line.put(request, &write.value, until).await
     });
     join_all(puts).await
 }
@@ -133,7 +135,8 @@ impl Backend for PvAccess {
 
     fn connect(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> Result<Vec<Fault>, Stopped> {
         let lines = self.lines(channels.iter());
-        let found = self.run(cancel, join_all(lines.iter().map(|line| line.connect(wait))))?;
+        let until = Until::after(wait);
+        let found = self.run(cancel, join_all(lines.iter().map(|line| line.connect(until))))?;
         Ok(found.into_iter().filter_map(Result::err).collect())
     }
 
@@ -145,11 +148,11 @@ impl Backend for PvAccess {
         cancel: &Cancel,
     ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
         let lines = self.lines(channels.iter());
-        let deadline = Instant::now() + wait;
+        let until = Until::after(wait);
         match fresh {
-            Fresh::Latest => self.run(cancel, join_all(lines.iter().map(|line| line.latest(deadline)))),
+            Fresh::Latest => self.run(cancel, join_all(lines.iter().map(|line| line.latest(until)))),
             Fresh::After(time, silent) => {
-                self.run(cancel, join_all(lines.iter().map(|line| line.fresh(time, silent, deadline))))
+                self.run(cancel, join_all(lines.iter().map(|line| line.fresh(time, silent, until))))
             }
         }
     }
@@ -179,8 +182,8 @@ impl Backend for PvAccess {
         cancel: &Cancel,
     ) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
         let lines = self.lines(channels.iter());
-        let deadline = Instant::now() + wait;
-        self.run(cancel, join_all(lines.iter().map(|line| line.metadata(deadline))))
+        let until = Until::after(wait);
+        self.run(cancel, join_all(lines.iter().map(|line| line.metadata(until))))
     }
 
     fn now(&self) -> Time {

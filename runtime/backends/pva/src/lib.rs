@@ -10,6 +10,7 @@ mod client;
 mod line;
 mod link;
 mod outlet;
+mod pulse;
 mod put;
 mod values;
 

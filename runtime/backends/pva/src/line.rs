@@ -1,13 +1,14 @@
 //! One channel, and what can be asked of it.
 
-use crate::link::{Link, keep};
+use crate::link::{Link, Net, keep};
 use crate::put;
 use crate::values::{self, span};
-use epics_pva_rs::client_native::PvaClient;
 use epics_pva_rs::error::PvaError;
 use epics_pva_rs::pv_request::PvRequestExpr;
 use epics_pva_rs::pvdata::PvField;
-use fodo_control::{Channel, Fault, Feed, Metadata, Reading, Time, Value};
+use fodo_control::{Channel, Fault, Feed, Metadata, Reading, Time, Until, Value};
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// A channel with its connection and monitor.
 pub struct Line {
     name: Channel,
-    client: PvaClient,
+    net: Arc<Net>,
     link: watch::Sender<Link>,
     keeper: JoinHandle<()>,
 }
@@ -29,92 +30,116 @@ impl Drop for Line {
 
 impl Line {
     /// Begins to look for the channel. Must be called on the client's runtime.
-    pub fn open(client: &PvaClient, name: &Channel) -> Line {
+    pub fn open(net: &Arc<Net>, name: &Channel) -> Line {
         let link = watch::Sender::new(Link::default());
-        let keeper = tokio::spawn(keep(client.clone(), name.clone(), link.clone()));
-        Line { name: name.clone(), client: client.clone(), link, keeper }
+        let keeper = tokio::spawn(keep(net.clone(), name.clone(), link.clone()));
+        Line { name: name.clone(), net: net.clone(), link, keeper }
     }
 
     /// Waits for the connection.
-    pub async fn connect(&self, wait: Duration) -> Result<(), Fault> {
-        self.found(Instant::now() + wait, wait).await
-    }
-
-    async fn found(&self, deadline: Instant, wait: Duration) -> Result<(), Fault> {
+    pub async fn connect(&self, Until { deadline, wait }: Until) -> Result<(), Fault> {
         let mut link = self.link.subscribe();
-        let found = timeout_at(deadline, link.wait_for(|link| link.connected)).await;
+        let found = timeout_at(deadline.into(), link.wait_for(Link::is_up)).await;
         if found.is_ok_and(|link| link.is_ok()) {
             return Ok(());
         }
-        let lost = if self.link.borrow().known { "disconnected, " } else { "" };
-        Err(Fault::absent(&self.name, format!("{lost}no answer within {}", span(wait))))
+        let link = self.link.borrow();
+        let lost = if link.known { "disconnected, " } else { "" };
+        let reason = link.silence().unwrap_or_else(|| format!("{lost}no answer within {}", span(wait)));
+        Err(Fault::absent(&self.name, reason))
     }
 
-    /// Fails at once for a channel that was lost; waits for one that was never there.
-    pub async fn present(&self, deadline: Instant) -> Result<(), Fault> {
-        let (connected, lost) = {
+    /// Fails at once for a channel that was lost; waits for one that was never there, or whose server hangs.
+    pub async fn present(&self, until: Until) -> Result<(), Fault> {
+        let (up, lost) = {
             let link = self.link.borrow();
-            (link.connected, link.known)
+            (link.is_up(), link.known && !link.connected)
         };
-        match (connected, lost) {
+        match (up, lost) {
             (true, _) => Ok(()),
             (false, true) => Err(Fault::absent(&self.name, "disconnected")),
-            (false, false) => self.found(deadline, deadline.saturating_duration_since(Instant::now())).await,
+            (false, false) => self.connect(until).await,
         }
+    }
+
+    /// What is said of a call that ran into its time-out: the server hangs, or `otherwise`.
+    fn late(&self, otherwise: impl Into<String>) -> Fault {
+        match self.link.borrow().silence() {
+            Some(silence) => Fault::absent(&self.name, silence),
+            None => Fault::refused(&self.name, otherwise),
+        }
+    }
+
+    /// Waits for an answer of the server, until the deadline or the loss of the channel.
+    async fn answer<T>(&self, until: Until, ask: impl Future<Output = Result<T, PvaError>>) -> Result<T, PvaError> {
+        let mut link = self.link.subscribe();
+        let answer = tokio::select! {
+            biased;
+            answer = timeout_at(until.deadline.into(), ask) => answer.unwrap_or(Err(PvaError::Timeout)),
+            _ = link.wait_for(|link| !link.connected) => Err(PvaError::Disconnected),
+        };
+        if matches!(answer, Ok(_) | Err(PvaError::RemoteError(_)))
+            && let Some(server) = &self.link.borrow().server
+        {
+            server.heard();
+        }
+        answer
     }
 
     /// Feeds a follower with what the channel holds now and every change.
     pub fn follow(&self, feed: Feed, place: usize) {
         self.link.send_modify(|link| {
-            if let Some(reading) = &link.newest {
-                feed.push(place, Ok(reading.clone()));
+            match (&link.newest, link.silence()) {
+                (Some(_), Some(silence)) => _ = feed.push(place, Err(Fault::absent(&self.name, silence))),
+                (Some(reading), None) => _ = feed.push(place, Ok(reading.clone())),
+                (None, _) => {}
             }
             link.feeds.push((feed, place));
         });
     }
 
-    /// The newest sample of the monitor, if there is one.
-    pub fn newest(&self) -> Option<Reading> {
-        self.link.borrow().newest.clone()
-    }
-
     /// The newest sample of the monitor; without one, the server is asked.
-    pub async fn latest(&self, deadline: Instant) -> Result<Reading, Fault> {
-        match self.newest() {
+    pub async fn latest(&self, until: Until) -> Result<Reading, Fault> {
+        let newest = {
+            let link = self.link.borrow();
+            link.newest.clone().filter(|_| link.is_up())
+        };
+        match newest {
             Some(reading) => Ok(reading),
-            None => self.get(deadline).await,
+            // in a box, as it is large and seldom needed
+            None => Box::pin(self.get(until)).await,
         }
     }
 
     /// A sample with a later time stamp than `after`; a source that is silent for `silent` is asked.
-    pub async fn fresh(&self, after: Time, silent: Duration, deadline: Instant) -> Result<Reading, Fault> {
+    pub async fn fresh(&self, after: Time, silent: Duration, until: Until) -> Result<Reading, Fault> {
         let quiet = Instant::now() + silent;
         let mut link = self.link.subscribe();
         loop {
-            self.present(deadline).await?;
+            self.present(until).await?;
             if let Some(reading) = link.borrow_and_update().newest.as_ref().filter(|reading| reading.time > after) {
                 return Ok(reading.clone());
             }
             tokio::select! {
                 changed = link.changed() => changed.map_err(|_| Fault::absent(&self.name, "the client is closed"))?,
-                () = sleep_until(quiet), if quiet < deadline => return self.get(deadline).await,
-                () = sleep_until(deadline) => return Err(Fault::refused(&self.name, "no fresh sample in time")),
+                () = sleep_until(quiet), if quiet < until.deadline.into() => return Box::pin(self.get(until)).await,
+                () = sleep_until(until.deadline.into()) => return Err(self.late("no fresh sample in time")),
             }
         }
     }
 
     /// Asks the server now.
-    async fn get(&self, deadline: Instant) -> Result<Reading, Fault> {
-        let field = self.ask(deadline).await?;
+    async fn get(&self, until: Until) -> Result<Reading, Fault> {
+        let field = self.ask(until).await?;
         let choices = self.link.borrow().choices.clone();
         Ok(values::reading(&field, &values::choices(&field).unwrap_or(choices)))
     }
 
-    async fn ask(&self, deadline: Instant) -> Result<PvField, Fault> {
-        self.present(deadline).await?;
-        let answer = timeout_at(deadline, self.client.pvget(&self.name)).await;
-        answer.unwrap_or(Err(PvaError::Timeout)).map_err(|error| match error {
-            PvaError::Timeout => Fault::refused(&self.name, "the server did not answer a read in time"),
+    async fn ask(&self, until: Until) -> Result<PvField, Fault> {
+        self.present(until).await?;
+        let answer = self.answer(until, self.net.client.pvget(&self.name)).await;
+        answer.map_err(|error| match error {
+            PvaError::Timeout => self.late("the server did not answer a read in time"),
             other => self.fault("", &other),
         })
     }
@@ -129,37 +154,33 @@ impl Line {
     ///
     /// The server is asked for the channel's type first; what goes out after that goes out once, and
     /// is never sent again by itself, whatever becomes of the connection.
-    pub async fn put(
-        &self,
-        request: &PvRequestExpr,
-        value: &Value,
-        deadline: Instant,
-        wait: Duration,
-    ) -> Result<(), Fault> {
-        let begun = timeout_at(deadline, self.client.pvput_begin(&self.name, Some(request), false)).await;
-        let put = begun.unwrap_or(Err(PvaError::Timeout)).map_err(|error| match error {
-            PvaError::Timeout => {
-                Fault::refused(&self.name, format!("no answer within {}, nothing was sent", span(wait)))
-            }
+    pub async fn put(&self, request: &PvRequestExpr, value: &Value, until: Until) -> Result<(), Fault> {
+        let begun = self.answer(until, self.net.client.pvput_begin(&self.name, Some(request), false)).await;
+        let put = begun.map_err(|error| match error {
+            PvaError::Timeout => self.late(format!("no answer within {}, nothing was sent", span(until.wait))),
             other => self.fault("write refused: ", &other),
         })?;
         let choices = self.link.borrow().choices.clone();
         let filled = put::filled(put.introspection(), value, &choices);
         let (field, written) = filled.map_err(|why| Fault::refused(&self.name, why))?;
-        let done = timeout_at(deadline, put.commit(&field, &written)).await;
-        done.unwrap_or(Err(PvaError::Timeout)).map_err(|error| match error {
-            PvaError::Timeout => Fault::refused(&self.name, format!("write sent, not done within {}", span(wait))),
+        let done = self.answer(until, put.commit(&field, &written)).await;
+        done.map_err(|error| match error {
+            PvaError::Timeout => {
+                let late = format!("write sent, not done within {}", span(until.wait));
+                let silence = self.link.borrow().silence();
+                Fault::refused(&self.name, silence.map_or(late.clone(), |silence| format!("{late}: {silence}")))
+            }
             other if values::reason(&other).1 => Fault::absent(&self.name, "disconnected; the write may have arrived"),
             other => self.fault("write refused: ", &other),
         })
     }
 
     /// Form, unit, limits, length, states: all in one answer of the server.
-    pub async fn metadata(&self, deadline: Instant) -> Result<Metadata, Fault> {
-        let field = self.ask(deadline).await?;
+    pub async fn metadata(&self, until: Until) -> Result<Metadata, Fault> {
+        let field = self.ask(until).await?;
         let choices = values::choices(&field).unwrap_or_default();
-        let writable = timeout_at(deadline, self.client.pvput_begin(&self.name, None, false)).await;
-        let refused = matches!(writable, Ok(Err(PvaError::RemoteError(_))));
+        let writable = self.answer(until, self.net.client.pvput_begin(&self.name, None, false)).await;
+        let refused = matches!(writable, Err(PvaError::RemoteError(_)));
         Ok(Metadata { writable: !refused, ..values::metadata(&field, &choices) })
     }
 }

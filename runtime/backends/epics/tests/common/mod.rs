@@ -1,20 +1,19 @@
 //! What the tests against real EPICS share: the IOC, the tools, a permit.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
+mod asking;
 mod lender;
 
-use fodo_control::{Backend, Cancel, Channel, Fault, Host, Plant, Reading, Write};
+use fodo_control::{Cancel, Host, Plant};
 use fodo_epics::{ChannelAccessOutlet, ServeOptions};
 use fodo_report::Diagnostic;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
+pub use asking::*;
 pub use lender::with_permit;
-
-pub const SECOND: Duration = Duration::from_secs(1);
 
 /// The project's root.
 pub fn root() -> PathBuf {
@@ -46,14 +45,6 @@ pub fn free_port() -> u16 {
 
 pub fn address(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
-}
-
-pub fn channels(names: &[&str]) -> Vec<Channel> {
-    names.iter().map(|name| Channel::from(*name)).collect()
-}
-
-pub fn number(reading: &Result<Reading, Fault>) -> f64 {
-    reading.as_ref().unwrap().value.number().unwrap()
 }
 
 /// A program of EPICS base, pointed at `port`.
@@ -167,13 +158,6 @@ impl Drop for Ioc {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Writes through a backend, and the answers.
-pub fn put<B: Backend + 'static>(backend: &Arc<B>, writes: &[(&str, f64)], wait: Duration) -> Vec<Result<(), Fault>> {
-    let writes: Vec<Write> = writes.iter().map(|(name, value)| Write::number(&(*name).into(), *value)).collect();
-    let backend = backend.clone();
-    with_permit(move |permit| backend.write(permit, &writes, wait, &Cancel::new()).unwrap())
 }
 
 /// A plant served over Channel Access on a free port.
