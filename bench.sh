@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json; then our Channel
-# Access with pyepics and aioca on a real softIoc (unless --only names a work of the physics).
+# Access with pyepics and aioca and our PV Access with p4p on a real softIocPVA (unless --only names a work of the physics).
 # Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -15,8 +15,9 @@ target/release/examples/convert facilities/ebs_ring/lattice.toml at_json >target
 "$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"
 case " $* " in *" --only "*) exit ;; esac
 tests/setup/epics.sh >/dev/null
-cargo build --release --locked --package fodo-epics --example channel_access
+cargo build --release --locked --package fodo-epics --example channel_access --package fodo-pva --example pva
 .venv/bin/python benches/channel_access.py
+.venv/bin/python benches/pva.py
 if pkg-config --exists tango 2>/dev/null && tests/setup/tango.sh >/dev/null; then
     cargo build --release --workspace --locked --features fodo/tango --examples
     .venv/bin/python benches/tango_reads.py

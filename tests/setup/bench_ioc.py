@@ -1,4 +1,4 @@
-"""A real softIoc for benches, started and stopped by ioc.py."""
+"""Real IOCs for benches, started and stopped by ioc.py and pva_server.py."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import ioc
+import pva_server
 
 SCRIPT = pathlib.Path(ioc.__file__)
 
@@ -38,3 +39,28 @@ class Ioc:
 
     def __exit__(self, *_):
         self._do("kill")
+
+
+class PvaIoc:
+    """The same over PV Access, of EPICS base (`base`) or `pvxs`."""
+
+    def __init__(self, kind, folder, records):
+        self.port = free_port()
+        folder.mkdir()
+        database = folder / "bench.db"
+        database.write_text(records)
+        self.server = subprocess.Popen(
+            [sys.executable, pva_server.__file__, kind, str(self.port), str(database)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if not self.server.stdout.readline().startswith("ready"):
+            raise SystemExit("the IOC did not start")
+
+    def environment(self):
+        return pva_server.environment(self.port)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.stdin.close()
+        self.server.wait()

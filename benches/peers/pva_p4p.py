@@ -1,0 +1,66 @@
+"""The works of benches/pva.py with p4p, each in the form its documentation gives for many channels."""
+
+import json
+import sys
+import threading
+import time
+
+from p4p.client.thread import Context
+
+names = sys.argv[1:]
+context = Context("pva")
+
+
+def read():
+    return sum(float(value) for value in context.get(names, timeout=20))
+
+
+def write(value):
+    some = names[:len(names) // 2]
+    # without the read before each put that p4p does else, as it is the faster form
+    context.put(some, [value] * len(some), timeout=20, wait=True, get=False)
+    return value
+
+
+def monitor(seconds):
+    last, counts, lock = {}, {"count": 0, "lost": 0}, threading.Lock()
+
+    def follow(name):
+        def seen(value):
+            with lock:
+                previous, now = last.get(name), float(value)
+                last[name] = now
+                if previous is not None:
+                    counts["count"] += 1
+                    counts["lost"] += now - previous - 1
+        return context.monitor(name, seen)
+
+    followed = [follow(name) for name in names]
+    while len(last) < len(names):
+        time.sleep(0.05)
+    with lock:
+        counts.update(count=0, lost=0)
+    start = time.perf_counter(), time.process_time()
+    time.sleep(seconds)
+    with lock:
+        wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+        answer = {"wall": wall, "cpu": cpu, "check": counts["lost"], "count": counts["count"]}
+    for one in followed:
+        one.close()
+    return answer
+
+
+def main():
+    begin = time.perf_counter(), time.process_time()
+    for line in sys.stdin:
+        word, *argument = line.split()
+        start = begin if word == "values" else (time.perf_counter(), time.process_time())
+        if word == "monitor":
+            answer = monitor(float(argument[0]))
+        else:
+            check = {"values": read, "read": read, "write": lambda: write(float(argument[0]))}[word]()
+            answer = {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], "check": check}
+        print(json.dumps(answer), flush=True)
+
+
+main()
