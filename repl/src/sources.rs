@@ -89,7 +89,7 @@ pub fn channel_notes(families: &[Arc<Family>]) -> Vec<ChannelNote> {
             let unit = || field.hardware.symbol().to_string();
             let setpoint = field.setpoint.iter().map(|s| &s.channel);
             // a vector channel holds many devices and has no name of its own
-            let source = field.source.iter().filter(|s| s.index.is_none()).map(|s| &s.channel);
+            let source = field.source.iter().filter(|s| s.place.index.is_none()).map(|s| &s.channel);
             let channels = setpoint.chain(source).cloned();
             notes.extend(channels.map(|channel| ChannelNote { channel, unit: unit(), name: name() }));
         }

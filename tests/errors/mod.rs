@@ -230,8 +230,17 @@ fn blanked(text: &str, scratch: &Scratch) -> String {
 }
 
 /// Golden texts of mistakes that need a server or a disk of their own and are tested with these (`sessions`, `procedures`).
-const ELSEWHERE: &[&str] =
-    &["disk_full", "disk_read_only", "facility_check", "ioc_absent", "no_closed_orbit", "reading_not_a_number"];
+const ELSEWHERE: &[&str] = &[
+    "disk_full",
+    "disk_read_only",
+    "facility_check",
+    "ioc_absent",
+    "no_closed_orbit",
+    "reading_not_a_number",
+    "table_column_of_texts",
+    "table_over_channel_access",
+    "table_without_the_column",
+];
 
 /// Compares what a command told, tested elsewhere, with its golden text.
 pub fn tells(name: &str, output: &Output, scratch: &Scratch) {

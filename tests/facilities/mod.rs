@@ -6,7 +6,7 @@ mod pyaml;
 mod reference;
 
 use fodo_control::{Plant, Value as Held};
-use fodo_devices::{Facility, Folder};
+use fodo_devices::{Facility, Folder, Place};
 use fodo_tests::{Scratch, json, project};
 use fodo_twin::{Twin, TwinOptions};
 use std::collections::HashMap;
@@ -71,19 +71,19 @@ fn design_values_are_within_limits() {
 #[test]
 fn every_channel_belongs_to_one_field() {
     for (name, facility) in facilities() {
-        let mut owners: HashMap<(Arc<str>, Option<usize>), String> = HashMap::new();
+        let mut owners: HashMap<(Arc<str>, Place), String> = HashMap::new();
         let mut shapes: HashMap<Arc<str>, bool> = HashMap::new();
         for device in facility.families.iter().flat_map(|family| &family.devices) {
             for field in &device.fields {
                 let owner = format!("{}.{}", device.shown(), field.name);
                 let set = field.setpoint.iter().flat_map(|s| [Some(s.channel.clone()), s.readback.clone()]);
-                let set = set.flatten().map(|channel| (channel, None));
-                let read = field.source.iter().map(|source| (source.channel.clone(), source.index));
-                for (channel, index) in set.chain(read) {
-                    let vector = *shapes.entry(channel.clone()).or_insert(index.is_some());
-                    assert_eq!(vector, index.is_some(), "{name}: {channel} is a vector here, a number there");
-                    let first = owners.entry((channel.clone(), index)).or_insert_with(|| owner.clone());
-                    assert_eq!(first, &owner, "{name}: {channel}, entry {index:?}");
+                let set = set.flatten().map(|channel| (channel, Place::default()));
+                let read = field.source.iter().map(|source| (source.channel.clone(), source.place.clone()));
+                for (channel, place) in set.chain(read) {
+                    let vector = *shapes.entry(channel.clone()).or_insert(place.index.is_some());
+                    assert_eq!(vector, place.index.is_some(), "{name}: {channel} is a vector here, a number there");
+                    let first = owners.entry((channel.clone(), place.clone())).or_insert_with(|| owner.clone());
+                    assert_eq!(first, &owner, "{name}: {channel}, {place:?}");
                 }
             }
         }

@@ -77,7 +77,7 @@ fn ours() -> Channels {
             (Some(setpoint), _) => {
                 Some(((setpoint.channel.to_string(), None), (setpoint.readback.as_ref().map(|r| r.to_string()), unit)))
             }
-            (None, Some(source)) => Some(((source.channel.to_string(), source.index), (None, unit))),
+            (None, Some(source)) => Some(((source.channel.to_string(), source.place.index), (None, unit))),
             (None, None) => None,
         }
     };
@@ -113,7 +113,7 @@ fn vector_entries_are_those_of_the_monitors() {
             let Some(reference) = line.trim().strip_prefix(key) else { continue };
             let device = facility.device("BPM", name).unwrap();
             let source = device.field(field).and_then(|f| f.source.as_ref()).unwrap();
-            let index = source.index.unwrap();
+            let index = source.place.index.unwrap();
             assert_eq!(format!("{}@{index}[m]", source.channel), reference, "{name}");
             assert_eq!(device.elements, [index], "{name}");
             seen += 1;

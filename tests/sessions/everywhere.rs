@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Changes by device.
-type Changes = BTreeMap<String, f64>;
+pub type Changes = BTreeMap<String, f64>;
 
-fn changes(answer: &Value) -> Changes {
+pub fn changes(answer: &Value) -> Changes {
     assert_eq!(answer["ok"], true, "{answer}");
     let families = answer["result"]["changes"].as_object().unwrap();
     let all = families.values().flat_map(|family| family.as_object().unwrap());
@@ -18,14 +18,14 @@ fn changes(answer: &Value) -> Changes {
 }
 
 /// The largest difference, against the largest change.
-fn difference(a: &Changes, b: &Changes) -> f64 {
+pub fn difference(a: &Changes, b: &Changes) -> f64 {
     assert!(a.keys().eq(b.keys()), "{a:?}\n{b:?}");
     let largest = a.values().fold(0.0_f64, |m, v| m.max(v.abs()));
     assert!(largest > 1e-6, "nothing was changed: {a:?}");
     a.iter().map(|(device, change)| (change - b[device]).abs()).fold(0.0, f64::max) / largest
 }
 
-fn on_twin(scratch: &Scratch, facility: &Path, more: &[&str]) -> Value {
+pub fn on_twin(scratch: &Scratch, facility: &Path, more: &[&str]) -> Value {
     let arguments = [&["run", "correct_orbit", "--facility", facility.to_str().unwrap()], more].concat();
     support::json(scratch, &arguments)
 }

@@ -18,4 +18,5 @@ mod ring;
 mod roles;
 mod sources;
 mod storage;
+mod table;
 mod tango;

@@ -28,11 +28,12 @@ pub fn setpoints() -> Values {
     SETPOINTS.iter().flat_map(family).chain([(RF.to_string(), 351_319.286_718_75)]).collect()
 }
 
-/// What is in a family table for the orbit: one vector for each plane, or a channel for each monitor.
+/// What is in a family table for the orbit: one vector for each plane, a channel for each monitor, or one table.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Orbit {
     Vectors,
     Scalars,
+    Table,
 }
 
 /// A copy of `demo_ring` without monitor noise.
@@ -41,6 +42,7 @@ pub fn facility(scratch: &Scratch, orbit: Orbit) -> PathBuf {
     let folder = match orbit {
         Orbit::Vectors => "vectors/demo_ring",
         Orbit::Scalars => "scalars/demo_ring",
+        Orbit::Table => "table/demo_ring",
     };
     for entry in std::fs::read_dir(shipped).unwrap() {
         let path = entry.unwrap().path();
@@ -49,11 +51,20 @@ pub fn facility(scratch: &Scratch, orbit: Orbit) -> PathBuf {
         if name == "twin.toml" {
             text = replaced(&text, "noise = \"0.1 um\"", "noise = \"0 um\"");
         }
-        if name == "families.toml" && orbit == Orbit::Scalars {
-            for plane in ["x", "y"] {
-                let vector = format!("read = \"beam:orbit:{plane}\", index = \"{{position}}\"");
-                text = replaced(&text, &vector, &format!("read = \"{{name}}:{plane}\""));
-            }
+        for plane in if name == "families.toml" { ["x", "y"].as_slice() } else { &[] } {
+            let vector = format!("read = \"beam:orbit:{plane}\", index = \"{{position}}\"");
+            text = match orbit {
+                Orbit::Vectors => text,
+                Orbit::Scalars => replaced(&text, &vector, &format!("read = \"{{name}}:{plane}\"")),
+                Orbit::Table => {
+                    let column = format!("read = \"beam:orbit\", column = \"{plane}\", index = \"{{row}}\"");
+                    replaced(&text, &vector, &column)
+                }
+            };
+        }
+        if name == "facility.toml" && orbit == Orbit::Table {
+            // no other control system has tables
+            text = replaced(&text, "control = \"ca\"", "control = \"pva\"");
         }
         scratch.file(&format!("{folder}/{name}"), &text);
     }

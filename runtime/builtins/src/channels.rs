@@ -53,17 +53,19 @@ fn told(field: &Field, answer: Result<Reading, Fault>) -> Outcome<Dynamic> {
             return Ok(map.into());
         }
     };
-    let index = field.source.as_ref().and_then(|source| source.index).unwrap_or(0);
-    let entry = reading.value.number().or_else(|| reading.value.entries().get(index).copied());
-    let (word, why) = match &reading.validity {
-        Validity::Good => ("good", ""),
-        Validity::Warning(why) => ("warning", why.as_str()),
-        Validity::Alarm(why) => ("alarm", why.as_str()),
-        Validity::Invalid(why) => ("invalid", why.as_str()),
+    let place = field.source.as_ref().map(|source| source.place.clone()).unwrap_or_default();
+    let entry = place.number(&reading.value).map_err(|held| format!("it holds {held}"));
+    let (word, why) = match (&reading.validity, &entry) {
+        (Validity::Invalid(why), _) | (_, Err(why)) => ("invalid", why.as_str()),
+        (Validity::Good, _) => ("good", ""),
+        (Validity::Warning(why), _) => ("warning", why.as_str()),
+        (Validity::Alarm(why), _) => ("alarm", why.as_str()),
     };
-    let value = match (entry, word) {
-        (_, "invalid") | (None, _) => Dynamic::UNIT,
-        (Some(entry), _) => Dynamic::from(Quantity::from_si(field.to_physics(entry), field.physics.clone())),
+    let value = match &entry {
+        Ok(entry) if word != "invalid" => {
+            Dynamic::from(Quantity::from_si(field.to_physics(*entry), field.physics.clone()))
+        }
+        _ => Dynamic::UNIT,
     };
     map.insert("value".into(), value);
     map.insert("time".into(), Dynamic::from(seconds(reading.time.seconds())?));

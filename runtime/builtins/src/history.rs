@@ -122,8 +122,7 @@ fn no_channel(device: &Device, field: &Field) -> Box<rhai::EvalAltResult> {
 }
 
 fn of_field(span: &Span, field: &Field, readings: &[Reading]) -> Outcome<Map> {
-    let index = field.source.as_ref().and_then(|source| source.index).unwrap_or(0);
-    let entry = |reading: &Reading| reading.value.number().or_else(|| reading.value.entries().get(index).copied());
+    let entry = |reading: &Reading| field.source.as_ref()?.place.number(&reading.value).ok();
     let (_, good, _) = usable(span, readings);
     let (mut times, mut values) = (Vec::new(), Vec::new());
     for reading in good {

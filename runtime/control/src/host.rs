@@ -37,6 +37,20 @@ pub struct Stage {
     pub puts: Puts,
 }
 
+impl Stage {
+    /// For protocols that have no tables.
+    ///
+    /// # Errors
+    /// `facility` if a channel is one.
+    pub fn without_tables(&self, protocol: &str) -> Result<()> {
+        let Some(table) = self.channels.iter().find(|info| matches!(info.shape, Shape::Table(..))) else {
+            return Ok(());
+        };
+        let what = format!("{} is a table, which cannot be served over {protocol}", table.channel);
+        Err(Diagnostic::new(Kind::Facility, what).hint("serve it over PV Access: `--protocol pva`").into())
+    }
+}
+
 /// Takes clients' writes to the plant: the one way in for all protocols.
 #[derive(Clone)]
 pub struct Puts {
@@ -250,9 +264,11 @@ fn refuse(batch: Vec<Put>, faults: &[Fault]) -> Vec<Put> {
 
 /// What is shown for a channel that the plant could not read.
 fn unread(info: &ChannelInfo, fault: Fault, now: Time) -> Reading {
-    let value = match info.shape {
+    let row = |length: usize| Value::Vector(vec![f64::NAN; length].into());
+    let value = match &info.shape {
         Shape::Scalar => Value::Number(f64::NAN),
-        Shape::Vector(length) => Value::Vector(vec![f64::NAN; length].into()),
+        Shape::Vector(length) => row(*length),
+        Shape::Table(names, length) => Value::Table(names.iter().map(|name| (name.clone(), row(*length))).collect()),
     };
     Reading::invalid(value, now, fault.reason)
 }

@@ -50,6 +50,5 @@ pub use role::{Acting, Role};
 pub use router::Router;
 pub use session::{RunInfo, Session, SessionOptions, WriteMode};
 pub use setpoint::{Change, Guard, Physics, Setpoint};
-pub use transaction::{Putback, Savepoint};
 pub use transaction::{Putback, Savepoint, Standing};
 pub use until::Until;

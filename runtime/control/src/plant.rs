@@ -1,15 +1,18 @@
 //! What can be served as a control system: the twin, seen from its servers.
 
 use crate::{Channel, Fault, Reading, Time, Validity, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Whether a channel holds one number or a row of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a channel holds one number, a row of them, or named rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One number.
     Scalar,
     /// This many numbers.
     Vector(usize),
+    /// Columns of these names with this many numbers each.
+    Table(Vec<Arc<str>>, usize),
 }
 
 /// A channel as a server announces it.

@@ -1,7 +1,7 @@
 //! Whether a control system is what a facility's tables say it is.
 
-use crate::{Facility, Field};
-use fodo_control::{Channel, Fault, Form, Metadata, Reading, Setpoint, Validity};
+use crate::{Facility, Field, Place};
+use fodo_control::{Channel, Fault, Form, Metadata, Reading, Setpoint, Validity, Value};
 use fodo_units::{Quantity, Unit};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct Finding {
 #[derive(Clone, Debug)]
 struct Use {
     name: Arc<str>,
-    index: Option<usize>,
+    place: Place,
     hardware: Unit,
     setpoint: Option<Arc<Setpoint>>,
 }
@@ -93,9 +93,9 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 }
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
-    let usage = |index, setpoint| Use { name: name.clone(), index, hardware: field.hardware.clone(), setpoint };
-    let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(None, Some(s.clone()))));
-    let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.index, None)));
+    let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint };
+    let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));
+    let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.place.clone(), None)));
     set.chain(read).collect()
 }
 
@@ -134,6 +134,7 @@ impl Wanted {
                     }
                 }
                 if let Some(reading) = reading {
+                    self.columns(reading, &mut found);
                     self.state(reading, metadata, &mut found);
                 }
             }
@@ -143,13 +144,32 @@ impl Wanted {
 
     /// The highest place in a row that is asked for.
     fn last_index(&self) -> Option<usize> {
-        self.uses.iter().filter_map(|usage| usage.index).max()
+        self.uses.iter().filter_map(|usage| usage.place.index).max()
     }
 
     fn form(&self, metadata: &Metadata, found: &mut Findings) {
         let Metadata { form, length, .. } = metadata;
-        let number_needed = self.uses.iter().any(|usage| usage.index.is_none());
+        let number_needed = self.uses.iter().any(|usage| usage.place.index.is_none());
+        let column = self.uses.iter().find_map(|usage| usage.place.column.as_ref());
+        let row_needed = self.uses.iter().any(|usage| usage.place.index.is_some() && usage.place.column.is_none());
         match (form, self.last_index()) {
+            (Form::Table, Some(last)) if column.is_some() && !row_needed && !number_needed => {
+                if last >= *length {
+                    let text = format!("row {last} is asked for, and the table has {length} (counted from 0)");
+                    found.wrong(Subject::Type, text);
+                }
+            }
+            (Form::Table, Some(_)) if row_needed => {
+                let text = "it holds a table, and fields that ask for an entry of it do not say of which `column`";
+                found.wrong(Subject::Type, text.into());
+            }
+            (form, Some(_)) if column.is_some() => {
+                let column = column.map_or("", |column| column);
+                found.wrong(
+                    Subject::Type,
+                    format!("it holds {form} where a table with the column `{column}` is needed"),
+                );
+            }
             (Form::Number, None) => {}
             (Form::Choice, None) => {
                 found.remark(Subject::Type, "it holds one of a list of states; its place in the list is taken".into());
@@ -173,13 +193,29 @@ impl Wanted {
         }
     }
 
+    /// Whether the table that is there has the columns that are asked for.
+    fn columns(&self, reading: &Result<Reading, Fault>, found: &mut Findings) {
+        let Ok(Reading { value: value @ Value::Table(_), .. }) = reading else { return };
+        for Place { column, .. } in self.uses.iter().map(|usage| &usage.place) {
+            let place = Place { column: column.clone(), index: None };
+            match (column, place.row(value)) {
+                (Some(_), Err(held)) => found.wrong(Subject::Type, format!("it holds {held}")),
+                (Some(column), Ok(row)) if numbers(row).is_none() => {
+                    let text = format!("the column `{column}` holds {} where numbers are needed", row.form());
+                    found.wrong(Subject::Type, text);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Compares units as units; whether numbers mean the same on both sides.
     fn unit(&self, metadata: &Metadata, found: &mut Findings) -> bool {
         let Some(usage) = self.uses.first() else { return true };
-        // fields of one channel that differ among themselves cannot all be right
-        let other = self.uses.iter().find(|u| !same_unit(&u.hardware, &usage.hardware));
-        if let Some(other) = other {
-            let (a, b) = (&usage.hardware, &other.hardware);
+        // fields of one channel, or of one column, that differ among themselves cannot all be right
+        let first = |usage: &Use| self.uses.iter().find(|other| other.place.column == usage.place.column);
+        let pairs = self.uses.iter().filter_map(|usage| Some((&first(usage)?.hardware, &usage.hardware)));
+        if let Some((a, b)) = pairs.into_iter().find(|(a, b)| !same_unit(a, b)) {
             found.wrong(Subject::Unit, format!("the facility takes it as `{a}` and as `{b}`"));
             return false;
         }
@@ -223,16 +259,22 @@ impl Wanted {
             Validity::Alarm(why) => found.remark(Subject::State, format!("alarm: {why}")),
             Validity::Warning(why) => found.remark(Subject::State, format!("warning: {why}")),
         }
-        let entries = reading.value.entries();
-        if let Some(last) = self.last_index().filter(|last| *last < metadata.length && *last >= entries.len()) {
-            found.wrong(Subject::State, format!("entry {last} is asked for, and the row holds {} now", entries.len()));
+        let held = |usage: &Use| Some((usage.place.index?, numbers(usage.place.row(&reading.value).ok()?)?.len()));
+        let short = self.uses.iter().filter_map(held).filter(|(entry, held)| *entry < metadata.length && entry >= held);
+        if let Some((last, held)) = short.max() {
+            found.wrong(Subject::State, format!("entry {last} is asked for, and the row holds {held} now"));
         }
-        let asked = self.uses.iter().filter_map(|usage| entries.get(usage.index.unwrap_or(0)));
+        let asked = self.uses.iter().filter_map(|usage| usage.place.number(&reading.value).ok());
         let bad = asked.filter(|value| !value.is_finite()).count();
         if bad > 0 {
             found.wrong(Subject::State, format!("{bad} of {} values are not finite numbers", self.uses.len()));
         }
     }
+}
+
+/// The numbers of a row; none of anything else.
+fn numbers(row: &Value) -> Option<&[f64]> {
+    matches!(row, Value::Vector(_) | Value::Image { .. }).then(|| row.entries())
 }
 
 /// A unit as a server writes it: `mrad`, or with a factor before it, `1e-3 rad`.
@@ -296,7 +338,7 @@ impl Findings {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use fodo_control::{Time, Value};
+    use fodo_control::Time;
     use std::time::Duration;
 
     fn unit(text: &str) -> Unit {
@@ -318,7 +360,7 @@ mod tests {
         };
         let usage = Use {
             name: "C[\"1\"].kick".into(),
-            index: None,
+            place: Place::default(),
             hardware: unit(unit_text),
             setpoint: Some(setpoint.into()),
         };
@@ -328,7 +370,7 @@ mod tests {
     fn row(places: &[usize]) -> Wanted {
         let usage = |place: &usize| Use {
             name: format!("B[\"{place}\"].x").into(),
-            index: Some(*place),
+            place: Place { column: None, index: Some(*place) },
             hardware: unit("m"),
             setpoint: None,
         };
@@ -384,6 +426,38 @@ mod tests {
             let found = number.compare(&metadata(form, 8, "A", Some((-1.0, 1.0))), None);
             assert_eq!(subjects(&found, true), [Subject::Type], "{form}");
         }
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_is_named_with_its_neighbours() {
+        let table = |columns: &[&str]| {
+            let column = |name: &&str| ((*name).into(), Value::Vector([1.0, 2.0].into()));
+            let names = ("name".into(), Value::Texts(["a".into(), "b".into()].into()));
+            Reading::good(Value::Table([names].into_iter().chain(columns.iter().map(column)).collect()), Time(0))
+        };
+        let wanted = |column: &str, rows: &[usize]| {
+            let mut wanted = row(rows);
+            wanted.uses.iter_mut().for_each(|usage| usage.place.column = Some(column.into()));
+            wanted
+        };
+        let of = |wanted: &Wanted, form, reading| wanted.compare(&metadata(form, 2, "m", None), Some(&Ok(reading)));
+        assert!(of(&wanted("x", &[0, 1]), Form::Table, table(&["x", "y"])).is_empty());
+        let told = |wanted: &Wanted, form, reading| {
+            let found = of(wanted, form, reading);
+            assert_eq!(subjects(&found, true), [Subject::Type], "{found:?}");
+            found[0].text.clone()
+        };
+        let missing = told(&wanted("pos_X", &[0, 1]), Form::Table, table(&["pos_x"]));
+        assert_eq!(missing, "it holds a table without the column `pos_X`; did you mean `pos_x`?");
+        let texts = told(&wanted("name", &[0, 1]), Form::Table, table(&[]));
+        assert_eq!(texts, "the column `name` holds a row of texts where numbers are needed");
+        let short = told(&wanted("x", &[0, 2]), Form::Table, table(&["x"]));
+        assert_eq!(short, "row 2 is asked for, and the table has 2 (counted from 0)");
+        let none = told(&row(&[0, 1]), Form::Table, table(&["x"]));
+        assert_eq!(none, "it holds a table, and fields that ask for an entry of it do not say of which `column`");
+        let vector = Reading::good(Value::Vector([1.0, 2.0].into()), Time(0));
+        let other = told(&wanted("x", &[0, 1]), Form::Vector, vector);
+        assert_eq!(other, "it holds a row of numbers where a table with the column `x` is needed");
     }
 
     #[test]

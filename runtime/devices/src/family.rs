@@ -115,7 +115,8 @@ impl Family {
                 .collect::<Result<Vec<Field>>>()?;
             devices.push(Arc::new(group.device(&family, positions, of_device)));
         }
-        let row = devices.iter().flat_map(|d| &d.fields).find(|f| f.source.as_ref().is_some_and(|s| s.index.is_some()));
+        let row =
+            devices.iter().flat_map(|d| &d.fields).find(|f| f.source.as_ref().is_some_and(|s| s.place.index.is_some()));
         if let Some(field) = row.filter(|_| source.as_ref() == "manual") {
             let what = format!("{name}.{} is one entry of a row of numbers, for which nobody can be asked", field.name);
             return Err(table.mistake("source", what));

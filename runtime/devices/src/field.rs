@@ -1,6 +1,7 @@
 //! A field of a device: a quantity with its units, channels and place in the model.
 
 use crate::pattern::{Words, expand};
+use crate::place::Place;
 use crate::table::Table;
 use fodo_control::{Alarms, Channel, Physics, Setpoint};
 use fodo_report::Result;
@@ -53,13 +54,13 @@ const WORDS: &[(&str, Quantities)] = &[
     ("current", Quantities::Current),
 ];
 
-/// Where a reading comes from: a channel, or one entry of a vector channel.
+/// Where a reading comes from: a channel, and the place in what it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The channel.
     pub channel: Channel,
-    /// Entry of a vector channel, from 0.
-    pub index: Option<usize>,
+    /// Where the number stands in it.
+    pub place: Place,
 }
 
 /// A quantity of one device.
@@ -106,6 +107,7 @@ pub(crate) struct FieldTable {
     model: Option<Quantities>,
     set: Option<String>,
     read: Option<String>,
+    column: Option<String>,
     index: Option<String>,
     limits: (f64, f64),
     tolerance: f64,
@@ -125,6 +127,7 @@ impl FieldTable {
             model: model(table)?,
             set: table.text("set")?.map(String::from),
             read: table.text("read")?.map(String::from),
+            column: table.text("column")?.map(String::from),
             index: table.text("index")?.map(String::from),
             limits: range(table, "limits", &physics, &hardware, &calibration)?.unwrap_or(EVERYTHING),
             tolerance: span(table, "tolerance", &physics, &hardware, &calibration)?.unwrap_or(0.0),
@@ -141,6 +144,9 @@ impl FieldTable {
         };
         if field.set.is_none() && field.read.is_none() {
             return Err(table.mistake("read", "a field needs a channel to `read` or to `set`"));
+        }
+        if field.column.is_some() && (field.index.is_none() || field.read.is_none()) {
+            return Err(table.mistake("column", "a column of a table needs `read`, its channel, and `index`, its row"));
         }
         table.no_other_keys()?;
         Ok(field)
@@ -160,6 +166,7 @@ impl FieldTable {
                     .map_err(|_| table.mistake("index", format!("`{text}` is not a place in a vector")))?,
             ),
         };
+        let place = Place { column: put("column", &self.column)?.map(Arc::from), index };
         let shown: Arc<str> = match words.name == family.as_ref() {
             true => format!("{family}.{}", self.name).into(),
             false => format!("{family}[\"{}\"].{}", words.name, self.name).into(),
@@ -169,7 +176,7 @@ impl FieldTable {
                 name: shown,
                 family: family.clone(),
                 channel: channel.into(),
-                readback: read.as_deref().filter(|_| index.is_none()).map(Channel::from),
+                readback: read.as_deref().filter(|_| place.index.is_none()).map(Channel::from),
                 unit: self.hardware.symbol().into(),
                 limits: self.limits,
                 tolerance: self.tolerance,
@@ -189,8 +196,8 @@ impl FieldTable {
             calibration: self.calibration.clone(),
             model: self.model,
             source: match (read, &setpoint) {
-                (Some(channel), _) => Some(Source { channel: channel.into(), index }),
-                (None, Some(setpoint)) => Some(Source { channel: setpoint.channel.clone(), index: None }),
+                (Some(channel), _) => Some(Source { channel: channel.into(), place }),
+                (None, Some(setpoint)) => Some(Source { channel: setpoint.channel.clone(), place: Place::default() }),
                 (None, None) => None,
             },
             setpoint,

@@ -10,6 +10,7 @@ mod family;
 mod field;
 mod files;
 mod pattern;
+mod place;
 mod table;
 
 pub use compare::{Finding, Subject, Wanted, wanted};
@@ -18,4 +19,5 @@ pub use family::{Device, Family, SOURCES};
 pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
 pub use pattern::glob;
+pub use place::Place;
 pub use table::{Table, open_tables};

@@ -36,7 +36,7 @@ pub(crate) struct Words<'a> {
     pub name: &'a str,
 }
 
-/// Puts words into a pattern: `{element}`, `{suffix}`, `{n}`, `{n:03}`, `{position}`, `{name}`.
+/// Puts words into a pattern: `{element}`, `{suffix}`, `{n}`, `{n:03}`, `{row}`, `{position}`, `{name}`.
 pub(crate) fn expand(pattern: &str, words: &Words) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = pattern;
@@ -53,9 +53,10 @@ pub(crate) fn expand(pattern: &str, words: &Words) -> Result<String, String> {
             "suffix" => out.push_str(words.suffix),
             "name" => out.push_str(words.name),
             "n" => out.push_str(&format!("{:0width$}", words.number)),
+            "row" => out.push_str(&format!("{:0width$}", words.number - 1)),
             "position" => out.push_str(&format!("{:0width$}", words.position)),
             other => {
-                let known = ["element", "suffix", "name", "n", "position"];
+                let known = ["element", "suffix", "name", "n", "row", "position"];
                 let near = fodo_report::did_you_mean(other, known).map_or(String::new(), |near| format!("; {near}"));
                 return Err(format!("`{{{other}}}` is none of {{{}}}{near}", known.join("}, {")));
             }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn expands() {
         let words = Words { element: "COR_001", suffix: "001", number: 1, position: 7, name: "c1" };
-        assert_eq!(expand("H{element}:{n:03}@{position}", &words).unwrap(), "HCOR_001:001@7");
+        assert_eq!(expand("H{element}:{n:03}@{position}/{row}", &words).unwrap(), "HCOR_001:001@7/0");
         assert!(expand("{nn}", &words).unwrap_err().contains("did you mean `n`"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::shots::one_shot;
 use fodo_control::{Channel, Reading, Session};
-use fodo_devices::{Device, Field};
+use fodo_devices::{Device, Field, Place};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -48,13 +48,13 @@ pub(crate) fn sample_or(
     let shots = sampling.shots.max(1);
     for shot in 0..shots {
         let readings = one_shot(session, &channels, after, sampling.period, hint)?;
-        let mut bad = Vec::new();
+        let mut bad = Bad::default();
         for ((&(device, field), place), sum) in fields.iter().zip(&places).zip(&mut sums) {
             let value = match entry(&readings[place.0], place.1) {
                 Ok(entry) => field.to_physics(entry),
                 Err(held) => {
                     let channel = &channels[place.0];
-                    bad.push(format!("{}.{} reads {held} ({channel})", device.shown(), field.name));
+                    bad.put(format!("{}.{}", device.shown(), field.name), format!("{held} ({channel})"));
                     continue;
                 }
             };
@@ -63,12 +63,13 @@ pub(crate) fn sample_or(
             sum.0 += change / (shot + 1) as f64;
             sum.1 += change * (value - sum.0);
         }
-        if !bad.is_empty() {
+        let count: usize = bad.0.iter().map(|(names, _)| names.len()).sum();
+        if count > 0 {
             return Err(Diagnostic::new(
                 Kind::Machine,
-                format!("{} of {} readings are not numbers", bad.len(), fields.len()),
+                format!("{count} of {} readings are not numbers", fields.len()),
             )
-            .details(bad)
+            .details(bad.lines())
             .hint("leave the devices out with `.without(\"…\")`, or mend them")
             .into());
         }
@@ -78,21 +79,35 @@ pub(crate) fn sample_or(
     Ok(sums.into_iter().map(|(mean, squares)| Statistics { mean, deviation: deviation(squares) }).collect())
 }
 
-/// The number at a place, or what is there instead.
-pub(crate) fn entry(reading: &Reading, index: Option<usize>) -> Result<f64, String> {
-    let value = &reading.value;
-    let entry = match index {
-        None => value.number().ok_or_else(|| format!("{value}, not one number"))?,
-        Some(index) => *value.entries().get(index).ok_or_else(|| format!("{value}, which has no entry {index}"))?,
-    };
+/// Readings that are no numbers; what is there of neighbours alike is said once.
+#[derive(Default)]
+struct Bad(Vec<(Vec<String>, String)>);
+
+impl Bad {
+    fn put(&mut self, name: String, held: String) {
+        match self.0.last_mut() {
+            Some((names, known)) if *known == held => names.push(name),
+            _ => self.0.push((vec![name], held)),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let line = |(names, held): &(Vec<String>, String)| match names.as_slice() {
+            [first, .., last] => format!("{first} … {last} ({}) read {held}", names.len()),
+            one => format!("{} reads {held}", one.join("")),
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+/// The finite number at a place, or what is there instead.
+pub(crate) fn entry(reading: &Reading, place: &Place) -> Result<f64, String> {
+    let entry = place.number(&reading.value)?;
     if entry.is_finite() { Ok(entry) } else { Err(entry.to_string()) }
 }
 
-/// Place of a field's reading: which channel, which entry of it.
-pub(crate) type Place = (usize, Option<usize>);
-
-/// Each channel once, and for each field its place.
-pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec<Place>)> {
+/// Each channel once, and for each field which channel and the place in it.
+pub(crate) fn sources<'f>(fields: &[(&Device, &'f Field)]) -> Result<(Vec<Channel>, Vec<(usize, &'f Place)>)> {
     let mut channels: Vec<Channel> = Vec::new();
     let mut known: HashMap<Channel, usize> = HashMap::new();
     let mut places = Vec::with_capacity(fields.len());
@@ -104,25 +119,7 @@ pub(crate) fn sources(fields: &[(&Device, &Field)]) -> Result<(Vec<Channel>, Vec
             channels.push(source.channel.clone());
             channels.len() - 1
         });
-        places.push((place, source.index));
+        places.push((place, &source.place));
     }
     Ok((channels, places))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use fodo_control::{Time, Value};
-
-    #[test]
-    fn what_is_no_number_is_described() {
-        let read = |value: Value, index| entry(&Reading::good(value, Time(0)), index);
-        assert_eq!(read(1.5.into(), None), Ok(1.5));
-        assert_eq!(read(Value::Vector([1.0, 2.0].into()), Some(1)), Ok(2.0));
-        let why = |value, index| read(value, index).err().unwrap_or_default();
-        assert_eq!(why("on".into(), None), "the text \"on\", not one number");
-        assert_eq!(why(Value::Vector([1.0, 2.0].into()), None), "a row of 2 numbers, not one number");
-        assert_eq!(why(Value::Vector([1.0, 2.0].into()), Some(2)), "a row of 2 numbers, which has no entry 2");
-        assert_eq!(why(f64::NAN.into(), None), "NaN");
-    }
 }

@@ -1,7 +1,7 @@
 //! Which channel is what on the twin.
 
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
-use fodo_devices::{Device, Facility, Field, Quantities};
+use fodo_devices::{Device, Facility, Field, Quantities, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,12 +12,24 @@ pub(crate) enum Answer {
     Setpoint(usize),
     /// One plane of one monitor.
     Monitor(usize, usize),
-    /// One plane at many places: (entry, monitor).
-    Orbit(usize),
+    /// The beam at many places.
+    Row(Row),
+    /// The same as named columns, with so many rows.
+    Table(Vec<(Arc<str>, Row)>, usize),
     /// A fractional tune.
     Tune(usize),
     /// Beam current.
     Current,
+}
+
+/// One plane at every element, as monitors read it where there are some.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub plane: usize,
+    /// The field whose unit and calibration its numbers are in.
+    pub field: Field,
+    /// Entries that monitors read: (entry, monitor).
+    pub monitors: Vec<(usize, usize)>,
 }
 
 /// A setpoint and what it moves.
@@ -46,8 +58,6 @@ pub(crate) struct Channels {
     pub by_name: HashMap<Channel, usize>,
     pub knobs: Vec<Knob>,
     pub monitors: Vec<Monitor>,
-    /// Entries of vector channels: by channel, (entry, monitor).
-    pub entries: HashMap<usize, Vec<(usize, usize)>>,
 }
 
 impl Channels {
@@ -88,13 +98,13 @@ impl Channels {
         }
         let Some(source) = &field.source else { return };
         let plane = |q: Quantities| usize::from(matches!(q, Quantities::OrbitY | Quantities::TuneY));
-        match (field.model, monitor, source.index) {
+        match (field.model, monitor, source.place.index) {
             (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), None) => {
                 self.push(&source.channel, field, Answer::Monitor(plane(q), monitor), Shape::Scalar, false);
             }
             (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), Some(entry)) => {
-                let at = self.push(&source.channel, field, Answer::Orbit(plane(q)), Shape::Vector(elements), false);
-                self.entries.entry(at).or_default().push((entry, monitor));
+                let row = Row { plane: plane(q), field: field.clone(), monitors: vec![(entry, monitor)] };
+                self.add_row(source, row, elements);
             }
             (Some(q @ (Quantities::TuneX | Quantities::TuneY)), _, _) => {
                 self.push(&source.channel, field, Answer::Tune(plane(q)), Shape::Scalar, false);
@@ -106,6 +116,28 @@ impl Channels {
         }
     }
 
+    /// Adds what one monitor reads to a row, or to a column of a table.
+    fn add_row(&mut self, source: &Source, row: Row, elements: usize) {
+        let (field, empty) = (row.field.clone(), Row { monitors: Vec::new(), ..row.clone() });
+        let Some(column) = &source.place.column else {
+            let at = self.push(&source.channel, &field, Answer::Row(empty), Shape::Vector(elements), false);
+            if let Answer::Row(known) = &mut self.answers[at] {
+                known.monitors.extend(row.monitors);
+            }
+            return;
+        };
+        let shape = Shape::Table(Vec::new(), 0);
+        let at = self.push(&source.channel, &field, Answer::Table(Vec::new(), 0), shape, false);
+        let Answer::Table(columns, length) = &mut self.answers[at] else { return };
+        let place = columns.iter().position(|(name, _)| name == column).unwrap_or_else(|| {
+            columns.push((column.clone(), empty));
+            columns.len() - 1
+        });
+        *length = row.monitors.iter().map(|(entry, _)| entry + 1).fold(*length, usize::max);
+        columns[place].1.monitors.extend(row.monitors);
+        self.infos[at].shape = Shape::Table(columns.iter().map(|(name, _)| name.clone()).collect(), *length);
+    }
+
     /// Adds a channel once; answers its place.
     fn push(&mut self, channel: &Channel, field: &Field, answer: Answer, shape: Shape, writable: bool) -> usize {
         if let Some(&at) = self.by_name.get(channel) {
@@ -113,6 +145,7 @@ impl Channels {
         }
         let limits = field.setpoint.as_ref().filter(|_| writable).map(|s| s.limits);
         let reads = field.source.as_ref().is_some_and(|source| source.channel == *channel);
+        let alarms = if shape == Shape::Scalar && reads { field.alarms } else { Alarms::default() };
         self.infos.push(ChannelInfo {
             channel: channel.clone(),
             shape,
@@ -120,7 +153,7 @@ impl Channels {
             precision: precision(field),
             limits: limits.filter(|(low, high)| low.is_finite() && high.is_finite()),
             writable,
-            alarms: if shape == Shape::Scalar && reads { field.alarms } else { Alarms::default() },
+            alarms,
         });
         self.answers.push(answer);
         self.fields.push(field.clone());

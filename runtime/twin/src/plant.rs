@@ -1,6 +1,6 @@
 //! The twin as a plant: setpoints in, readings out.
 
-use crate::channels::{Answer, Channels, Knob};
+use crate::channels::{Answer, Channels, Knob, Row};
 use crate::errors::ErrorTable;
 use crate::truth::{MonitorTruth, Truth, noise};
 use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Validity, Value, Write};
@@ -161,28 +161,39 @@ impl Twin {
                 }
                 Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
             },
-            Answer::Orbit(plane) => self.vector(state, at, *plane),
+            Answer::Row(row) => {
+                let length = state.ring.len();
+                let (row, lost) = self.row(state, row, length);
+                told(Value::Vector(row), state.now, lost)
+            }
+            Answer::Table(columns, length) => {
+                let mut why = None;
+                let column = |(name, row): &(Arc<str>, Row)| {
+                    let (row, lost) = self.row(state, row, *length);
+                    why = lost;
+                    (name.clone(), Value::Vector(row))
+                };
+                let columns = columns.iter().map(column).collect();
+                told(Value::Table(columns), state.now, why)
+            }
         }
     }
 
-    /// A vector channel: the beam at every element, as monitors read it where there are some.
-    fn vector(&self, state: &mut State, at: usize, plane: usize) -> Reading {
-        let field = &self.channels.fields[at];
+    /// The beam at every element, as monitors read it where there are some; no numbers and why, if there is no beam.
+    fn row(&self, state: &mut State, row: &Row, length: usize) -> (Arc<[f64]>, Option<String>) {
         let orbit = match self.orbit(state) {
             Ok(orbit) => orbit,
-            Err(why) => {
-                let lost = vec![f64::NAN; state.ring.len()];
-                return Reading::invalid(Value::Vector(lost.into()), state.now, why);
-            }
+            Err(why) => return (vec![f64::NAN; length].into(), Some(why)),
         };
+        let at = |element: usize| row.field.to_channel(orbit.at(element)[2 * row.plane]);
         let mut entries: Vec<f64> =
-            (0..state.ring.len()).map(|element| field.to_channel(orbit.at(element)[2 * plane])).collect();
-        for &(entry, monitor) in self.channels.entries.get(&at).map(Vec::as_slice).unwrap_or_default() {
+            (0..length).map(|element| if element < state.ring.len() { at(element) } else { f64::NAN }).collect();
+        for &(entry, monitor) in &row.monitors {
             if let Some(place) = entries.get_mut(entry) {
-                *place = field.to_channel(self.monitor(state, &orbit, plane, monitor));
+                *place = row.field.to_channel(self.monitor(state, &orbit, row.plane, monitor));
             }
         }
-        Reading::good(Value::Vector(entries.into()), state.now)
+        (entries.into(), None)
     }
 
     fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> f64 {
@@ -286,6 +297,14 @@ impl Plant for Twin {
 
     fn period(&self) -> Duration {
         self.period
+    }
+}
+
+/// A reading, invalid where there is a reason.
+fn told(value: Value, now: Time, why: Option<String>) -> Reading {
+    match why {
+        None => Reading::good(value, now),
+        Some(why) => Reading::invalid(value, now, why),
     }
 }
 

@@ -47,8 +47,9 @@ impl ChannelAccessOutlet {
     ///
     /// # Errors
     /// `machine` if the port is taken or the interface cannot be used, `usage` if this process already
-    /// serves on another interface, `facility` if two channels have one name.
+    /// serves on another interface, `facility` if two channels have one name or one is a table.
     pub fn open(stage: &Stage, options: ServeOptions) -> Result<ChannelAccessOutlet> {
+        stage.without_tables("Channel Access")?;
         choose_interface(options.interface)?;
         let port = free(options)?;
         // one thread: see `keep_apart`

@@ -1,7 +1,7 @@
 //! The server: a plant's channels over PV Access.
 
 use crate::values;
-use epics_pva_rs::nt::NTScalar;
+use epics_pva_rs::nt::{NTScalar, NTTable};
 use epics_pva_rs::pvdata::{PvField, ScalarType, ScalarValue};
 use epics_pva_rs::server_native::{PvaServer, PvaServerConfig, SharedPV, SharedSource};
 use fodo_control::{Channel, ChannelInfo, Outlet, Puts, Reading, Shape, Stage};
@@ -119,17 +119,26 @@ impl Drop for PvAccessOutlet {
 
 impl Shown {
     fn new(info: &ChannelInfo, first: &Reading, puts: &Puts) -> Result<Shown> {
-        let scalar = info.shape == Shape::Scalar;
-        let form = if scalar { NTScalar::new(ScalarType::Double) } else { NTScalar::array(ScalarType::Double) };
-        let form = form.with_form().with_control().with_value_alarm();
-        let mut structure = form.create();
+        let whole = |form: NTScalar| {
+            let form = form.with_form().with_control().with_value_alarm();
+            (form.build(), form.create())
+        };
+        let (form, mut structure) = match &info.shape {
+            Shape::Scalar => whole(NTScalar::new(ScalarType::Double)),
+            Shape::Vector(_) => whole(NTScalar::array(ScalarType::Double)),
+            Shape::Table(names, _) => {
+                let add = |form: NTTable, name: &Arc<str>| form.add_column(ScalarType::Double, &**name, None);
+                let form = names.iter().fold(NTTable::new(), add);
+                (form.build(), form.create())
+            }
+        };
         describe(&mut structure, info);
         values::fill(&mut structure, first);
         let variable = SharedPV::build_readonly();
         if info.writable {
             variable.on_put(on_put(info.channel.clone(), puts.clone()));
         }
-        let opened = variable.open(form.build(), structure.clone());
+        let opened = variable.open(form, structure.clone());
         opened.map_err(|error| {
             Diagnostic::new(Kind::Facility, format!("the channel {} cannot be served: {error}", info.channel))
         })?;

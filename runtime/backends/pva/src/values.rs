@@ -76,8 +76,15 @@ pub fn fill(structure: &mut PvField, reading: &Reading) {
     put(structure, "timeStamp", "secondsPastEpoch", PvField::Scalar(ScalarValue::Long(seconds)));
     put(structure, "timeStamp", "nanoseconds", int(nanoseconds as i32));
     put(structure, "timeStamp", "userTag", int(reading.shot.unwrap_or_default() as i32));
+    let row = |entries: &[f64]| PvField::ScalarArrayTyped(TypedScalarArray::Double(entries.to_vec().into()));
     let value = match &reading.value {
-        Value::Vector(entries) => PvField::ScalarArrayTyped(TypedScalarArray::Double(entries.to_vec().into())),
+        Value::Vector(entries) => row(entries),
+        Value::Table(columns) => {
+            let mut value = PvStructure::new("");
+            let column = |(name, column): &(Arc<str>, Value)| (name.to_string(), row(column.entries()));
+            value.fields = columns.iter().map(column).collect();
+            PvField::Structure(value)
+        }
         other => PvField::Scalar(ScalarValue::Double(other.number().unwrap_or(f64::NAN))),
     };
     if let PvField::Structure(top) = structure {

@@ -71,6 +71,7 @@ impl Simulator {
             let (form, length) = match info.shape {
                 Shape::Scalar => (Form::Number, 1),
                 Shape::Vector(length) => (Form::Vector, length),
+                Shape::Table(_, length) => (Form::Table, length),
             };
             let (unit, limits, writable) = (info.unit, info.limits, info.writable);
             let metadata = Metadata { form, unit, limits, length, writable, choices: Vec::new() };

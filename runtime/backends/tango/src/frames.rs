@@ -109,7 +109,8 @@ pub fn hello(channels: &[ChannelInfo], endpoint: &str) -> String {
     let range = |range: Option<(f64, f64)>| range.map(|(low, high)| json!([low, high]));
     let one = |info: &ChannelInfo| {
         let length = match info.shape {
-            Shape::Scalar => None,
+            // the outlet takes no tables
+            Shape::Scalar | Shape::Table(..) => None,
             Shape::Vector(length) => Some(length),
         };
         json!({

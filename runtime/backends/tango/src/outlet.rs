@@ -59,8 +59,9 @@ impl TangoOutlet {
     ///
     /// # Errors
     /// `machine` if the port is taken or the process does not start, `facility` if two channels would
-    /// be one attribute.
+    /// be one attribute or one is a table.
     pub fn open(stage: &Stage, options: ServeOptions) -> Result<TangoOutlet> {
+        stage.without_tables("TANGO")?;
         served(&stage.channels)?;
         let ServeOptions { port, interface, mut program } = options;
         let port = free(port, interface)?;

@@ -111,7 +111,8 @@ fn one(info: &ChannelInfo, device: String, attribute: String) -> Served {
     let label = info.channel.to_string();
     let unit = info.unit.clone();
     let (length, spectrum) = match info.shape {
-        Shape::Scalar => (1, false),
+        // the outlet takes no tables
+        Shape::Scalar | Shape::Table(..) => (1, false),
         Shape::Vector(length) => (length, true),
     };
     let texts = [attribute, label, unit, format, lowest, highest, warning_low, warning_high, alarm_low, alarm_high];
