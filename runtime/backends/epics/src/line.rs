@@ -84,7 +84,8 @@ impl Line {
     /// Feeds a follower with what the channel holds now and every change.
     pub fn follow(&self, feed: Feed, place: usize) {
         self.link.send_modify(|link| {
-            match (&link.newest, link.pulse.as_ref().and_then(|pulse| pulse.silence())) {
+            let silence = link.pulse.as_ref().filter(|_| link.is_silent()).and_then(|pulse| pulse.silence());
+            match (&link.newest, silence) {
                 (Some(_), Some(silence)) => _ = feed.push(place, Err(Fault::absent(&self.name, silence))),
                 (Some(reading), None) => _ = feed.push(place, Ok(reading.clone())),
                 (None, _) => {}

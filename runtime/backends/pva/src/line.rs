@@ -89,7 +89,7 @@ impl Line {
     /// Feeds a follower with what the channel holds now and every change.
     pub fn follow(&self, feed: Feed, place: usize) {
         self.link.send_modify(|link| {
-            match (&link.newest, link.silence()) {
+            match (&link.newest, link.silence().filter(|_| !link.is_up())) {
                 (Some(_), Some(silence)) => _ = feed.push(place, Err(Fault::absent(&self.name, silence))),
                 (Some(reading), None) => _ = feed.push(place, Ok(reading.clone())),
                 (None, _) => {}

@@ -166,7 +166,9 @@ fn a_run_on_a_server_that_dies_puts_back_when_it_is_there_again() {
 fn a_death(kind: &'static str) {
     let Some(server) = Server::machine(kind) else { return };
     let access = server.client();
-    let monitor = access.monitor(&channels(&["T:CNT", "T:AO"]), Keep::Every(1000));
+    let names = channels(&["T:CNT", "T:AO"]);
+    assert!(access.connect(&names, 10 * SECOND, &Cancel::new()).unwrap().is_empty());
+    let monitor = access.monitor(&names, Keep::Every(1000));
     seen(&monitor, "a value", 3 * SECOND, |update| update.reading.as_ref().ok().map(drop));
     // who waits is told, and does not wait for the time-out
     let waiting = std::thread::scope(|scope| {

@@ -3,11 +3,14 @@
 
 #[path = "../../epics/tests/fake_plant/mod.rs"]
 mod fake_plant;
+#[path = "../../epics/tests/common/lender.rs"]
+mod lender;
 
 use fake_plant::FakePlant;
 use fodo_control::conformance::{Subject, broken, check};
-use fodo_control::{Backend, Cancel, Fresh, Host, Validity};
+use fodo_control::{Backend, Cancel, Fresh, Host, Validity, Write};
 use fodo_pva::{PvAccess, PvAccessOutlet, ServeOptions};
+use lender::with_permit;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -170,6 +173,28 @@ fn an_invalid_reading_says_why() {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_plant_that_is_late_is_said_to_be_late() {
+    let plant = Arc::new(FakePlant::new(2, 8));
+    let server = serve(&plant);
+    let client = Arc::new(server.client());
+    plant.slow.store(12_000, Ordering::Relaxed);
+    let write = |wait| {
+        let writer = client.clone();
+        let writes = [Write::number(&"SP:1".into(), 2.5)];
+        with_permit(move |permit| writer.write(permit, &writes, wait, &Cancel::new()).unwrap().remove(0))
+    };
+    let fault = write(Duration::from_secs(20)).unwrap_err();
+    assert_eq!(fault.reason, "write refused: the plant has not answered in time; it may still take the value");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while plant.setpoint(1) != 2.5 {
+        assert!(Instant::now() < deadline, "it did not take the value");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    plant.slow.store(0, Ordering::Relaxed);
+    write(Duration::from_secs(20)).unwrap();
 }
 
 #[test]

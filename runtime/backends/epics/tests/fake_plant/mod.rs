@@ -4,7 +4,7 @@
 use fodo_control::{Alarms, Channel, ChannelInfo, Fault, Plant, Reading, Shape, Time, Value, Write};
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub struct FakePlant {
@@ -20,6 +20,8 @@ pub struct FakePlant {
     pub ahead: AtomicI64,
     /// Whether every readback takes a new time at each shot.
     pub restless: AtomicBool,
+    /// How long it takes to set something [ms].
+    pub slow: AtomicU64,
 }
 
 struct State {
@@ -61,6 +63,7 @@ impl FakePlant {
             beam: AtomicBool::new(true),
             ahead: AtomicI64::new(0),
             restless: AtomicBool::new(false),
+            slow: AtomicU64::new(0),
         }
     }
 
@@ -103,6 +106,7 @@ impl Plant for FakePlant {
     }
 
     fn apply(&self, batch: &[Write]) -> Result<(), Vec<Fault>> {
+        std::thread::sleep(Duration::from_millis(self.slow.load(Ordering::Relaxed)));
         let mut state = self.state.lock().unwrap();
         let count = state.setpoints.len();
         let fault = |write: &Write| match self.places.get(&write.channel) {
