@@ -3,13 +3,14 @@
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::warn::Warnings;
-use crate::{backends, show, sources};
+use crate::{backends, library, limits, show, sources};
 use fodo_builtins::{Context, Progress};
 use fodo_control::{
     Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
 };
 use fodo_devices::Facility;
 use fodo_language::{Output, Resolver, Setup, Sources};
+use fodo_libraries::{Installed, Lock};
 use fodo_procedure::Procedures;
 use fodo_records::{All, ChangeLog, ChannelNote, Record, RunCard, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -36,6 +37,8 @@ pub struct App {
     pub role: Option<Arc<str>>,
     pub seed: Option<u64>,
     pub data: PathBuf,
+    /// How long a run may take.
+    pub longest: Duration,
     /// Who wrote what; of a live machine only.
     pub changes: Option<Arc<ChangeLog>>,
     /// What the operator was told while something ran.
@@ -53,14 +56,22 @@ pub struct Screen {
 impl App {
     /// Opens facility and machine.
     pub fn open(common: &Common) -> Result<App> {
-        let facility = Arc::new(Facility::load(shelf::facility(&common.facility)?)?);
+        let files = shelf::facility(&common.facility)?;
+        let installed = Installed::load(&Lock::read(&*files)?, &library::store(common)?)?;
         let screen =
             Screen { output: Arc::new(show::Printer { json: common.json }), progress: Arc::new(show::Bar::default()) };
-        App::on(common, facility, screen, None)
+        App::on(common, Arc::new(Facility::load(files)?), screen, None, Arc::new(installed))
     }
 
-    /// Opens the machine of a facility; scripts in the folder `beside` can be called and imported by name, too.
-    pub fn on(common: &Common, facility: Arc<Facility>, screen: Screen, beside: Option<&Path>) -> Result<App> {
+    /// Opens the machine of a facility with its libraries; scripts in the folder `beside` can be called and imported by
+    /// name, too.
+    pub fn on(
+        common: &Common,
+        facility: Arc<Facility>,
+        screen: Screen,
+        beside: Option<&Path>,
+        installed: Arc<Installed>,
+    ) -> Result<App> {
         let twin = match common.on {
             Machine::Twin => Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?)),
             Machine::Live => None,
@@ -88,11 +99,12 @@ impl App {
             .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
             .with_snapshots(fodo_records::snapshots(&data, &facility.name));
         let context = Arc::new(context);
-        let mut engine = engine(&session, output);
-        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![Arc::new(Shelf::stdlib(beside))];
+        let mut engine = engine(common, &session, output);
+        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside))];
         engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
         fodo_builtins::register(&mut engine, &facility);
-        let procedures = Procedures::new(Arc::new(Shelf::procedures(&common.procedures, beside)), sources.clone());
+        let shelf = Shelf::procedures(&common.procedures, beside, installed);
+        let procedures = Procedures::new(Arc::new(shelf), sources.clone());
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
@@ -112,6 +124,7 @@ impl App {
             role,
             seed,
             data,
+            longest: limits::longest(common)?,
         })
     }
 
@@ -224,9 +237,11 @@ fn interrupted(data: &Path, mode: WriteMode) -> Result<()> {
     }
 }
 
-fn engine(session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {
+fn engine(common: &Common, session: &Arc<Session>, output: Arc<dyn Output>) -> Engine {
     let cancel = session.cancel().clone();
-    fodo_language::engine(Setup { stopped: Arc::new(move || cancel.is_stopped()), output, max_operations: 0 })
+    let stopped = Arc::new(move || cancel.is_stopped());
+    let memory = Some(limits::memory(common));
+    fodo_language::engine(Setup { stopped, output, max_operations: 0, memory })
 }
 
 /// Opens a machine for reading and, if asked, writing.

@@ -46,6 +46,12 @@ pub struct Common {
     /// Seconds to wait for channels to answer
     #[arg(long, global = true, default_value_t = 3.0)]
     pub timeout: f64,
+    /// How long a run, or a line at the prompt, may take before it is ended and put back
+    #[arg(long, global = true, env = "FODO_MAX_TIME", value_name = "TIME", default_value = "8 h")]
+    pub max_time: String,
+    /// Memory that scripts may take [GB]
+    #[arg(long, global = true, env = "FODO_MAX_MEMORY", value_name = "GB", default_value_t = 4.0)]
+    pub max_memory: f64,
     /// Print one JSON object
     #[arg(long, global = true)]
     pub json: bool,
@@ -87,6 +93,8 @@ pub enum Command {
     Doc(DocArguments),
     /// Compare a facility's tables with its control system
     Facility(FacilityArguments),
+    /// Take procedures of other laboratories: add, update, list, verify
+    Library(LibraryArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
@@ -227,6 +235,49 @@ pub struct FacilityArguments {
 pub enum FacilityAction {
     /// Say which channels are not there, or have another type, unit or limits; writes nothing
     Check,
+}
+
+#[derive(Args)]
+pub struct LibraryArguments {
+    #[command(subcommand)]
+    pub action: LibraryAction,
+}
+
+#[derive(Subcommand)]
+pub enum LibraryAction {
+    /// Make a folder for a new library, with a procedure and its test to begin with
+    New {
+        /// Name of the library and of its folder
+        name: String,
+    },
+    /// Take a library: show what it may change, run its tests, pin it in the facility's lock file
+    Add {
+        /// Address of a git repository, or a folder
+        source: String,
+        /// Branch, tag or revision [default: the repository's main branch]
+        #[arg(long, value_name = "NAME")]
+        revision: Option<String>,
+    },
+    /// Take what is new in libraries, if their tests pass and they may not change more than before
+    Update {
+        /// Which library [default: all]
+        name: Option<String>,
+        /// Branch, tag or revision to follow from now on
+        #[arg(long, value_name = "NAME", requires = "name")]
+        revision: Option<String>,
+        /// Take it although it may change more than before
+        #[arg(long)]
+        accept_rights: bool,
+    },
+    /// Leave a library out, with what only it needs
+    Remove {
+        /// Which library
+        name: String,
+    },
+    /// Show libraries, their procedures and what these may change
+    List,
+    /// Compare the cache with the lock file; fetch what is not there
+    Verify,
 }
 
 /// On or off.

@@ -14,6 +14,8 @@ mod facility;
 mod json;
 mod lattice;
 mod leases;
+mod library;
+mod limits;
 mod prompt;
 mod recover;
 mod run;
@@ -74,6 +76,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Facility(arguments) => match arguments.action {
             command::FacilityAction::Check => facility::check(&common),
         },
+        Command::Library(arguments) => library::library(&common, &arguments),
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),
         Command::Track(arguments) => track::track(&common, &arguments),
         Command::Adapter(arguments) => adapter::adapter(&common, &arguments),

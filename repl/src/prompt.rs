@@ -4,7 +4,7 @@ use crate::app::{self, App};
 use crate::command::Common;
 use crate::complete::Lines;
 use crate::doc::Manual;
-use crate::show;
+use crate::{limits, show};
 use fodo_control::Time;
 use fodo_language::{Prompt, article, type_word};
 use fodo_records::{Outcome, Record, RunCard};
@@ -82,7 +82,7 @@ impl App {
             log.begin(&run, line, &app::fingerprint([line.as_bytes()]));
         }
         let result = self.session.begin(self.run_info(run, line), &[]).and_then(|()| {
-            let value = prompt.evaluate(&self.engine, line);
+            let value = limits::within(self.longest, || prompt.evaluate(&self.engine, line));
             match value.and_then(|value| self.session.commit().map(|_| value)) {
                 Ok(value) => Ok(value),
                 Err(error) => {

@@ -2,7 +2,7 @@
 
 use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
-use crate::{json, show};
+use crate::{json, limits, show};
 use fodo_control::{Setpoint, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
@@ -193,7 +193,7 @@ impl App {
             return Transacted { result, before: Vec::new(), after: Vec::new() };
         }
         let before = self.session.before();
-        let result = action(self);
+        let result = limits::within(self.longest, || action(self));
         let standing = self.session.standing();
         let ended = match result {
             Ok(value) if self.mode == WriteMode::Rehearse => {

@@ -2,6 +2,7 @@
 
 use fodo_devices::{Files, Folder};
 use fodo_language::Library;
+use fodo_libraries::Installed;
 use fodo_report::{Diagnostic, Kind, Result};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -12,15 +13,18 @@ static PROCEDURES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../procedures");
 static STDLIB: Dir = include_dir!("$CARGO_MANIFEST_DIR/../stdlib");
 static FACILITIES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../facilities");
 
-/// Scripts by name: a folder on disk first, then those inside the program.
+/// Scripts by name: a folder on disk first, then those of libraries, then those inside the program.
 pub struct Shelf {
     found: BTreeMap<String, (String, Arc<str>)>,
+    installed: Arc<Installed>,
 }
 
 impl Shelf {
-    /// The procedures, and the scripts of the folder `beside`.
-    pub fn procedures(folder: &Path, beside: Option<&Path>) -> Shelf {
+    /// The procedures, those of libraries, and the scripts of the folder `beside`.
+    pub fn procedures(folder: &Path, beside: Option<&Path>, installed: Arc<Installed>) -> Shelf {
         let mut shelf = Shelf::shipped(&PROCEDURES, "procedures");
+        installed.procedures().for_each(|(path, text)| shelf.put(&path, text));
+        shelf.installed = installed;
         shelf.add(scripts(folder));
         beside.into_iter().for_each(|folder| shelf.add(files(folder)));
         shelf
@@ -42,7 +46,7 @@ impl Shelf {
     }
 
     fn shipped(folder: &'static Dir, shown: &str) -> Shelf {
-        let mut shelf = Shelf { found: BTreeMap::new() };
+        let mut shelf = Shelf { found: BTreeMap::new(), installed: Arc::default() };
         shelf.walk(folder, shown);
         shelf
     }
@@ -66,8 +70,12 @@ impl Shelf {
 }
 
 impl Library for Shelf {
-    fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+    fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
         self.found.get(name).cloned()
+    }
+
+    fn origin(&self, file: &str) -> Option<String> {
+        self.installed.origin(file).map(|origin| origin.to_string())
     }
 
     fn names(&self) -> Vec<String> {

@@ -6,6 +6,7 @@
 
 mod command;
 mod facilities;
+mod hostile;
 mod live;
 mod machine;
 mod scripts;
@@ -159,7 +160,7 @@ impl Case {
 
 /// All tables.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    [command::CASES, scripts::CASES, facilities::CASES, machine::CASES].into_iter().flatten()
+    [command::CASES, scripts::CASES, facilities::CASES, machine::CASES, hostile::CASES].into_iter().flatten()
 }
 
 /// Every row of a table holds; all failures in one message.
@@ -235,6 +236,34 @@ const ELSEWHERE: &[&str] = &[
     "disk_read_only",
     "facility_check",
     "ioc_absent",
+    "library_bad_key",
+    "library_bad_name",
+    "library_bad_version",
+    "library_builtin_name",
+    "library_import_outside",
+    "library_in_the_program",
+    "library_link",
+    "library_lock_by_hand",
+    "library_missing",
+    "library_needed",
+    "library_no_git",
+    "library_no_manifest",
+    "library_no_procedure",
+    "library_not_in_the_cache",
+    "library_other_fodo",
+    "library_password",
+    "library_program_address",
+    "library_submodule",
+    "library_tampered",
+    "library_test_fails",
+    "library_twice",
+    "library_two_places",
+    "library_two_procedures",
+    "library_two_revisions",
+    "library_two_versions",
+    "library_unknown",
+    "library_unknown_revision",
+    "library_wider_rights",
     "no_closed_orbit",
     "reading_not_a_number",
     "table_column_of_texts",

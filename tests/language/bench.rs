@@ -34,7 +34,7 @@ impl Scripts {
 }
 
 impl Library for Scripts {
-    fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+    fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
         self.0.get(name).cloned()
     }
 
@@ -82,7 +82,8 @@ impl Bench {
         let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };
         let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
         let sources = Sources::new();
-        let mut engine = engine(Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0 });
+        let mut engine =
+            engine(Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0, memory: None });
         engine.set_module_resolver(Resolver::new(vec![Arc::new(Scripts::of("stdlib"))], sources.clone()));
         fodo_builtins::register(&mut engine, &facility);
         let procedures = Procedures::new(Arc::new(Scripts::of("procedures")), sources.clone());

@@ -12,6 +12,7 @@ mod facility_check;
 mod history;
 mod interrupted;
 mod leases;
+mod library;
 mod machine;
 mod rights;
 mod ring;

@@ -115,7 +115,7 @@ impl Manual {
     fn libraries(&mut self, app: &App) {
         let shelf = shelf::Shelf::stdlib(None);
         for name in shelf.names() {
-            let Some((_, text)) = shelf.find(&name) else { continue };
+            let Some((_, text)) = shelf.find(&name, None) else { continue };
             // a library that cannot be read says so when it is imported
             let Ok(tree) = app.engine.compile(text.as_ref()) else { continue };
             let (title, head) = fodo_procedure::head_text(&text);

@@ -23,6 +23,8 @@ pub struct Test {
     pub fails: Option<(usize, String)>,
     /// The facility it is written for.
     pub facility: Option<String>,
+    /// Whether it comes from another laboratory: it may not do more than a procedure may.
+    pub foreign: bool,
     /// Errors to plant instead of those of the facility's `twin.toml`.
     pub planted: Option<Arc<str>>,
 }
@@ -50,7 +52,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Test>> {
             let shown = file.display().to_string();
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Diagnostic::new(Kind::Usage, format!("{shown} could not be read: {error}")))?;
-            let found = if is(&file, ".test.md") { in_markdown(&shown, &text)? } else { in_script(&shown, &text) };
+            let found = of_text(&shown, &text)?;
             if found.is_empty() {
                 return Err(Diagnostic::new(Kind::Usage, format!("there is no test in {shown}"))
                     .hint("a test is a block ```rhai below a heading, or a function `fn test_…()` of a script")
@@ -60,6 +62,15 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Test>> {
         }
     }
     Ok(tests)
+}
+
+/// The tests in a text; of a file that holds none, nothing.
+pub fn of_text(file: &str, text: &str) -> Result<Vec<Test>> {
+    match Path::new(file) {
+        path if is(path, ".test.md") => in_markdown(file, text),
+        path if is(path, ".test.rhai") => Ok(in_script(file, text)),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn is(path: &Path, ending: &str) -> bool {
@@ -134,6 +145,7 @@ fn in_markdown(file: &str, text: &str) -> Result<Vec<Test>> {
             function: None,
             fails: fails(&block.text).map(|(at, what)| (block.line + at, what)),
             facility: facility.clone(),
+            foreign: false,
             planted: here.map(|(_, text)| text.clone()),
         });
     }
@@ -212,6 +224,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
             text: text.into(),
             fails: fails(&body.join("\n")).map(|(at, what)| (start + at, what)),
             facility: facility(head.lines()),
+            foreign: false,
             planted: planted.as_ref().map(|block| block.text.as_str().into()),
             function: Some(Function { name, takes_truth: !function.params.is_empty() }),
         }
@@ -232,6 +245,7 @@ fn unreadable(file: &str, text: &str, head: &str) -> Test {
         function: None,
         fails: None,
         facility: facility(head.lines()),
+        foreign: false,
         planted: None,
     }
 }

@@ -4,15 +4,16 @@ mod cases;
 mod report;
 mod run;
 
-use crate::app;
 use crate::command::{Common, Machine, TestArguments};
+use crate::{app, library, shelf};
 use cases::Test;
+use fodo_libraries::{Installed, Lock};
 use fodo_report::{Diagnostic, Kind, Result};
 use report::Report;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// How one run of a test ended.
@@ -41,6 +42,8 @@ pub fn test(common: &Common, arguments: &TestArguments) -> Result<ExitCode> {
     };
     let tests = cases::find(paths)?;
     let benches = run::benches(common, &tests)?;
+    let lock = Lock::read(&*shelf::facility(&common.facility)?)?;
+    let installed = Arc::new(Installed::load(&lock, &library::store(common)?)?);
     let first = common.seed.unwrap_or(1);
     let seeds: Vec<u64> = (first..first.saturating_add(arguments.seeds)).collect();
     let start = Instant::now();
@@ -48,12 +51,12 @@ pub fn test(common: &Common, arguments: &TestArguments) -> Result<ExitCode> {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (done, finished) = mpsc::channel();
-        let (next, tests, seeds, benches) = (&next, &tests, &seeds, &benches);
+        let (next, tests, seeds, benches, installed) = (&next, &tests, &seeds, &benches, &installed);
         for _ in 0..threads(arguments, tests.len() * seeds.len()) {
             let done = done.clone();
             scope.spawn(move || {
                 while let Some((at, test, seed)) = take(next, tests, seeds) {
-                    let run = run::run(common, test, seed, &benches[at]);
+                    let run = run::run(common, test, seed, &benches[at], installed);
                     // nobody waits any more: the program ends
                     _ = done.send((at, run));
                 }
@@ -72,6 +75,42 @@ pub fn test(common: &Common, arguments: &TestArguments) -> Result<ExitCode> {
         }
         false => Ok(report.exit_code()),
     }
+}
+
+/// How the tests of texts from another laboratory ended.
+pub struct Foreign {
+    /// How many there are.
+    pub count: usize,
+    /// Those that failed, each with the first seed that it failed with.
+    pub failed: Vec<Diagnostic>,
+}
+
+/// Runs the tests of files that are not on disk, by path and text, with each of `seeds`.
+///
+/// A test runs on the twin of `demo_ring`, unless it names another facility.
+pub fn foreign(common: &Common, files: &[(String, String)], seeds: &[u64], installed: Installed) -> Result<Foreign> {
+    let common = Common {
+        facility: "demo_ring".into(),
+        on: Machine::Twin,
+        role: None,
+        rehearse: false,
+        write: false,
+        ..common.clone()
+    };
+    let mut tests = Vec::new();
+    for (file, text) in files {
+        tests.extend(cases::of_text(file, text)?.into_iter().map(|test| Test { foreign: true, ..test }));
+    }
+    let (benches, installed) = (run::benches(&common, &tests)?, Arc::new(installed));
+    let mut failed = Vec::new();
+    for (test, bench) in tests.iter().zip(&benches) {
+        let failing = |seed: &u64| run::run(&common, test, *seed, bench, &installed).error.map(|error| (*seed, error));
+        if let Some((seed, error)) = seeds.iter().find_map(failing) {
+            let message = format!("{}, line {} of {}, fails with seed {seed}", test.name, test.line, test.file);
+            failed.push(Diagnostic::new(Kind::Script, message).cause(*error));
+        }
+    }
+    Ok(Foreign { count: tests.len(), failed })
 }
 
 /// The next run that nobody has taken: place of its test, test, seed.

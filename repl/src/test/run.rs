@@ -8,6 +8,7 @@ use crate::shelf;
 use fodo_builtins::Progress;
 use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
+use fodo_libraries::Installed;
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{MonitorTruth, Twin};
 use fodo_units::{Quantity, Unit};
@@ -84,14 +85,14 @@ impl Progress for Quiet {
 }
 
 /// Runs a test with a seed.
-pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench) -> Run {
+pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &Arc<Installed>) -> Run {
     let start = Instant::now();
     let kept = Arc::new(Kept::default());
     let screen = Screen { output: kept.clone(), progress: Arc::new(Quiet) };
     let common = Common { seed: Some(seed), ..common.clone() };
     let result = run_on_script_thread(|| {
         let beside = test.folder();
-        let app = App::on(&common, bench.clone(), screen, Some(&beside))?;
+        let app = App::on(&common, bench.clone(), screen, Some(&beside), installed.clone())?;
         judge(test, &app, carry_out(&app, test))
     });
     let error = result.and_then(|result| result).err();
@@ -103,6 +104,9 @@ pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench) -> Run {
 fn carry_out(app: &App, test: &Test) -> Result<()> {
     let tree = app.sources.compile(&app.engine, &test.file, &test.text)?;
     app.session.begin(app.run_info("test".into(), &test.name), &[])?;
+    if test.foreign {
+        app.session.narrow(app.facility.families.iter().map(|family| family.name.clone()).collect());
+    }
     let mut scope = Scope::new();
     let truth = || app.twin.as_ref().map(|twin| truth(&app.facility, twin)).unwrap_or_default();
     let result = match &test.function {

@@ -284,12 +284,13 @@ fn names(value: Dynamic) -> Outcome<Vec<String>> {
 }
 
 /// What can stand behind the dot of a family or a device, beside device names.
-pub const PROPERTIES: [Property; 11] = [
+pub const PROPERTIES: [Property; 12] = [
     of("family", "len", "how many devices", "1", "integer"),
     of("family", "s", "their centres along the ring", "m", "vector"),
     of("family", "length", "their lengths along the beam", "m", "vector"),
     of("family", "names", "their names", "", "array"),
     of("family", "fields", "names of their fields", "", "array"),
+    of("family", "settable", "whether their main field can be set", "", "boolean"),
     of("family", "name", "name of the family", "", "text"),
     of("family", "role", "what the family is for", "", "text"),
     of("device", "name", "its name", "", "text"),
@@ -324,6 +325,7 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
         "names" => Ok(members.devices.iter().map(|d| Dynamic::from(d.name.to_string())).collect::<Array>().into()),
         "name" => Ok(members.family.name.to_string().into()),
         "role" => Ok(members.family.role.to_string().into()),
+        "settable" => Ok(first_device(members)?.fields.first().is_some_and(|field| field.setpoint.is_some()).into()),
         "fields" => Ok(members.family.fields().iter().map(|f| Dynamic::from(f.to_string())).collect::<Array>().into()),
         // a device by its name, or a name that is not known
         other => match members.member(other) {
@@ -608,6 +610,29 @@ fn functions(engine: &mut Engine) {
     );
     document!(
         engine,
+        "family",
+        ["name: text", "family"],
+        "/// Finds a family by its name, or the first of a role: for scripts that serve several facilities.\n///\n\
+         /// # Parameters\n/// - `name`: such as `\"HCOR\"`, or a role such as `\"horizontal corrector\"`.\n///\n\
+         /// # Returns\n/// The family.\n///\n\
+         /// # Errors\n/// - `no family`: the facility has none of that name or role.\n///\n\
+         /// # Example\n/// ```rhai\n/// assert(family(\"horizontal corrector\").name == \"HCOR\");\n/// ```",
+        |c: NativeCallContext, name: &str| by_name_or_role(&*here(&c)?, name)
+    );
+    document!(
+        engine,
+        "families",
+        ["array"],
+        "/// Gives all families of the facility.\n///\n\
+         /// # Returns\n/// An array of families, in the order of the table.\n///\n\
+         /// # Errors\n/// None.\n///\n\
+         /// # Example\n/// ```rhai\n/// let quadrupoles = families().filter(|f| f.role == \"quadrupole\");\n/// assert(quadrupoles.len == 2);\n/// ```",
+        |c: NativeCallContext| -> Outcome<Array> {
+            Ok(here(&c)?.facility.families.iter().map(|family| Dynamic::from(Members::all(family))).collect())
+        }
+    );
+    document!(
+        engine,
         "set_setpoints",
         ["members: family", "values: vector", "()"],
         "/// Sets the main field of devices; the same as `members.set(values)`.\n///\n\
@@ -668,6 +693,20 @@ fn functions(engine: &mut Engine) {
             Ok(Members { family: m.family.clone(), devices: kept.into() })
         }
     );
+}
+
+/// The family of a name, or the first of a role.
+fn by_name_or_role(context: &Context, name: &str) -> Outcome<Members> {
+    let families = &context.facility.families;
+    let found = families.iter().find(|f| f.name.as_ref() == name);
+    let found = found.or_else(|| families.iter().find(|f| f.role.as_ref() == name));
+    found.map(Members::all).ok_or_else(|| {
+        let known = || families.iter().flat_map(|f| [f.name.as_ref(), f.role.as_ref()]);
+        let report = Diagnostic::new(Kind::Script, format!("{} has no family `{name}`", context.facility.name));
+        let report = report.near(name, known());
+        let names = families.iter().map(|f| f.name.as_ref()).collect::<Vec<_>>().join(", ");
+        fail(Box::new(if report.hints.is_empty() { report.hint(format!("its families: {names}")) } else { report }))
+    })
 }
 
 fn first_device(members: &Members) -> Outcome<&Device> {

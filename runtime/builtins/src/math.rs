@@ -306,7 +306,7 @@ mod tests {
     struct Stdlib;
 
     impl fodo_language::Library for Stdlib {
-        fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+        fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
             (name == "fits").then(|| ("stdlib/fits.rhai".to_string(), include_str!("../../../stdlib/fits.rhai").into()))
         }
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // in what `export_module` writes
 
 use crate::quantity::{self, two_units};
-use crate::vector::{Vector, chosen, entry, from_array, place, places};
+use crate::vector::{Vector, chosen, entry, fits, from_array, place, places};
 use fodo_language::{Options, OrFail, Outcome, article, script_error, type_word};
 use fodo_measure::{Decomposition, decompose};
 use fodo_units::{Quantity, Unit};
@@ -94,6 +94,7 @@ fn product(a: &Matrix, b: &Matrix) -> Outcome<Matrix> {
     if a.values.ncols() != b.values.nrows() {
         return Err(script_error(format!("a matrix of {} cannot be multiplied with one of {}", a.size(), b.size())));
     }
+    fits(a.values.nrows().saturating_mul(b.values.ncols()))?;
     Ok(Matrix::from_si(&*a.values * &*b.values, unit_of(&a.unit, &b.unit, false)))
 }
 
@@ -498,6 +499,7 @@ mod functions {
             )));
         }
         let (rows, first) = left.values.shape();
+        fits(rows.saturating_mul(first + right.values.ncols()))?;
         let all = DMatrix::from_fn(rows, first + right.values.ncols(), |i, j| match j < first {
             true => left.values[(i, j)],
             false => right.values[(i, j - first)],
@@ -531,6 +533,7 @@ mod functions {
             )));
         }
         let (first, columns) = top.values.shape();
+        fits(columns.saturating_mul(first + bottom.values.nrows()))?;
         let all = DMatrix::from_fn(first + bottom.values.nrows(), columns, |i, j| match i < first {
             true => top.values[(i, j)],
             false => bottom.values[(i - first, j)],

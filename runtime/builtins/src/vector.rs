@@ -573,14 +573,26 @@ mod making {
         if first.unit.dimension() != second.unit.dimension() {
             return Err(two_units("put together", &first.unit, &second.unit));
         }
+        fits(first.values.len() + second.values.len())?;
         Ok(first.with(first.values.iter().chain(second.values.iter()).copied().collect()))
+    }
+}
+
+/// Entries that one vector or matrix may have: 800 MB.
+const MOST: usize = 100_000_000;
+
+/// An error for a vector or matrix of more entries than one may have.
+pub(crate) fn fits(entries: usize) -> Outcome<()> {
+    match entries <= MOST {
+        true => Ok(()),
+        false => Err(script_error(format!("{entries} entries are too many: a vector or matrix has at most {MOST}"))),
     }
 }
 
 fn length(count: i64) -> Outcome<usize> {
     usize::try_from(count)
         .ok()
-        .filter(|n| *n <= 100_000_000)
+        .filter(|n| *n <= MOST)
         .ok_or_else(|| script_error(format!("{count} cannot be the length of a vector")))
 }
 

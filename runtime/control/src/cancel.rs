@@ -19,6 +19,7 @@ impl std::error::Error for Stopped {}
 ///
 /// Every call of [`Cancel::stop`] counts. A run stops at the first. Restoring works under
 /// [`Cancel::shielded`]: it goes on through the first, and one that the first has begun takes one more.
+/// A run whose time is over ([`Cancel::expire`]) stops too, and its restoring is not hurried by that.
 /// [`Cancel::hold`] stops both, and writing for good.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel {
@@ -38,6 +39,7 @@ struct Stops {
     /// Ends everything, shielded or not.
     all: bool,
     held: bool,
+    expired: bool,
 }
 
 impl Cancel {
@@ -66,18 +68,30 @@ impl Cancel {
         self.stops().held
     }
 
+    /// Asks to stop because the time of the run is over.
+    pub fn expire(&self) {
+        self.stops().expired = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether it is time that ended the run, and not the operator.
+    pub fn is_expired(&self) -> bool {
+        let stops = self.stops();
+        stops.expired && stops.count == 0 && !stops.all
+    }
+
     fn stops(&self) -> MutexGuard<'_, Stops> {
         self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn says(&self, stops: &Stops) -> bool {
-        stops.all || stops.count > self.patience
+        stops.all || stops.count > self.patience || (stops.expired && self.patience == 0)
     }
 
     /// Forgets the stops, for the next line at the prompt.
     pub fn reset(&self) {
         let mut stops = self.stops();
-        (stops.count, stops.all) = (0, false);
+        (stops.count, stops.all, stops.expired) = (0, false, false);
     }
 
     /// Whether to stop now.
@@ -125,6 +139,20 @@ mod tests {
         assert!(cancel.is_stopped() && !restoring.is_stopped());
         cancel.stop();
         assert!(restoring.is_stopped());
+    }
+
+    #[test]
+    fn a_run_out_of_time_restores_unhurried() {
+        let cancel = Cancel::new();
+        cancel.expire();
+        let restoring = cancel.shielded();
+        assert!(cancel.is_stopped() && cancel.is_expired() && !restoring.is_stopped());
+        cancel.stop();
+        assert!(!cancel.is_expired() && !restoring.is_stopped());
+        cancel.stop();
+        assert!(restoring.is_stopped());
+        cancel.reset();
+        assert!(!cancel.is_stopped());
     }
 
     #[test]

@@ -290,6 +290,11 @@ impl Session {
         !self.state().rights.is_empty()
     }
 
+    /// How many procedures with rights of their own run inside each other.
+    pub fn nesting(&self) -> usize {
+        self.state().rights.len()
+    }
+
     /// Ends the innermost narrowing.
     pub fn widen(&self) {
         self.state().rights.pop();

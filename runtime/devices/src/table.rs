@@ -243,6 +243,11 @@ impl<'t> Table<'t> {
         Ok(found)
     }
 
+    /// Its keys, in the order of the file.
+    pub fn keys(&self) -> Vec<&'t str> {
+        self.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect()
+    }
+
     /// An error if the table has a key that nobody asked for; to be called when all is read.
     pub fn no_other_keys(&self) -> Result<()> {
         let asked = self.asked.borrow();

@@ -18,6 +18,9 @@ pub struct Callback {
     home: Arc<Home>,
 }
 
+/// Parameters of a callback, captured variables among them.
+const MOST_PARAMETERS: usize = 16;
+
 struct Home {
     environment: EncapsulatedEnviron,
     source: Option<ImmutableString>,
@@ -27,7 +30,14 @@ impl Callback {
     /// A callback whose home is where `context` was called.
     pub fn new(context: &NativeCallContext, function: FnPtr) -> Callback {
         let state = context.global_runtime_state();
-        let environment = EncapsulatedEnviron::from(state);
+        let mut environment = EncapsulatedEnviron::from(state);
+        // a plain function that was handed on belongs to the innermost library that has it, not to the one it is in
+        let has = |library: &rhai::Shared<rhai::Module>| {
+            (0..MOST_PARAMETERS).any(|count| library.get_script_fn(function.fn_name(), count).is_some())
+        };
+        if let Some(home) = environment.lib.iter().rposition(has) {
+            environment.lib.truncate(home + 1);
+        }
         // the innermost library is where the call stands; its tree knows its file
         let source = environment.lib.last().and_then(|m| m.id()).map(ImmutableString::from);
         Callback { function, home: Arc::new(Home { environment, source: source.or_else(|| state.source.clone()) }) }

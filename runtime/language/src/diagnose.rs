@@ -66,18 +66,21 @@ fn finish(
 ) -> Box<Diagnostic> {
     let at = error.position();
     let mut report = describe(engine, error, file, in_function, sources);
+    // a function that calls itself stands in the chain once
+    let add = |report: &mut Diagnostic, place: Label| {
+        let again =
+            report.labels.iter().any(|l| (&l.file, l.line, l.column) == (&place.file, place.line, place.column));
+        if !again {
+            report.labels.push(place);
+        }
+    };
     if !at.is_none() {
         let place = sources.label(file, at);
         // a report that brings its own place (a table, another script) keeps it first
         let place = if report.labels.is_empty() { place } else { place.say("asked for here") };
-        report.labels.push(place);
+        add(&mut report, place);
     }
-    for call in calls.into_iter().rev() {
-        let again = report.labels.iter().any(|l| (&l.file, l.line, l.column) == (&call.file, call.line, call.column));
-        if !again {
-            report.labels.push(call);
-        }
-    }
+    calls.into_iter().rev().for_each(|call| add(&mut report, call));
     Box::new(report)
 }
 
@@ -111,13 +114,11 @@ fn describe(engine: &Engine, error: EvalAltResult, file: &str, in_function: bool
         E::ErrorNonPureMethodCallOnConstant(name, _) => script(format!("`{name}` would change a constant")),
         E::ErrorDataRace(name, _) => script(format!("`{name}` is used by a closure while it is being changed"))
             .hint("copy what the closure needs to an own variable first: `let n = a.len;`"),
-        E::ErrorStackOverflow(_) => {
-            script("functions call each other too deeply").hint("a function that calls itself needs a way to end")
-        }
+        E::ErrorStackOverflow(_) => crate::engine::too_deep(),
         E::ErrorTooManyOperations(_) => script("the script took more operations than it may"),
         E::ErrorTooManyVariables(_) => script("the script has more variables than it may"),
         E::ErrorTooManyModules(_) => script("the script imports more libraries than it may"),
-        E::ErrorDataTooLarge(what, _) => script(format!("{} has become too large", article(&type_word(&what)))),
+        E::ErrorDataTooLarge(what, _) => crate::engine::outgrown(&what),
         E::ErrorUnboundThis(_) => script("`this` has no value here"),
         E::ErrorSystem(text, inner) if text.is_empty() => Diagnostic::new(Kind::Internal, inner.to_string()),
         E::ErrorSystem(text, inner) => Diagnostic::new(Kind::Internal, format!("{text}: {inner}")),
@@ -382,6 +383,8 @@ fn parse_report(engine: &Engine, what: &ParseErrorType, file: &str, sources: &So
         P::BadInput(LexError::UnterminatedString) => {
             syntax("a text is not closed".into()).hint("end it with `\"` on the same line")
         }
+        P::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => syntax("`eval` is off".into())
+            .hint("a text that is run is neither checked nor read before: write it as a function, `|| …`"),
         P::BadInput(LexError::UnexpectedInput(text)) => syntax(format!("`{text}` is not expected here")),
         P::BadInput(error) => syntax(lower(&error.to_string())),
         P::Reserved(word) => syntax(format!("`{word}` is a reserved word")).hint("choose another name"),

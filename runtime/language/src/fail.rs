@@ -36,7 +36,7 @@ pub fn internal_error(message: impl Into<String>) -> Box<EvalAltResult> {
     fail(Box::new(Diagnostic::new(Kind::Internal, message)))
 }
 
-fn payload(diagnostic: Diagnostic) -> Dynamic {
+pub(crate) fn payload(diagnostic: Diagnostic) -> Dynamic {
     let texts = |list: &[String]| list.iter().map(|t| Dynamic::from(t.clone())).collect::<Array>();
     let number = |n: Option<usize>| n.map_or(Dynamic::UNIT, |n| Dynamic::from_int(n as i64));
     let place = diagnostic.labels.first();

@@ -77,11 +77,10 @@ impl Prompt {
         self.sources.insert(FILE, self.text());
         let padded = format!("{}{}\n", "\n".repeat(line - 1), input.trim_end());
         let parsed = engine.compile_with_scope(&self.scope, &padded);
-        let tree = parsed.map_err(|error| {
-            let report = diagnose_parse(engine, &error, FILE, &self.sources);
-            self.inputs.pop(); // what cannot be read is no part of the session
-            report
-        })?;
+        let parsed = parsed.map_err(|error| diagnose_parse(engine, &error, FILE, &self.sources));
+        let parsed = parsed.and_then(|tree| self.sources.none_handed(FILE, &tree).map(|()| tree));
+        // what cannot be read is no part of the session
+        let tree = parsed.inspect_err(|_| _ = self.inputs.pop())?;
         let mut all = self.kept.merge(&tree);
         all.set_source(FILE);
         self.sources.remember_functions(FILE, &all);

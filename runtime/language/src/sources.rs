@@ -48,7 +48,17 @@ impl Sources {
 
     /// Compiles `text` as `file` and keeps the text; errors later name this file.
     pub fn compile(&self, engine: &Engine, file: &str, text: &str) -> Result<AST, Box<Diagnostic>> {
-        self.parse(engine, file, text).map_err(|error| crate::diagnose_parse(engine, &error, file, self))
+        let tree = self.parse(engine, file, text).map_err(|error| crate::diagnose_parse(engine, &error, file, self))?;
+        self.none_handed(file, &tree)?;
+        Ok(tree)
+    }
+
+    /// An error if `file` hands a plain function to an imported script.
+    pub(crate) fn none_handed(&self, file: &str, tree: &AST) -> Result<(), Box<Diagnostic>> {
+        match crate::functions_handed(tree).first() {
+            Some(at) => Err(crate::handed_report().label(self.label(file, *at)).into()),
+            None => Ok(()),
+        }
     }
 
     /// As [`compile`](Self::compile), with Rhai's own error.

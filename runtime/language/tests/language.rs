@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 struct Files(Vec<(&'static str, &'static str)>);
 
 impl Library for Files {
-    fn find(&self, name: &str) -> Option<(String, Arc<str>)> {
+    fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
         self.0.iter().find(|(n, _)| *n == name).map(|(n, text)| (format!("{n}.rhai"), (*text).into()))
     }
 

@@ -41,6 +41,9 @@ pub fn check(file: &str, text: &str, known: &Known) -> Vec<Diagnostic> {
             None
         }
     };
+    for at in fodo_language::functions_handed(&tree) {
+        check.report(at, fodo_language::handed_report());
+    }
     check.names(&body(&tree).clone_statements_only(), &[]);
     for function in tree.iter_fn_def() {
         // what a closure captures is a parameter of it, and looked up by name
@@ -171,12 +174,6 @@ impl Check<'_> {
         if call.is_qualified() {
             if !self.facts.aliases.contains(call.namespace.root()) {
                 self.alias(call.namespace.root(), at);
-            }
-            for argument in call.args.iter().filter(|a| is_function_literal(a)) {
-                let report =
-                    Diagnostic::new(Kind::Script, "a plain function handed to a library looks up its names there")
-                        .hint("keep its home: `bind(|x| …)`");
-                self.report(argument.position(), report);
             }
             return;
         }
@@ -376,14 +373,6 @@ fn closure_name(expression: &Expr) -> Option<String> {
     match expression {
         Expr::DynamicConstant(value, _) => value.read_lock::<FnPtr>().map(|f| f.fn_name().to_string()),
         _ => None,
-    }
-}
-
-fn is_function_literal(expression: &Expr) -> bool {
-    match expression {
-        Expr::FnCall(call, _) => call.name == "curry" || call.name == "Fn",
-        Expr::Stmt(block) => block.iter().any(|s| matches!(s, Stmt::Share(..))),
-        other => closure_name(other).is_some(),
     }
 }
 

@@ -287,6 +287,24 @@ impl Header {
         Box::new(report.hint("an argument cannot widen the rights of a procedure; its header declares the roles"))
     }
 
+    /// Every family and role that a run may change, whatever values it is given.
+    pub fn may_change(&self) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        for entry in &self.changes {
+            let of_parameter = self.parameter(entry).map(|parameter| {
+                let mut words = names(parameter.default.as_ref());
+                if let ParameterKind::Named { permitted, .. } = &parameter.kind {
+                    words.extend(permitted.iter().cloned());
+                }
+                words
+            });
+            words.extend(of_parameter.unwrap_or_else(|| vec![entry.clone()]));
+        }
+        words.sort();
+        words.dedup();
+        words
+    }
+
     /// The families a run with `values` may change.
     pub fn effective_changes(&self, values: &Values) -> Vec<String> {
         self.resolve(&self.changes, values)

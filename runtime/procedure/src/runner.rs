@@ -2,11 +2,14 @@
 
 use crate::header::{Header, read_header};
 use fodo_builtins::{Context, Members, here};
-use fodo_language::{Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
+use fodo_language::{Callback, Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
 use fodo_report::{Diagnostic, Kind, Label, Result};
-use rhai::{AST, CallFnOptions, Dynamic, Engine, Map, NativeCallContext, Scope};
+use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, FnPtr, Map, NativeCallContext, Scope};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Procedures may call each other this deep.
+const DEEPEST: usize = 32;
 
 /// A procedure ready to run.
 pub struct Procedure {
@@ -24,12 +27,14 @@ pub struct Procedures {
     library: Arc<dyn Library>,
     sources: Sources,
     ready: Mutex<BTreeMap<String, Arc<Procedure>>>,
+    /// Procedures of libraries whose rights have been shown.
+    announced: Mutex<HashSet<String>>,
 }
 
 impl Procedures {
     /// The procedures of a library; texts go to `sources`.
     pub fn new(library: Arc<dyn Library>, sources: Sources) -> Arc<Procedures> {
-        Arc::new(Procedures { library, sources, ready: Mutex::default() })
+        Arc::new(Procedures { library, sources, ready: Mutex::default(), announced: Mutex::default() })
     }
 
     /// Their names.
@@ -42,7 +47,7 @@ impl Procedures {
         if let Some(known) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(known.clone());
         }
-        let (file, text) = self.library.find(name).ok_or_else(|| self.unknown(name))?;
+        let (file, text) = self.library.find(name, None).ok_or_else(|| self.unknown(name))?;
         let procedure = self.read(engine, &file, text)?.ok_or_else(|| {
             Diagnostic::new(Kind::Script, format!("{file} has no header `procedure(#{{ … }})`"))
                 .hint("a procedure declares what it changes; a plain script is run by its path")
@@ -91,7 +96,7 @@ impl Procedures {
     }
 
     fn comment(&self, name: &str) -> String {
-        let header = self.library.find(name).and_then(|(file, text)| read_header(&file, &text).ok().flatten());
+        let header = self.library.find(name, None).and_then(|(file, text)| read_header(&file, &text).ok().flatten());
         let Some(header) = header else { return String::new() };
         let text = header.help();
         text.lines().map(|line| format!("/// {line}")).collect::<Vec<_>>().join("\n")
@@ -105,16 +110,31 @@ impl Procedures {
         self.call(engine, &*here(context)?, &procedure, &values)
     }
 
+    /// Shows what a procedure of another laboratory may change, before it runs for the first time in a session.
+    fn announce(&self, context: &Context, procedure: &Procedure, named: &str) {
+        let Some(origin) = self.library.origin(&procedure.file) else { return };
+        let name = &procedure.header.name;
+        if self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+            context.output.print(&format!("{name} is of {origin}; it may change {named}"));
+        }
+    }
+
     /// Runs a procedure with checked values, under the rights of its header.
     pub fn call(&self, engine: &Engine, context: &Context, procedure: &Procedure, values: &Values) -> Outcome<Dynamic> {
+        if context.session.nesting() >= DEEPEST {
+            let report = Diagnostic::new(Kind::Script, format!("more than {DEEPEST} procedures call each other"));
+            return Err(fail(report.hint("a procedure that calls itself needs a way to end").into()));
+        }
         procedure.check(context, values).or_fail()?;
         let p = procedure.arguments(context, values).or_fail()?;
         let allowed: HashSet<Arc<str>> = procedure.may_change(context, values).or_fail()?.into_iter().collect();
         let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
+        self.announce(context, procedure, &named);
         context.session.narrow(allowed);
         let options = CallFnOptions::new().eval_ast(false);
         let result = engine.call_fn_with_options(options, &mut Scope::new(), &procedure.tree, "run", (p,));
         context.session.widen();
+        let result = result.and_then(no_function);
         result.map_err(|error| {
             let mut report = diagnose(engine, error, &procedure.file, &self.sources);
             if report.kind == Kind::Rights {
@@ -198,6 +218,21 @@ impl Procedure {
         }
         Ok(map)
     }
+}
+
+/// What a procedure returns holds no function: it would run with the rights of whoever calls it.
+fn no_function(value: Dynamic) -> Outcome<Dynamic> {
+    fn holds(value: &Dynamic) -> bool {
+        value.is::<FnPtr>()
+            || value.is::<Callback>()
+            || value.read_lock::<Array>().is_some_and(|array| array.iter().any(holds))
+            || value.read_lock::<Map>().is_some_and(|map| map.values().any(holds))
+    }
+    if holds(&value) {
+        let report = Diagnostic::new(Kind::Rights, "a procedure may not return a function");
+        return Err(fail(report.hint("it would run with the rights of whoever calls it: return values").into()));
+    }
+    Ok(value)
 }
 
 fn joined(names: &HashSet<Arc<str>>) -> String {
