@@ -216,6 +216,13 @@ fn golden_folder() -> PathBuf {
 }
 
 /// Paths as `@` and `/project`, run ids and seconds as dots.
+/// A short revision of git tells who committed when.
+fn revision(word: &str) -> String {
+    let bare = word.trim_end_matches([',', '.', ')', '`']);
+    let digits = bare.chars().all(|c| c.is_ascii_hexdigit()) && bare.chars().any(|c| c.is_ascii_digit());
+    if bare.len() == 10 && digits { word.replacen(bare, "(revision)", 1) } else { word.to_string() }
+}
+
 fn blanked(text: &str, scratch: &Scratch) -> String {
     let text = text.replace(&scratch.path().display().to_string(), "@");
     let text = text.replace(&project().display().to_string(), "/project");
@@ -225,7 +232,7 @@ fn blanked(text: &str, scratch: &Scratch) -> String {
             format!("{}   … {}", &test[..6], &test[14..])
         }
         tests if tests.contains(" passed, ") => tests.split("; ").next().unwrap_or(tests).to_string() + "; … s",
-        other => other.trim_end().to_string(),
+        other => other.split(' ').map(revision).collect::<Vec<_>>().join(" ").trim_end().to_string(),
     };
     text.lines().map(|text| format!("{}\n", line(text))).collect()
 }
