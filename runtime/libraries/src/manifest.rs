@@ -109,7 +109,7 @@ fn wanted(by: &str, name: &str, table: &Table) -> Result<Wanted> {
     let text = table.needed_text("source")?;
     let source = Source::parse(text).map_err(|e| table.mistake("source", e.message.clone()))?;
     if !source.is_absolute(text) {
-        return Err(table.mistake("source", "a dependency is named by its address or a whole path").into());
+        return Err(table.mistake("source", "a dependency is named by its address or a whole path"));
     }
     let follows = table.text("revision")?.map(String::from);
     if let Some(follows) = follows.as_deref().filter(|f| !crate::source::is_revision(f)) {

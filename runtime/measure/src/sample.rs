@@ -106,8 +106,11 @@ pub(crate) fn entry(reading: &Reading, place: &Place) -> Result<f64, String> {
     if entry.is_finite() { Ok(entry) } else { Err(entry.to_string()) }
 }
 
-/// Each channel once, and for each field which channel and the place in it.
-pub(crate) fn sources<'f>(fields: &[(&Device, &'f Field)]) -> Result<(Vec<Channel>, Vec<(usize, &'f Place)>)> {
+/// For each field which of the channels, and the place in it.
+pub(crate) type Places<'f> = Vec<(usize, &'f Place)>;
+
+/// Each channel once, and where each field is in them.
+pub(crate) fn sources<'f>(fields: &[(&Device, &'f Field)]) -> Result<(Vec<Channel>, Places<'f>)> {
     let mut channels: Vec<Channel> = Vec::new();
     let mut known: HashMap<Channel, usize> = HashMap::new();
     let mut places = Vec::with_capacity(fields.len());

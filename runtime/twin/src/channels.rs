@@ -13,7 +13,7 @@ pub(crate) enum Answer {
     /// One plane of one monitor.
     Monitor(usize, usize),
     /// The beam at many places.
-    Row(Row),
+    Row(Box<Row>),
     /// The same as named columns, with so many rows.
     Table(Vec<(Arc<str>, Row)>, usize),
     /// A fractional tune.
@@ -120,7 +120,7 @@ impl Channels {
     fn add_row(&mut self, source: &Source, row: Row, elements: usize) {
         let (field, empty) = (row.field.clone(), Row { monitors: Vec::new(), ..row.clone() });
         let Some(column) = &source.place.column else {
-            let at = self.push(&source.channel, &field, Answer::Row(empty), Shape::Vector(elements), false);
+            let at = self.push(&source.channel, &field, Answer::Row(Box::new(empty)), Shape::Vector(elements), false);
             if let Answer::Row(known) = &mut self.answers[at] {
                 known.monitors.extend(row.monitors);
             }
