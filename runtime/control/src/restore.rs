@@ -60,8 +60,11 @@ impl Session {
             return self.forget_rehearsed(back);
         }
         if self.cancel.is_held() {
+            // what was announced last may not have gone out
+            let arrived = self.state().transaction.as_ref().map(|t| t.arrived.clone()).unwrap_or_default();
             let stands = |change: &&Change| {
-                written.get(&change.setpoint.channel).is_none_or(|written| written[0] != change.value)
+                let channel = &change.setpoint.channel;
+                !(arrived.contains(channel) && written.get(channel).is_some_and(|w| w[0] == change.value))
             };
             return Putback { held: back.iter().filter(stands).count(), ..Putback::default() };
         }

@@ -539,3 +539,19 @@ fn an_undo_that_is_refused_can_be_tried_again() {
     session.commit().unwrap();
     assert_eq!(table.get("a"), 1.0);
 }
+
+#[test]
+fn a_panic_stop_while_putting_back_does_not_count_what_was_only_announced() {
+    let scratch = Scratch::new("panic-back");
+    let table = Table::new(&[("a", 1.0)]);
+    let session = journalled(&table, &scratch);
+    session.begin(info("1"), &[]).unwrap();
+    let savepoint = session.savepoint();
+    session.write(&[change("a", 5.0)]).unwrap();
+    // the write that puts back is lost with the server, as one is that the stop cuts off
+    *table.dies.lock().unwrap() = true;
+    assert!(!session.restore_to(savepoint).complete());
+    session.cancel().hold();
+    let putback = session.abort();
+    assert_eq!((putback.held, putback.journal.is_some()), (1, true), "{putback}");
+}

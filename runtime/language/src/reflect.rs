@@ -90,13 +90,16 @@ pub fn functions(engine: &Engine) -> Vec<FunctionDoc> {
 /// The public functions of a script.
 pub fn script_functions(tree: &AST) -> Vec<FunctionDoc> {
     let public = tree.iter_functions().filter(|f| f.access == FnAccess::Public && !f.name.starts_with("anon$"));
-    public
+    let mut found: Vec<FunctionDoc> = public
         .map(|f| {
             let parameters = f.params.iter().map(|p| (*p).to_string()).collect();
             let comment = f.comments.iter().map(|c| plain(c)).collect::<Vec<_>>().join("\n");
             document(f.name, parameters, String::new(), comment, String::new())
         })
-        .collect()
+        .collect();
+    // Rhai keeps them in no order
+    found.sort_by(|a, b| (&a.name, a.parameters.len()).cmp(&(&b.name, b.parameters.len())));
+    found
 }
 
 fn document(name: &str, parameters: Vec<String>, returns: String, comment: String, module: String) -> FunctionDoc {
