@@ -50,6 +50,7 @@ impl TestChannels {
             image: channel(&self.image),
             table: channel(&self.table),
             ticking: channel(&self.ticking),
+            joins: Duration::ZERO,
             invalid: channel(&self.invalid),
             absent: channel(&self.absent),
         }

@@ -3,9 +3,11 @@
 use crate::pulse::{Server, watch_over};
 use crate::values;
 use epics_pva_rs::client_native::PvaClient;
-use epics_pva_rs::client_native::ops_v2::{MonitorConnEvent, MonitorTermination};
+use epics_pva_rs::client_native::ops_v2::{MonitorEvent, MonitorEventMask};
+use epics_pva_rs::pv_request::{PvRequestBuilder, PvRequestExpr};
 use epics_pva_rs::pvdata::PvField;
 use fodo_control::{Fault, Feed, Pulses, Reading};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -17,6 +19,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// New channels that are searched for at the same time. Servers of EPICS base answer each of them by a datagram of its own:
 /// many at once overflow the buffer of the socket, and a search that got lost is repeated a second later.
 const PORTION: usize = 128;
+
+/// Updates of a channel that a server, and the library, keep while we are slow; by themselves they keep four and merge what
+/// is more. A server of EPICS base does not go on with `pipeline` (0.31 of the library), which would keep more.
+const QUEUE: u32 = 16;
 
 /// How long one that does not answer keeps the others waiting.
 const TURN: Duration = Duration::from_millis(30);
@@ -89,38 +95,51 @@ pub struct Net {
     /// The servers that channels were found on.
     pub servers: Pulses<watch::Sender<Link>>,
     searches: Semaphore,
+    /// What monitors ask for.
+    follow: PvRequestExpr,
 }
 
 impl Net {
     pub fn new(client: PvaClient) -> Net {
-        Net { client, servers: Pulses::default(), searches: Semaphore::new(PORTION) }
+        let follow = PvRequestBuilder::new().record("queueSize", QUEUE).build();
+        Net { client, servers: Pulses::default(), searches: Semaphore::new(PORTION), follow }
     }
 }
 
 /// Keeps `link` up to date: the library searches, follows the monitor, and searches again after each
 /// loss; a monitor that a server refuses or ends is asked for again.
 pub async fn keep(net: Arc<Net>, name: Arc<str>, link: watch::Sender<Link>) {
+    let all = MonitorEventMask { mask_connected: false, mask_disconnected: false };
     loop {
-        let (samples, states, around, own) = (link.clone(), link.clone(), net.clone(), name.clone());
-        let sample = move |_desc: &_, field: &PvField| samples.send_modify(|link| link.sampled(field));
-        let state = move |event| match event {
-            MonitorConnEvent::Connected { peer } => {
-                let watch = |server| drop(tokio::spawn(watch_over(around.client.clone(), server)));
-                let server = around.servers.of(peer, watch);
-                server.join(&own, states.clone());
-                states.send_modify(|link| link.found(server));
+        let told = |event| match event {
+            MonitorEvent::Data { value, .. } => link.send_modify(|link| link.sampled(&value)),
+            MonitorEvent::Connected { peer } => {
+                let watch = |server| drop(tokio::spawn(watch_over(net.client.clone(), server)));
+                let server = net.servers.of(peer, watch);
+                server.join(&name, link.clone());
+                link.send_modify(|link| link.found(server));
             }
-            MonitorConnEvent::Disconnected | MonitorConnEvent::Finished => states.send_modify(|link| link.lost(&own)),
+            MonitorEvent::Disconnected | MonitorEvent::Finished => link.send_modify(|link| link.lost(&name)),
         };
         let turn = net.searches.acquire().await;
-        let monitor = net.client.pvmonitor_handle(&name, sample, state).await;
-        _ = timeout(TURN, link.subscribe().wait_for(|link| link.connected)).await;
+        let mut monitor = pin!(net.client.pvmonitor_events(&name, Some(&net.follow), all, told));
+        let mut seen = link.subscribe();
+        let found = async { drop(timeout(TURN, seen.wait_for(|link| link.connected)).await) };
+        let ended = tokio::select! {
+            _ = &mut monitor => true,
+            () = found => false,
+        };
         drop(turn);
-        if let Ok(monitor) = monitor {
-            match monitor.wait_terminal().await {
-                MonitorTermination::Ended | MonitorTermination::Failed(_) => {}
-            }
+        if !ended {
+            _ = monitor.await;
         }
+        link.send_if_modified(|link| {
+            let ended = link.connected;
+            if ended {
+                link.lost(&name);
+            }
+            ended
+        });
         sleep(AGAIN).await;
     }
 }

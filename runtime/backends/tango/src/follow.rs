@@ -68,6 +68,8 @@ struct State {
     feeds: Vec<(Feed, usize)>,
     newest: Option<std::result::Result<Reading, Fault>>,
     source: Source,
+    /// When it is to be read once more, as the first events may get lost while they are being connected.
+    again: Option<Instant>,
 }
 
 /// Where samples come from.
@@ -298,8 +300,15 @@ impl Shared {
                 self.begin(device, proxy, watch)?;
             }
         }
-        let polled: Vec<Arc<Watch>> =
-            watches.iter().filter(|watch| matches!(lock(&watch.state).source, Source::Polls)).cloned().collect();
+        let is_read = |watch: &&Arc<Watch>| {
+            let mut state = lock(&watch.state);
+            match state.source {
+                Source::Polls => true,
+                Source::Events(_) => state.again.take_if(|at| *at <= Instant::now()).is_some(),
+                Source::None => false,
+            }
+        };
+        let polled: Vec<Arc<Watch>> = watches.iter().filter(is_read).cloned().collect();
         let there = match polled.is_empty() {
             false => poll(proxy, &polled),
             true => return proxy.read(&["State".into()], false).remove(0).map(drop),
@@ -327,7 +336,8 @@ impl Shared {
                 Source::Polls
             }
         };
-        lock(&watch.state).source = source;
+        let mut state = lock(&watch.state);
+        (state.source, state.again) = (source, Some(Instant::now() + LOOK / 2));
         Ok(())
     }
 }

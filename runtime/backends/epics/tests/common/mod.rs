@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use asking::*;
 pub use lender::with_permit;
@@ -135,6 +136,9 @@ impl Ioc {
             state.split("\"pid\":").nth(1).unwrap().chars().filter(|c| c.is_ascii_digit() || *c == ',').collect();
         let pid = pid.split(',').next().unwrap();
         assert!(Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap().success());
+        if signal == "STOP" {
+            wait_for_stop(pid);
+        }
     }
 
     /// What the IOC says was put, in order.
@@ -184,4 +188,16 @@ pub fn start(plant: Arc<dyn Plant>, options: ServeOptions, cancel: Cancel) -> Re
         Ok(vec![Box::new(outlet)])
     })?;
     Ok(Served { host, port })
+}
+
+/// Waits until every thread of a process has taken its SIGSTOP.
+fn wait_for_stop(pid: &str) {
+    let running = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.unwrap().path().join("stat")).is_ok_and(|stat| !stat.contains(") T "))
+    };
+    let end = Instant::now() + Duration::from_secs(5);
+    while std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().any(running) {
+        assert!(Instant::now() < end, "{pid} does not stop");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

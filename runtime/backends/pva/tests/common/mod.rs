@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The project's root.
 pub fn root() -> PathBuf {
@@ -101,6 +102,9 @@ impl Server {
         let life = self.life.lock().unwrap();
         let pid = &life.as_ref().unwrap().pid;
         assert!(Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap().success());
+        if signal == "STOP" {
+            wait_for_stop(pid);
+        }
     }
 
     /// A client that searches only here.
@@ -138,5 +142,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
         _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits until every thread of a process has taken its SIGSTOP.
+fn wait_for_stop(pid: &str) {
+    let running = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.unwrap().path().join("stat")).is_ok_and(|stat| !stat.contains(") T "))
+    };
+    let end = Instant::now() + Duration::from_secs(5);
+    while std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().any(running) {
+        assert!(Instant::now() < end, "{pid} does not stop");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
