@@ -3,6 +3,7 @@
 
     benches/figures.py [--program target/release/fodo] [--runs 5] [--facility ebs_ring]
 
+- check: `fodo check` of everything shipped.
 - prompt: from the start of `fodo` in a terminal until its prompt is shown.
 - response: `measure_response([HCOR, VCOR], BPM)` on the twin, on one core.
 - orbit_twin, orbit_over_ca: `fodo run correct_orbit` on the twin, and over Channel Access on the served twin; of the
@@ -116,6 +117,8 @@ def main():
         response = ["taskset", "--cpu-list", "0", fodo, "eval", "measure_response([HCOR, VCOR], BPM); 0", "--json",
                     "--facility", facility]
         correct = [fodo, "run", "correct_orbit", "--facility", facility, "--json"]
+        check = [fodo, "check", "procedures", "stdlib", "scripts", "--facility", facility, "--json"]
+        group("check", lambda: spread([timed(check, environment)[0] for _ in runs]))
         group("prompt", lambda: spread([to_prompt(prompt, environment) for _ in runs]))
         group("response", lambda: spread([timed(response, environment)[0] for _ in runs]))
         group("orbit_twin", lambda: orbits(lambda: timed(correct, environment)))

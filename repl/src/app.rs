@@ -9,7 +9,7 @@ use fodo_control::{
     Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
 };
 use fodo_devices::Facility;
-use fodo_language::{Output, Resolver, Setup, Sources};
+use fodo_language::{Library, Output, Resolver, Setup, Sources};
 use fodo_libraries::{Installed, Lock};
 use fodo_procedure::Procedures;
 use fodo_records::{All, ChangeLog, ChannelNote, Record, RunCard, Writer};
@@ -32,6 +32,8 @@ pub struct App {
     pub engine: Engine,
     pub sources: Sources,
     pub procedures: Arc<Procedures>,
+    /// Where imports are looked up, in this order.
+    pub libraries: Vec<Arc<dyn Library>>,
     pub machine: Machine,
     pub mode: WriteMode,
     pub role: Option<Arc<str>>,
@@ -100,8 +102,8 @@ impl App {
             .with_snapshots(fodo_records::snapshots(&data, &facility.name));
         let context = Arc::new(context);
         let mut engine = engine(common, &session, output);
-        let libraries: Vec<Arc<dyn fodo_language::Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside))];
-        engine.set_module_resolver(Resolver::new(libraries, sources.clone()));
+        let libraries: Vec<Arc<dyn Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside))];
+        engine.set_module_resolver(Resolver::new(libraries.clone(), sources.clone()));
         fodo_builtins::register(&mut engine, &facility);
         let shelf = Shelf::procedures(&common.procedures, beside, installed);
         let procedures = Procedures::new(Arc::new(shelf), sources.clone());
@@ -119,6 +121,7 @@ impl App {
             engine,
             sources,
             procedures,
+            libraries,
             machine: common.on,
             mode,
             role,

@@ -1,23 +1,20 @@
 //! `fodo check`: what is wrong with scripts before they run.
 
 use crate::app::App;
-use crate::command::{CheckArguments, Common};
+use crate::command::{CheckArguments, Common, Machine};
 use crate::{shelf, show};
-use fodo_procedure::Known;
+use fodo_language::Library;
+use fodo_procedure::{Finding, Known, Severity};
 use fodo_report::{Diagnostic, Kind, Result};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Checks files and folders; prints everything found.
 pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
-    let app = App::open(&Common { on: crate::command::Machine::Twin, ..common.clone() })?;
-    let functions = fodo_language::functions(&app.engine);
-    let families: Vec<String> = app.facility.families.iter().map(|f| f.name.to_string()).collect();
-    let roles = app.facility.families.iter().map(|f| f.role.to_string());
-    let named: Vec<String> = families.iter().cloned().chain(roles).collect();
-    let mut variables = families.clone();
-    variables.extend(fodo_builtins::constants());
-    let known = Known { functions: &functions, variables: &variables, families: &named };
-    let mut found: Vec<Diagnostic> = Vec::new();
+    let app = App::open(&Common { on: Machine::Twin, ..common.clone() })?;
+    let known = known(&app);
+    let mut found: Vec<Finding> = Vec::new();
     let mut count = 0;
     for path in &arguments.paths {
         let files = shelf::scripts(path);
@@ -33,17 +30,52 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
         }
     }
     if common.json {
-        let list: Vec<serde_json::Value> = found.iter().map(Diagnostic::to_json).collect();
+        let list: Vec<serde_json::Value> = found.iter().map(json).collect();
         let result = serde_json::json!({ "files": count, "found": list });
-        show::json_object(found.is_empty(), result, serde_json::Value::Null, found.first());
+        show::json_object(found.is_empty(), result, serde_json::Value::Null, found.first().map(|first| &first.report));
     } else {
-        found.iter().for_each(show::error);
-        show::line(format!(
-            "{count} {} checked, {} {} found",
-            if count == 1 { "file" } else { "files" },
-            found.len(),
-            if found.len() == 1 { "mistake" } else { "mistakes" }
-        ));
+        found.iter().for_each(show::finding);
+        show::line(summary(count, &found));
     }
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Kind::Script.exit_code()) })
+}
+
+/// What the check compares scripts with.
+pub fn known(app: &App) -> Known {
+    let own: Arc<dyn Library> = Arc::new(OwnLibrary);
+    let libraries = std::iter::once(own).chain(app.libraries.iter().cloned()).collect();
+    Known::new(&app.engine, app.facility.clone(), &app.procedures, libraries)
+}
+
+/// The library that a file on disk is being written for: what `import "helpers/steps"` means in it.
+struct OwnLibrary;
+
+impl Library for OwnLibrary {
+    fn find(&self, name: &str, from: Option<&str>) -> Option<(String, Arc<str>)> {
+        let inside = name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        let mut folders = Path::new(from?).ancestors().skip(1);
+        let root = folders.find(|folder| folder.join("library.toml").is_file()).filter(|_| inside)?;
+        let path = root.join(format!("{name}.rhai"));
+        Some((path.display().to_string(), std::fs::read_to_string(&path).ok()?.into()))
+    }
+}
+
+/// A finding as an editor needs it: with the length of what is underlined.
+fn json(finding: &Finding) -> serde_json::Value {
+    let mut object = finding.report.to_json();
+    object["severity"] = finding.severity.word().into();
+    object["length"] = finding.report.labels.first().map(|label| label.length).into();
+    object
+}
+
+fn summary(files: usize, found: &[Finding]) -> String {
+    let of = |severity: Severity| found.iter().filter(|finding| finding.severity == severity).count();
+    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let mut parts = vec![counted(of(Severity::Mistake), "mistake", "mistakes")];
+    for (severity, one, many) in
+        [(Severity::Warning, "warning", "warnings"), (Severity::Unused, "unused name", "unused names")]
+    {
+        parts.extend((of(severity) > 0).then(|| counted(of(severity), one, many)));
+    }
+    format!("{} checked, {} found", counted(files, "file", "files"), parts.join(", "))
 }

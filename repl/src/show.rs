@@ -3,6 +3,7 @@
 use fodo_builtins::Progress;
 use fodo_control::{Setpoint, WriteMode};
 use fodo_language::Output;
+use fodo_procedure::{Finding, Severity};
 use fodo_report::Diagnostic;
 use fodo_units::Quantity;
 use rhai::{Array, Dynamic, Map};
@@ -14,6 +15,15 @@ use std::time::Instant;
 /// Shows an error on the terminal.
 pub fn error(error: &Diagnostic) {
     _ = write!(std::io::stderr(), "{}", error.render(std::io::stderr().is_terminal()));
+}
+
+/// Shows something the check has found.
+pub fn finding(finding: &Finding) {
+    let word = match finding.severity {
+        Severity::Mistake => "error",
+        Severity::Warning | Severity::Unused => "warning",
+    };
+    _ = write!(std::io::stderr(), "{}", finding.report.render_as(word, std::io::stderr().is_terminal()));
 }
 
 /// Says that the panic stop was taken.

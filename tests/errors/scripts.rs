@@ -67,6 +67,8 @@ pub(super) const CASES: &[Case] = &[
         "procedure(#{ parameters: #{\n    gain: number(1.0, \"1\"),\n    shots: integer(1),\n} });\n\nfn run(p) {\n    2 * p.shots\n}\n",
     )]),
     script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
+    script("check_units_options_and_rights", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED_DEEPLY)]),
+    script("check_imports", &["check", "@/steps.rhai"]).with(&[("steps.rhai", CHECKED_IMPORTS)]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
 ];
 
@@ -106,6 +108,26 @@ fn run(p) {
     step_setpoints(HCOR, p.gian * orbit.x);
     print(orbti);
 }
+"#;
+
+const CHECKED_DEEPLY: &str = r#"
+//! # With mistakes that a run would find late
+
+procedure(#{ changes: ["HCOR"], parameters: #{ kick: number(5.0, "urad") } });
+
+fn run(p) {
+    let correctors = [HCOR, VCOR];
+    for family in correctors { family.step(p.kick); }
+    let size = get_orbit(BPM, #{ shot: 3 });
+    HCOR.step(5.0);
+}
+"#;
+
+const CHECKED_IMPORTS: &str = r#"
+import "mml" as mml;
+import "fits" as mml;
+
+print("größe"); mml::stepps(HCOR, 5.0 * urad);
 "#;
 
 #[test]

@@ -4,7 +4,7 @@ use fodo_builtins::{Context, Progress};
 use fodo_control::{Cancel, RunInfo, Session, SessionOptions, WriteMode};
 use fodo_devices::{Facility, Folder};
 use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, run_on_script_thread};
-use fodo_procedure::Procedures;
+use fodo_procedure::{Known, Procedures};
 use fodo_report::{Diagnostic, Result};
 use fodo_simulator::Simulator;
 use fodo_tests::{Scratch, project};
@@ -65,6 +65,8 @@ pub struct Bench {
     pub engine: Engine,
     session: Arc<Session>,
     prompt: Prompt,
+    facility: Arc<Facility>,
+    procedures: Arc<Procedures>,
     _data: Scratch,
 }
 
@@ -94,7 +96,13 @@ impl Bench {
         let context = context.with_snapshots(fodo_records::snapshots(data.path(), &facility.name));
         Arc::new(context).install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
-        Bench { engine, session, prompt: Prompt::new(sources), _data: data }
+        Bench { engine, session, prompt: Prompt::new(sources), facility, procedures, _data: data }
+    }
+
+    /// What the check compares scripts with.
+    pub fn known(&self) -> Known {
+        let libraries: Vec<Arc<dyn Library>> = vec![Arc::new(Scripts::of("stdlib"))];
+        Known::new(&self.engine, self.facility.clone(), &self.procedures, libraries)
     }
 
     /// One input: a run that is committed, or put back.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What scripts can use, by subject: builtins that are called or read, and the libraries.
-fn documented() -> BTreeMap<String, Vec<FunctionDoc>> {
+pub fn documented() -> BTreeMap<String, Vec<FunctionDoc>> {
     let facility = Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap();
     let mut found: BTreeMap<String, Vec<FunctionDoc>> = BTreeMap::new();
     found.insert("language".into(), ours(functions(&engine(Setup::default()))));
@@ -92,6 +92,26 @@ fn every_builtin_is_documented() {
     }
     assert!(count > 120, "only {count} were found");
     assert!(lacking.is_empty(), "{} lacking:\n{}", lacking.len(), lacking.join("\n"));
+}
+
+/// The check, help and completion know the options of every builtin from one declaration.
+#[test]
+fn every_builtin_declares_its_options() {
+    let declared: BTreeSet<String> =
+        fodo_builtins::options().iter().map(|options| options.owner().to_string()).collect();
+    let mut count = 0;
+    for (subject, all) in documented().into_iter().filter(|(subject, _)| !subject.starts_with("library")) {
+        for doc in all.iter().filter(|doc| doc.parameters.last().is_some_and(|last| last.starts_with("options"))) {
+            count += 1;
+            assert!(declared.contains(&doc.name), "{subject}: {} declares no options", doc.signature);
+            for options in fodo_builtins::options().iter().filter(|options| options.owner() == doc.name) {
+                let undocumented: Vec<&str> =
+                    options.parameters().iter().filter(|p| p.help.is_empty()).map(|p| p.name.as_str()).collect();
+                assert!(undocumented.is_empty(), "{subject}: {}: no help for {undocumented:?}", doc.signature);
+            }
+        }
+    }
+    assert!(count > 15, "only {count} were found");
 }
 
 /// A library's functions are documented with the words of its own file: a hole in the rule must be seen.

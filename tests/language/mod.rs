@@ -1,6 +1,7 @@
 //! The language as scripts see it: every example of the manual, of the builtins and of the sections here runs.
 
 mod bench;
+mod check;
 mod examples;
 mod manual;
 mod prompt;

@@ -469,12 +469,18 @@ fn a_library_has_the_rights_of_its_caller() {
         let (value, error) = run("ours", call);
         assert_eq!(value.as_deref(), Some("ours"), "{call}: {error}");
     }
-    for call in ["a::invoke(|| helper())", "a::native(|| helper())", "let f = || helper(); a::native(f)"] {
+    for call in [
+        "a::invoke(|| helper())",
+        "a::native(|| helper())",
+        "let f = || helper(); a::native(f)",
+        "a::hidden(#{ f: || helper() })",
+        "a::hidden([1, #{ f: [|| 1] }])",
+    ] {
         let (_, error) = run("plain", call);
         assert_eq!(error["message"], "a plain function handed to a library looks up its names there", "{call}");
     }
     // hidden in a map, the library's own function runs in its place, with no more rights than the procedure has
-    for call in ["a::hidden(#{ f: || helper() })", "import \"sly/at_once\" as b; 1"] {
+    for call in ["let map = #{}; map.f = || helper(); a::hidden(map)", "import \"sly/at_once\" as b; 1"] {
         let (_, error) = run("hidden", call);
         assert_eq!(error["message"], "the procedure's header does not let it change VCOR", "{call}: {error}");
         assert_eq!(error["machine"], "no setpoint was changed");

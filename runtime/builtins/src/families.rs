@@ -138,7 +138,10 @@ fn what(field: &Field) -> String {
 }
 
 fn units(field: &Field) -> String {
-    let (physics, hardware) = (&field.physics, &field.hardware);
+    either(&field.physics, &field.hardware)
+}
+
+fn either(physics: &Unit, hardware: &Unit) -> String {
     match physics.dimension() == hardware.dimension() {
         true => format!("`{physics}`"),
         false => format!("`{physics}` or `{hardware}`"),
@@ -146,14 +149,17 @@ fn units(field: &Field) -> String {
 }
 
 fn wrong_unit(field: &Field, found: &Unit) -> Box<Diagnostic> {
-    let physics = &field.physics;
+    no_unit(&what(field), &field.physics, &field.hardware, found).into()
+}
+
+/// What is told of a plain number, or a value in a wrong unit, where a field (`what`) counts in these two.
+pub fn no_unit(what: &str, physics: &Unit, hardware: &Unit, found: &Unit) -> Diagnostic {
     let plain = found.symbol() == "1";
     let found = if plain { "a plain number".to_string() } else { format!("a value in `{found}`") };
     let example = example(physics);
     let hint = if plain { "write the unit, as in" } else { "a value it takes:" };
-    Diagnostic::new(Kind::Script, format!("{found} was given where {} needs {}", what(field), units(field)))
+    Diagnostic::new(Kind::Script, format!("{found} was given where {what} needs {}", either(physics, hardware)))
         .hint(format!("{hint} `{example}`"))
-        .into()
 }
 
 fn example(unit: &Unit) -> String {
@@ -436,8 +442,12 @@ impl IntoIterator for Members {
     }
 }
 
-/// A documented method or function.
+/// A documented method or function; with declared options, `{options}` in its comment stands for their lines.
 macro_rules! document {
+    ($engine:expr, $name:literal, [$($info:literal),*], $comment:literal, $options:expr, $function:expr) => {
+        let comment = $comment.replace("/// {options}\n", &$options.lines());
+        FuncRegistration::new($name).with_params_info([$($info),*]).with_comments([comment.as_str()]).register_into_engine($engine, $function);
+    };
     ($engine:expr, $name:literal, [$($info:literal),*], $comment:literal, $function:expr) => {
         FuncRegistration::new($name).with_params_info([$($info),*]).with_comments([$comment]).register_into_engine($engine, $function);
     };
@@ -634,9 +644,9 @@ fn functions(engine: &mut Engine) {
     document!(
         engine,
         "set_setpoints",
-        ["members: family", "values: vector", "()"],
+        ["members: family", "values: quantity or vector", "()"],
         "/// Sets the main field of devices; the same as `members.set(values)`.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one entry for each device, physics or hardware unit.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `values`: one quantity for all, or a vector with one entry for each device; physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// set_setpoints(HCOR, HCOR.setpoint());\n/// ```",
@@ -647,9 +657,9 @@ fn functions(engine: &mut Engine) {
     document!(
         engine,
         "step_setpoints",
-        ["members: family", "changes: vector", "()"],
+        ["members: family", "changes: quantity or vector", "()"],
         "/// Changes the main field of devices by steps; the same as `members.step(changes)`.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one entry for each device, physics or hardware unit.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `changes`: one quantity for all, or a vector with one entry for each device; physics or hardware unit.\n///\n\
          /// # On the machine\n/// Writes setpoints; part of the run's transaction.\n///\n\
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, linspace(-1.0 * urad, 1.0 * urad, HCOR.len));\n/// ```",
@@ -660,7 +670,7 @@ fn functions(engine: &mut Engine) {
     document!(
         engine,
         "without",
-        ["members: family", "names: text, device or array", "family"],
+        ["members: family", "names: text, device, family or array", "family"],
         "/// Gives the devices of a family without those named.\n///\n\
          /// # Parameters\n/// - `names`: device names separated by commas, a device, a family, or an array of these.\n///\n\
          /// # Returns\n/// The remaining devices, in lattice order.\n///\n\

@@ -19,14 +19,14 @@ mod snapshots;
 mod vector;
 
 pub use context::{Context, Progress, here};
-pub use families::{Member, Members};
+pub use families::{Member, Members, no_unit};
 pub use matrix::Matrix;
 pub use model::{Model, read_lattice};
 pub use orbit::{Knobs, Response, Steps};
 pub use vector::Vector;
 
 use fodo_devices::Facility;
-use fodo_language::FunctionDoc;
+use fodo_language::{FunctionDoc, Options};
 use rhai::Engine;
 
 /// A subject: what one file registers; its word names the file, the page of the manual and the tests.
@@ -36,45 +36,75 @@ pub struct Subject {
     /// What it is about, in one sentence.
     pub about: &'static str,
     register: fn(&mut Engine, &Facility),
+    options: fn() -> Vec<Options>,
 }
 
+/// The subject of builtins that take no options.
+const PLAIN: fn() -> Vec<Options> = Vec::new;
+
 const SUBJECTS: &[Subject] = &[
-    Subject { name: "quantity", about: "Numbers with a unit.", register: |e, _| quantity::register(e) },
+    Subject { name: "quantity", about: "Numbers with a unit.", register: |e, _| quantity::register(e), options: PLAIN },
     Subject {
         name: "vector",
         about: "Many numbers with one unit, and masks that choose among them.",
         register: |e, _| vector::register(e),
+        options: PLAIN,
     },
     Subject {
         name: "matrix",
         about: "Matrices with one unit, and linear algebra.",
         register: |e, _| matrix::register(e),
+        options: matrix::options,
     },
-    Subject { name: "math", about: "Assertions and random numbers.", register: |e, _| math::register(e) },
-    Subject { name: "plot", about: "Plots as text.", register: |e, _| plot::register(e) },
-    Subject { name: "families", about: "Families and devices: read, set, choose.", register: families::register },
+    Subject {
+        name: "math",
+        about: "Assertions and random numbers.",
+        register: |e, _| math::register(e),
+        options: PLAIN,
+    },
+    Subject { name: "plot", about: "Plots as text.", register: |e, _| plot::register(e), options: plot::options },
+    Subject {
+        name: "families",
+        about: "Families and devices: read, set, choose.",
+        register: families::register,
+        options: PLAIN,
+    },
     Subject {
         name: "channels",
         about: "Readings with time and validity, channels by name, following for a while.",
         register: |e, _| channels::register(e),
+        options: PLAIN,
     },
     Subject {
         name: "model",
         about: "The design lattice, which answers without the machine.",
         register: |e, _| model::register(e),
+        options: model::options,
     },
-    Subject { name: "orbit", about: "Orbits, responses and corrections.", register: |e, _| orbit::register(e) },
+    Subject {
+        name: "orbit",
+        about: "Orbits, responses and corrections.",
+        register: |e, _| orbit::register(e),
+        options: orbit::options,
+    },
     Subject {
         name: "machine",
         about: "What a session has changed, marks, putting back, rehearsing, waiting.",
         register: |e, _| machine::register(e),
+        options: PLAIN,
     },
     Subject {
         name: "snapshots",
         about: "Setpoints kept under a name, compared and restored.",
         register: |e, _| snapshots::register(e),
+        options: snapshots::options,
     },
-    Subject { name: "history", about: "What channels held in the past.", register: |e, _| history::register(e) },
+    Subject {
+        name: "history",
+        about: "What channels held in the past.",
+        register: |e, _| history::register(e),
+        options: PLAIN,
+    },
 ];
 
 /// The subjects, in the order in which they are best learnt.
@@ -93,6 +123,11 @@ impl Subject {
         (self.register)(&mut engine, facility);
         fodo_language::functions(&engine).into_iter().filter(|function| !known.contains(function)).collect()
     }
+}
+
+/// The named options of all builtins, by the name of the builtin; two with one name have two entries.
+pub fn options() -> Vec<Options> {
+    SUBJECTS.iter().flat_map(|subject| (subject.options)()).collect()
 }
 
 /// What stands behind a dot without being called, and is found by its name only when asked for.
@@ -125,6 +160,11 @@ pub fn register(engine: &mut Engine, facility: &Facility) {
 /// Names of the units that every script sees.
 pub fn unit_names() -> Vec<&'static str> {
     quantity::unit_names()
+}
+
+/// The unit that a name of [`unit_names`] stands for.
+pub fn unit(name: &str) -> Option<fodo_units::Unit> {
+    quantity::unit(name)
 }
 
 /// Names every script sees beside the families: units, the model and the twin.

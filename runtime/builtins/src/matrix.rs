@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in what `export_module` writes
 
+use crate::families::document;
 use crate::quantity::{self, two_units};
 use crate::vector::{Vector, chosen, entry, fits, from_array, place, places};
 use fodo_language::{Options, OrFail, Outcome, article, script_error, type_word};
@@ -9,7 +10,7 @@ use fodo_measure::{Decomposition, decompose};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::plugin::*;
-use rhai::{Array, Dynamic, Engine, Map};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, Map};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -226,6 +227,11 @@ impl IntoIterator for Matrix {
     }
 }
 
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    vec![cut_options("pseudo_inverse"), cut_options("solve")]
+}
+
 fn cut_options(owner: &str) -> Options {
     Options::new(owner)
         .number("cutoff", "1")
@@ -235,6 +241,7 @@ fn cut_options(owner: &str) -> Options {
         .integer("count")
         .at_least(1.0)
         .help("at most this many singular values are used")
+        .otherwise("all")
         .number("tikhonov", "1")
         .default(0.0)
         .at_least(0.0)
@@ -288,6 +295,37 @@ pub fn register(engine: &mut Engine) {
     operators(engine);
     access(engine);
     engine.register_global_module(exported_module!(functions).into());
+    with_options(engine);
+}
+
+fn with_options(engine: &mut Engine) {
+    document!(
+        engine,
+        "pseudo_inverse",
+        ["m: matrix", "options: map", "matrix"],
+        "/// Inverts a matrix as far as its singular values allow, or as far as the options say.\n///\n\
+         /// # Parameters\n/// - `m`: the matrix.\n\
+         /// {options}\n///\n\
+         /// # Returns\n/// A matrix in one over the unit of `m`.\n///\n\
+         /// # Errors\n/// - `not a number`: an entry is missing.\n///\n\
+         /// # Example\n/// ```rhai\n/// let m = matrix([[2, 0], [0, 1e-3]]);\n/// assert(pseudo_inverse(m, #{ count: 1 })[[1, 1]] == 0.0);\n/// ```",
+        cut_options("pseudo_inverse"),
+        |m: Matrix, options: Map| invert(&m, &cut_options("pseudo_inverse").read(&options)?)
+    );
+    document!(
+        engine,
+        "solve",
+        ["m: matrix", "v: vector", "options: map", "vector"],
+        "/// Solves `m * x = v` in the least-squares sense, with as many singular values as the options say.\n///\n\
+         /// # Parameters\n/// - `m`, `v`: the matrix and the right-hand side.\n\
+         /// {options}\n///\n\
+         /// # Returns\n/// The vector x, in the unit of `v` over that of `m`.\n///\n\
+         /// # Errors\n/// As `solve(m, v)`.\n///\n\
+         /// # Example\n/// ```rhai\n/// let x = solve(matrix([[2, 0], [0, 4]]), vector([1, 1], \"mm\"), #{ tikhonov: 0.1 });\n\
+         /// assert(x[0] < 0.5 * mm);\n/// ```",
+        cut_options("solve"),
+        |m: Matrix, v: Vector, options: Map| least_squares(&m, &v, &cut_options("solve").read(&options)?)
+    );
 }
 
 #[export_module]
@@ -570,9 +608,6 @@ mod functions {
     ///
     /// # Parameters
     /// - `m`: the matrix.
-    /// - `cutoff`: singular values below this part of the largest are dropped [1], 0 to 1. Default: 1e-12.
-    /// - `count`: at most this many singular values are used [1]. Default: all.
-    /// - `tikhonov`: damping as a part of the largest singular value [1]. Default: 0.
     ///
     /// # Returns
     /// A matrix in one over the unit of `m`.
@@ -586,22 +621,13 @@ mod functions {
     /// ```
     #[rhai_fn(name = "pseudo_inverse", return_raw)]
     pub fn pseudo_inverse(m: Matrix) -> Outcome<Matrix> {
-        pseudo_inverse_with(m, Map::new())
-    }
-
-    /// Inverts a matrix with options; see `pseudo_inverse(m)`.
-    #[rhai_fn(name = "pseudo_inverse", return_raw)]
-    pub fn pseudo_inverse_with(m: Matrix, options: Map) -> Outcome<Matrix> {
-        invert(&m, &cut_options("pseudo_inverse").read(&options)?)
+        invert(&m, &cut_options("pseudo_inverse").read(&Map::new())?)
     }
 
     /// Solves `m * x = v` in the least-squares sense.
     ///
     /// # Parameters
     /// - `m`, `v`: the matrix and the right-hand side.
-    /// - `cutoff`: singular values below this part of the largest are dropped [1], 0 to 1. Default: 1e-12.
-    /// - `count`: at most this many singular values are used [1]. Default: all.
-    /// - `tikhonov`: damping as a part of the largest singular value [1]. Default: 0.
     ///
     /// # Returns
     /// The vector x, in the unit of `v` over that of `m`.
@@ -617,13 +643,7 @@ mod functions {
     /// ```
     #[rhai_fn(name = "solve", return_raw)]
     pub fn solve(m: Matrix, v: Vector) -> Outcome<Vector> {
-        solve_with(m, v, Map::new())
-    }
-
-    /// Solves with options; see `solve(m, v)`.
-    #[rhai_fn(name = "solve", return_raw)]
-    pub fn solve_with(m: Matrix, v: Vector, options: Map) -> Outcome<Vector> {
-        least_squares(&m, &v, &cut_options("solve").read(&options)?)
+        least_squares(&m, &v, &cut_options("solve").read(&Map::new())?)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::vector::Vector;
 use fodo_control::Standing;
 use fodo_control::{Change, WriteMode};
 use fodo_devices::{Device, Family, Quantities};
-use fodo_language::{Options, OrFail, Outcome, Values, script_error};
+use fodo_language::{Options, OrFail, Outcome, Value, Values, script_error};
 use fodo_measure::{Cut, Knob, Orbit, Sampling};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
@@ -78,8 +78,13 @@ fn read_error(context: &Context, monitors: &Members, options: &Values) -> Outcom
     Ok(orbit)
 }
 
-fn options() -> Options {
-    Options::new("get_orbit").integer("shots").at_least(1.0).help("shots averaged; default: as the family says")
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    vec![orbit_options("get_orbit"), orbit_options("orbit_error"), measure_options(), solve_options()]
+}
+
+fn orbit_options(owner: &str) -> Options {
+    Options::new(owner).integer("shots").at_least(1.0).help("shots averaged").otherwise("as the family says")
 }
 
 fn how(options: &Values, monitors: &Family, settle: Duration) -> Sampling {
@@ -127,9 +132,7 @@ fn knob(device: &Arc<Device>) -> Outcome<Knob> {
 
 fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Values) -> Outcome<Response> {
     let mut knobs = knobs(which)?;
-    if let Some(delta) = options.maybe_dynamic("delta") {
-        let delta =
-            delta.try_cast::<Quantity>().ok_or_else(|| script_error("`delta` needs a unit, as in `10.0 * urad`"))?;
+    if let Some(Value::Number(delta)) = options.get("delta") {
         for knob in &mut knobs {
             delta.check(&knob.field.physics).map_err(|error| script_error(format!("`delta`: {error}")))?;
             knob.delta = delta.si;
@@ -229,6 +232,7 @@ fn solve_options() -> Options {
         .integer("count")
         .at_least(1.0)
         .help("at most this many singular values are used")
+        .otherwise("all")
         .number("gain", "1")
         .default(1.0)
         .help("part of the correction that is made")
@@ -361,7 +365,7 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let orbit = get_orbit();\n/// assert(orbit.x.len == BPM.len);\n/// ```",
         |c: NativeCallContext| {
             let context = here(&c)?;
-            orbit_map(read_orbit(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
+            orbit_map(read_orbit(&context, &default_monitors(&context)?, &Values::default())?)
         }
     );
     document!(
@@ -374,22 +378,22 @@ fn functions(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As `get_orbit()`.\n///\n\
          /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM[0..4]);\n/// ```",
-        |c: NativeCallContext, monitors: Members| {
-            orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
-        }
+        |c: NativeCallContext, monitors: Members| orbit_map(read_orbit(&*here(&c)?, &monitors, &Values::default())?)
     );
     document!(
         engine,
         "get_orbit",
         ["monitors: family", "options: map", "map"],
         "/// Reads the closed orbit at some monitors, averaged over a number of shots.\n///\n\
-         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n/// - `shots`: shots to average [1]. Default: as the family says.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n\
+         /// {options}\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As `get_orbit()`.\n///\n\
          /// # Example\n/// ```rhai\n/// let orbit = get_orbit(BPM, #{ shots: 10 });\n/// ```",
+        orbit_options("get_orbit"),
         |c: NativeCallContext, monitors: Members, map: Map| {
-            orbit_map(read_orbit(&*here(&c)?, &monitors, &options().read(&map)?)?)
+            orbit_map(read_orbit(&*here(&c)?, &monitors, &orbit_options("get_orbit").read(&map)?)?)
         }
     );
     document!(
@@ -403,7 +407,7 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// print(orbit_error().x.rms());\n/// ```",
         |c: NativeCallContext| {
             let context = here(&c)?;
-            orbit_map(read_error(&context, &default_monitors(&context)?, &options().read(&Map::new())?)?)
+            orbit_map(read_error(&context, &default_monitors(&context)?, &Values::default())?)
         }
     );
     document!(
@@ -416,28 +420,28 @@ fn functions(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As `get_orbit()`.\n///\n\
          /// # Example\n/// ```rhai\n/// print(orbit_error(BPM).y.rms());\n/// ```",
-        |c: NativeCallContext, monitors: Members| {
-            orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&Map::new())?)?)
-        }
+        |c: NativeCallContext, monitors: Members| orbit_map(read_error(&*here(&c)?, &monitors, &Values::default())?)
     );
     document!(
         engine,
         "orbit_error",
         ["monitors: family", "options: map", "map"],
         "/// Reads the orbit at some monitors, averaged over a number of shots, and takes the golden orbit off.\n///\n\
-         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n/// - `shots`: shots to average [1]. Default: as the family says.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n\
+         /// {options}\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As `get_orbit()`.\n///\n\
          /// # Example\n/// ```rhai\n/// print(orbit_error(BPM, #{ shots: 10 }).x.rms());\n/// ```",
+        orbit_options("orbit_error"),
         |c: NativeCallContext, monitors: Members, map: Map| {
-            orbit_map(read_error(&*here(&c)?, &monitors, &options().read(&map)?)?)
+            orbit_map(read_error(&*here(&c)?, &monitors, &orbit_options("orbit_error").read(&map)?)?)
         }
     );
     document!(
         engine,
         "knobs",
-        ["which: family, device or array", "knobs"],
+        ["which: family, device, knobs or array", "knobs"],
         "/// Puts families, parts of them and devices together as the knobs of a response.\n///\n\
          /// # Returns\n/// The knobs, in the order given.\n///\n\
          /// # Errors\n/// - `script`: a device whose table has no `delta`.\n///\n\
@@ -447,7 +451,7 @@ fn functions(engine: &mut Engine) {
     document!(
         engine,
         "measure_response",
-        ["knobs: family, knobs or array", "monitors: family", "response"],
+        ["knobs: family, device, knobs or array", "monitors: family", "response"],
         "/// Measures the orbit response: each knob half its step up, a whole step down, and back.\n///\n\
          /// The step is the field's `delta` in the families table. All limits are checked before the first write.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices to step.\n/// - `monitors`: where the orbit is read.\n///\n\
@@ -462,15 +466,15 @@ fn functions(engine: &mut Engine) {
     document!(
         engine,
         "measure_response",
-        ["knobs: family, knobs or array", "monitors: family", "options: map", "response"],
+        ["knobs: family, device, knobs or array", "monitors: family", "options: map", "response"],
         "/// Measures the orbit response with a step or an average of one's own.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices to step.\n/// - `monitors`: where the orbit is read.\n\
-         /// - `shots`: shots averaged for each orbit [1]. Default: as the family says.\n\
-         /// - `delta`: step from the lower to the upper value, in the knobs' physics unit. Default: as the table says.\n///\n\
+         /// {options}\n///\n\
          /// # Returns\n/// As `measure_response(knobs, monitors)`.\n///\n\
          /// # On the machine\n/// Steps each knob in turn and puts it back, bit for bit.\n///\n\
          /// # Errors\n/// - As `measure_response(knobs, monitors)`.\n/// - `script`: `delta` without a unit, or in the wrong one.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = measure_response(HCOR[0..2], BPM, #{ delta: 20.0 * urad, shots: 4 });\n/// ```",
+        measure_options(),
         |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
             measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
         }
@@ -482,11 +486,11 @@ fn functions(engine: &mut Engine) {
         "/// Finds the steps of the knobs that take an orbit away, by singular value decomposition.\n///\n\
          /// Columns in another unit than the first (the RF beside correctors) are scaled to the same size.\n///\n\
          /// # Parameters\n/// - `orbit`: `#{ x, y }` [m] at the monitors of the response.\n\
-         /// - `cutoff`: singular values below this part of the largest are dropped [1]. Default: 1e-3.\n\
-         /// - `count`: at most this many singular values [1]. Default: all.\n/// - `gain`: part of the correction [1]. Default: 1.\n///\n\
+         /// {options}\n///\n\
          /// # Returns\n/// Steps, for `step_setpoints`.\n///\n\
          /// # Errors\n/// - `script`: the orbit does not fit the response.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// let steps = r.solve(orbit_error(), #{ cutoff: 1e-3 });\n/// ```",
+        solve_options(),
         |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?)
     );
     document!(
@@ -522,7 +526,9 @@ fn measure_options() -> Options {
     Options::new("measure_response")
         .integer("shots")
         .at_least(1.0)
-        .help("shots averaged for each orbit; default: as the family says")
-        .any("delta")
-        .help("step from the lower to the upper value; default: as the table says")
+        .help("shots averaged for each orbit")
+        .otherwise("as the family says")
+        .quantity("delta")
+        .help("step from the lower to the upper value, in the knobs' physics unit")
+        .otherwise("as the table says")
 }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // in what `export_module` writes
 
+use crate::families::document;
 use crate::vector::{Vector, from_array};
 use fodo_language::{Options, Outcome, article, script_error, type_word};
 use fodo_units::Unit;
 use rhai::plugin::*;
-use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 /// One curve.
 #[derive(Clone, Debug)]
@@ -217,21 +218,32 @@ fn show(context: &NativeCallContext, plot: &Plot) -> Outcome<()> {
     context.call_native_fn::<()>("print", (plot.render(100, 16),))
 }
 
-fn options() -> Options {
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    vec![plot_options()]
+}
+
+fn plot_options() -> Options {
     Options::new("plot")
         .any("x")
         .help("vector along the abscissa")
+        .otherwise("the number of the entry")
         .any("y")
-        .help("vector, or a map of vectors by name")
+        .help("a vector, or a map of vectors by name")
         .any("before")
+        .help("a vector, drawn first")
         .any("after")
+        .help("a vector, drawn over it")
         .text("title")
+        .help("a text above")
         .text("x_label")
+        .help("a text below")
         .text("y_label")
+        .help("a text beside")
 }
 
 fn from_map(map: &Map) -> Outcome<Plot> {
-    let values = options().read(map)?;
+    let values = plot_options().read(map)?;
     let mut curves: Vec<(String, Vector)> = Vec::new();
     if let Some(y) = values.maybe_dynamic("y") {
         match y.read_lock::<Map>() {
@@ -267,6 +279,18 @@ fn from_map(map: &Map) -> Outcome<Plot> {
 /// Registers `plot`.
 pub fn register(engine: &mut Engine) {
     engine.register_global_module(exported_module!(functions).into());
+    document!(
+        engine,
+        "plot",
+        ["options: map", "()"],
+        "/// Plots what a map describes.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
+         /// # Errors\n/// - `as many of each`: a curve has not as many entries as `x`.\n\
+         /// - `cannot be plotted on one axis`: the curves differ in dimension.\n///\n\
+         /// # Example\n/// ```rhai\n/// plot(#{ before: vector([1, -2, 1], \"mm\"), after: vector([0, 1, 0], \"um\"), title: \"orbit\" });\n/// ```",
+        plot_options(),
+        |context: NativeCallContext, what: Map| show(&context, &from_map(&what)?)
+    );
 }
 
 #[export_module]
@@ -296,27 +320,6 @@ mod functions {
     #[rhai_fn(name = "plot", volatile, return_raw)]
     pub fn plot_y(context: NativeCallContext, y: Vector) -> Outcome<()> {
         show(&context, &Plot::of(&counted(y.si().len()), &y))
-    }
-
-    /// Plots what a map describes.
-    ///
-    /// # Parameters
-    /// - `x`: vector along the abscissa. Default: the number of the entry.
-    /// - `y`: a vector, or a map of vectors by name.
-    /// - `before`, `after`: vectors drawn over each other.
-    /// - `title`, `x_label`, `y_label`: texts.
-    ///
-    /// # Errors
-    /// - `as many of each`: a curve has not as many entries as `x`.
-    /// - `cannot be plotted on one axis`: the curves differ in dimension.
-    ///
-    /// # Example
-    /// ```rhai
-    /// plot(#{ before: vector([1, -2, 1], "mm"), after: vector([0, 1, 0], "um"), title: "orbit" });
-    /// ```
-    #[rhai_fn(name = "plot", volatile, return_raw)]
-    pub fn plot_map(context: NativeCallContext, what: Map) -> Outcome<()> {
-        show(&context, &from_map(&what)?)
     }
 }
 

@@ -63,6 +63,12 @@ pub fn unit_names() -> Vec<&'static str> {
     UNITS.iter().map(|(name, _)| *name).collect()
 }
 
+/// The unit of a unit constant.
+pub fn unit(name: &str) -> Option<Unit> {
+    let (_, symbol) = UNITS.iter().find(|(known, _)| *known == name)?;
+    Unit::parse(symbol).ok()
+}
+
 /// A plain number where there is no dimension, else a quantity.
 pub fn of(si: f64, unit: Unit) -> Dynamic {
     if unit.dimension().is_none() { si.into() } else { Dynamic::from(Quantity::from_si(si, unit)) }

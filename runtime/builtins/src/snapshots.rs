@@ -175,25 +175,32 @@ fn restore(context: &Context, name: &str, options: &Map) -> Outcome<Map> {
     Ok(result(differ.len()))
 }
 
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    vec![save_options(), compare_options(), restore_options()]
+}
+
 fn save_options() -> Options {
     Options::new("save_snapshot")
         .any("families")
-        .help("families to keep, as families or names; default: all that can be set")
+        .help("families or their names")
+        .otherwise("all that can be set")
         .text("comment")
-        .help("what is to be known of it later")
+        .help("a text: what is to be known of it later")
         .flag("replace")
         .default(false)
-        .help("replace a snapshot of that name")
+        .help("`true` replaces a snapshot of that name")
 }
 
 fn compare_options() -> Options {
-    Options::new("compare_snapshot").any("families").help("families to compare; default: all of the snapshot")
+    Options::new("compare_snapshot").any("families").help("families or their names").otherwise("all of the snapshot")
 }
 
 fn restore_options() -> Options {
     Options::new("restore_snapshot")
         .any("families")
-        .help("families to restore; default: all of the snapshot")
+        .help("families or their names")
+        .otherwise("all of the snapshot")
         .integer("steps")
         .default(1)
         .range(1.0, 10_000.0)
@@ -224,12 +231,12 @@ pub fn register(engine: &mut Engine) {
         "save_snapshot",
         ["name: text", "options: map", "text"],
         "/// The same for some families, with a comment, or in place of an older one.\n///\n\
-         /// # Parameters\n/// - `families`: families or their names. Default: all that can be set.\n\
-         /// - `comment`: a text.\n/// - `replace`: `true` replaces one of that name.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// How many setpoints, and in which file.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As without options.\n///\n\
          /// # Example\n/// ```rhai\n/// save_snapshot(\"correctors\", #{ families: [HCOR, VCOR], comment: \"after the orbit\" });\n/// ```",
+        save_options(),
         |c: NativeCallContext, name: &str, options: Map| save(&*here(&c)?, name, &options)
     );
     document!(
@@ -261,11 +268,13 @@ pub fn register(engine: &mut Engine) {
         "compare_snapshot",
         ["name: text", "options: map", "map"],
         "/// The same for some families.\n///\n\
-         /// # Parameters\n/// - `families`: families or their names. Default: all of the snapshot.\n///\n\
+         /// # Parameters\n\
+         /// {options}\n///\n\
          /// # Returns\n/// As without options.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// As without options.\n///\n\
          /// # Example\n/// ```rhai\n/// save_snapshot(\"evening\");\n/// assert(compare_snapshot(\"evening\", #{ families: \"HCOR\" }).equal == HCOR.len);\n/// ```",
+        compare_options(),
         |c: NativeCallContext, name: &str, options: Map| compare(&*here(&c)?, name, &options)
     );
     document!(
@@ -286,13 +295,13 @@ pub fn register(engine: &mut Engine) {
         "restore_snapshot",
         ["name: text", "options: map", "map"],
         "/// The same for some families, or softly: in steps, with the beam watched between them.\n///\n\
-         /// # Parameters\n/// - `families`: families or their names. Default: all of the snapshot.\n\
-         /// - `steps`: equal steps in which all setpoints move together [1], 1 to 10000. Default: 1.\n\
-         /// - `pause`: time between two steps [s]. Default: 0.\n///\n\
+         /// # Parameters\n\
+         /// {options}\n///\n\
          /// # Returns\n/// As without options.\n///\n\
          /// # On the machine\n/// Writes the setpoints that differ, step by step. An error or a stop puts them back.\n///\n\
          /// # Errors\n/// As without options.\n///\n\
          /// # Example\n/// ```rhai\n/// save_snapshot(\"soft\");\n/// HCOR.step(5.0 * urad);\n/// restore_snapshot(\"soft\", #{ families: [HCOR], steps: 5, pause: 1.0 * s });\n/// ```",
+        restore_options(),
         |c: NativeCallContext, name: &str, options: Map| restore(&*here(&c)?, name, &options)
     );
 }

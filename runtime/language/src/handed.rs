@@ -4,7 +4,7 @@
 //! run, without a word. Only [`Callback`](crate::Callback) keeps its home; a script makes one with `bind`.
 
 use fodo_report::{Diagnostic, Kind};
-use rhai::{AST, ASTNode, Expr, FnPtr, Position, Stmt};
+use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnPtr, Map, Position, Stmt};
 use std::collections::BTreeSet;
 
 /// What is told of such a function.
@@ -13,7 +13,7 @@ pub fn handed_report() -> Diagnostic {
         .hint("keep its home: `bind(|x| …)`")
 }
 
-/// Where plain functions are handed to imported scripts: written there, or kept in a variable before.
+/// Where plain functions are handed to imported scripts: written there, in an array or map too, or kept in a variable before.
 pub fn functions_handed(tree: &AST) -> Vec<Position> {
     let (mut functions, mut others) = (BTreeSet::new(), BTreeSet::new());
     tree.walk(&mut |path| {
@@ -33,13 +33,29 @@ pub fn functions_handed(tree: &AST) -> Vec<Position> {
         if call.is_qualified() && call.namespace.root() != "global" {
             let plain = |argument: &&Expr| match argument {
                 Expr::Variable(variable, ..) => kept(&variable.1),
-                other => is_function_literal(other),
+                other => holds_function_literal(other),
             };
             found.extend(call.args.iter().filter(plain).map(Expr::position));
         }
         true
     });
     found
+}
+
+/// Whether an expression makes a plain function, or an array or map with one in it.
+fn holds_function_literal(expression: &Expr) -> bool {
+    match expression {
+        Expr::Array(entries, _) => entries.iter().any(holds_function_literal),
+        Expr::Map(map, _) => map.0.iter().any(|(_, entry)| holds_function_literal(entry)),
+        Expr::DynamicConstant(value, _) => holds_function(value),
+        other => is_function_literal(other),
+    }
+}
+
+fn holds_function(value: &Dynamic) -> bool {
+    value.is::<FnPtr>()
+        || value.read_lock::<Array>().is_some_and(|array| array.iter().any(holds_function))
+        || value.read_lock::<Map>().is_some_and(|map| map.values().any(holds_function))
 }
 
 /// Whether an expression makes a plain function: a closure, with or without captured variables, or `Fn("name")`.

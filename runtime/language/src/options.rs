@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub enum ParameterKind {
     /// A number counted in a unit; `1` for a plain number.
     Number(Unit),
+    /// A number in a unit of any dimension: that of what it is for.
+    Quantity,
     /// A whole number.
     Integer,
     /// `true` or `false`.
@@ -42,6 +44,7 @@ impl ParameterKind {
         match self {
             ParameterKind::Number(unit) if unit.dimension().is_none() => "number".to_string(),
             ParameterKind::Number(unit) => format!("quantity in {unit}"),
+            ParameterKind::Quantity => "quantity".to_string(),
             ParameterKind::Integer => "integer".to_string(),
             ParameterKind::Boolean => "boolean".to_string(),
             ParameterKind::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
@@ -122,6 +125,8 @@ pub struct Parameter {
     pub max: Option<f64>,
     /// One line of help.
     pub help: String,
+    /// What counts when it is not given, in words, where that is no value: "as the family says".
+    pub otherwise: String,
     /// A family that a facility need not have; the script then sees `()`.
     pub optional: bool,
 }
@@ -129,7 +134,16 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter without default, range and help.
     pub fn new(name: impl Into<String>, kind: ParameterKind) -> Parameter {
-        Parameter { name: name.into(), kind, default: None, min: None, max: None, help: String::new(), optional: false }
+        Parameter {
+            name: name.into(),
+            kind,
+            default: None,
+            min: None,
+            max: None,
+            help: String::new(),
+            otherwise: String::new(),
+            optional: false,
+        }
     }
 
     /// The number `si` as the user would write it for this parameter.
@@ -148,6 +162,23 @@ impl Parameter {
             (None, Some(max)) => Some(format!("at most {}", self.shown(max))),
             (None, None) => None,
         }
+    }
+
+    /// What it is, in which unit and range, and its default, on one line: for help and completion.
+    pub fn about(&self) -> String {
+        let kind = match &self.kind {
+            ParameterKind::Number(unit) => format!(" [{unit}]"),
+            ParameterKind::Integer => " [1]".to_string(),
+            ParameterKind::Choice(words) => format!(": \"{}\"", words.join("\", \"")),
+            _ => String::new(),
+        };
+        let range = self.range_text().map(|range| format!(", {range}")).unwrap_or_default();
+        let default = match &self.default {
+            Some(value) => format!(" Default: {value}."),
+            None if self.otherwise.is_empty() => String::new(),
+            None => format!(" Default: {}.", self.otherwise),
+        };
+        format!("{}{kind}{range}.{default}", self.help)
     }
 
     fn wrong(&self, message: String) -> Box<Diagnostic> {
@@ -177,6 +208,14 @@ impl Parameter {
         Ok(Value::Number(Quantity::from_si(found.si, unit.clone())))
     }
 
+    fn quantity(&self, found: Quantity) -> Result<Value> {
+        if found.dimension().is_none() {
+            let report = self.needs(&format!("the plain number {found}"));
+            return Err(Box::new(report.hint("write the unit, as in `10.0 * urad`")));
+        }
+        Ok(Value::Number(found))
+    }
+
     fn in_range(&self, si: f64) -> Result<()> {
         if !si.is_finite() {
             return Err(self.wrong(format!("`{}` must be a finite number, found {si}", self.name)));
@@ -204,6 +243,7 @@ impl Parameter {
         let text = || value.clone().into_string().ok();
         match &self.kind {
             ParameterKind::Number(unit) => self.number(unit, quantity_of(value).ok_or_else(|| self.needs(&found()))?),
+            ParameterKind::Quantity => self.quantity(quantity_of(value).ok_or_else(|| self.needs(&found()))?),
             ParameterKind::Integer => {
                 let whole = |x: f64| (x.fract() == 0.0 && x.abs() < 9e15).then_some(x as i64);
                 let n = value.as_int().ok().or_else(|| value.as_float().ok().and_then(whole));
@@ -255,6 +295,9 @@ impl Parameter {
                 }
                 checked
             }
+            ParameterKind::Quantity => {
+                self.quantity(Quantity::parse(text).map_err(|_| self.needs(&format!("`{text}`")))?)
+            }
             ParameterKind::Integer => {
                 let n: i64 = text.parse().map_err(|_| self.needs(&format!("`{text}`")))?;
                 self.in_range(n as f64)?;
@@ -304,17 +347,20 @@ pub fn text_value(owner: &str, parameters: &[Parameter], name: &str, text: &str)
 }
 
 fn find<'a>(owner: &str, parameters: &'a [Parameter], name: &str, what: &str) -> Result<&'a Parameter> {
-    parameters.iter().find(|p| p.name == name).ok_or_else(|| {
-        let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-        let mut report = Diagnostic::new(Kind::Script, format!("`{owner}` has no {what} `{name}`"))
-            .near(name, known.iter().copied());
-        report = match known.as_slice() {
-            [] => report.hint("it takes none"),
-            _ if report.hints.is_empty() => report.hint(format!("it has `{}`", known.join("`, `"))),
-            _ => report,
-        };
-        Box::new(report)
-    })
+    let known = parameters.iter().map(|p| p.name.as_str());
+    parameters.iter().find(|p| p.name == name).ok_or_else(|| unknown_option(owner, known, name, what).into())
+}
+
+/// What is told of an option (`what`: "option", "parameter") that `owner` does not have among those `known`.
+pub fn unknown_option<'a>(owner: &str, known: impl IntoIterator<Item = &'a str>, name: &str, what: &str) -> Diagnostic {
+    let known: Vec<&str> = known.into_iter().collect();
+    let report = Diagnostic::new(Kind::Script, format!("`{owner}` has no {what} `{name}`"));
+    let report = report.near(name, known.iter().copied());
+    match known.as_slice() {
+        [] => report.hint("it takes none"),
+        _ if report.hints.is_empty() => report.hint(format!("it has `{}`", known.join("`, `"))),
+        _ => report,
+    }
 }
 
 /// Checks the map a script gave to `owner` and fills in the defaults.
@@ -453,6 +499,11 @@ impl Options {
         self.with(name, ParameterKind::Number(Unit::parse(unit).unwrap_or_else(|_| Unit::none())), None)
     }
 
+    /// A number in a unit of any dimension, absent when not given.
+    pub fn quantity(self, name: &str) -> Options {
+        self.with(name, ParameterKind::Quantity, None)
+    }
+
     /// A whole number, absent when not given.
     pub fn integer(self, name: &str) -> Options {
         self.with(name, ParameterKind::Integer, None)
@@ -509,6 +560,11 @@ impl Options {
         self.change(|p| p.help = text.to_string())
     }
 
+    /// What counts when the last option is not given, where that is no value: "as the family says".
+    pub fn otherwise(self, text: &str) -> Options {
+        self.change(|p| p.otherwise = text.to_string())
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Parameter)) -> Options {
         if let Some(last) = self.parameters.last_mut() {
             change(last);
@@ -516,7 +572,17 @@ impl Options {
         self
     }
 
-    /// The declarations, for help and completion.
+    /// The builtin they are of.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The lines of a doc comment about them; `{options}` in a comment stands for these.
+    pub fn lines(&self) -> String {
+        self.parameters.iter().map(|p| format!("/// - `{}`: {}\n", p.name, p.about())).collect()
+    }
+
+    /// The declarations, for the check, help and completion.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use fodo_language::{Setup, engine, functions};
-use fodo_procedure::{Known, ParameterKind, Value, body, check, read_header};
+use fodo_devices::{Facility, Folder};
+use fodo_language::{Library, Setup, Sources, engine};
+use fodo_procedure::{Finding, Known, ParameterKind, Procedures, Value, body, check, read_header};
 use fodo_report::Kind;
 use fodo_units::Quantity;
 use rhai::{Dynamic, Map};
+use std::path::Path;
+use std::sync::Arc;
 
 const FILE: &str = "procedures/orbit/correct_orbit.rhai";
 const TEXT: &str = r#"//! # Correct the orbit
@@ -35,34 +38,48 @@ procedure(#{
 
 /// The whole thing.
 fn run(p) {
-    let before = orbit_error(p.monitors);
+    let before = orbit_gauge(p.monitors);
     let all = [1, 2].map(|x| x * p.gain);
     for i in 0..p.iterations { step_setpoints(p.horizontal, before * 5 * urad); }
     if p.bumps || p.plane == p.note { step_setpoints(p.vertical, p.step * p.cutoff); }
     #{ before: before, after: all }
 }
 
-fn orbit_error(monitors) { monitors }
+fn orbit_gauge(monitors) { monitors }
 "#;
 
-fn families() -> Vec<String> {
-    ["HCOR", "VCOR", "BPM", "QF"].map(String::from).to_vec()
+/// One script to import.
+struct Scan;
+
+impl Library for Scan {
+    fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
+        (name == "scan").then(|| ("scan.rhai".to_string(), "fn over(f) { f.invoke(1) }".into()))
+    }
+}
+
+struct Nothing;
+
+impl Library for Nothing {
+    fn find(&self, _name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
+        None
+    }
+}
+
+fn known() -> Known {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../facilities/demo_ring");
+    let facility = Arc::new(Facility::load(Arc::new(Folder(folder))).unwrap());
+    let mut engine = engine(Setup::default());
+    fodo_builtins::register(&mut engine, &facility);
+    Known::new(&engine, facility, &Procedures::new(Arc::new(Nothing), Sources::new()), vec![Arc::new(Scan)])
 }
 
 fn found(text: &str) -> Vec<String> {
-    let mut engine = engine(Setup::default());
-    engine.register_fn("step_setpoints", |_: Dynamic, _: Dynamic| {});
-    let all = functions(&engine);
-    let known = Known { functions: &all, variables: &["urad".to_string()], families: &families() };
-    let shown = check(FILE, text, &known);
-    shown
-        .iter()
-        .map(|d| {
-            let place = &d.labels[0];
-            let hint = d.hints.first().map(|h| format!(" ({h})")).unwrap_or_default();
-            format!("{}:{}+{} {}{hint}", place.line, place.column, place.length, d.message)
-        })
-        .collect()
+    let show = |finding: &Finding| {
+        let place = &finding.report.labels[0];
+        let hint = finding.report.hints.first().map(|h| format!(" ({h})")).unwrap_or_default();
+        format!("{}:{}+{} {}{hint}", place.line, place.column, place.length, finding.report.message)
+    };
+    check(FILE, text, &known()).iter().map(show).collect()
 }
 
 #[test]
@@ -202,11 +219,11 @@ fn a_good_procedure_has_nothing_to_report() {
 fn the_check_finds_mistakes_at_their_place() {
     for (from, to, wanted) in [
         (
-            "orbit_error(p.monitors)",
-            "orbit_eror(p.monitors)",
-            "27:18+10 there is no function `orbit_eror` (did you mean `orbit_error`?)",
+            "orbit_gauge(p.monitors)",
+            "orbit_guage(p.monitors)",
+            "27:18+11 there is no function `orbit_guage` (did you mean `orbit_gauge`?)",
         ),
-        ("orbit_error(p.monitors)", "orbit_error(p.monitors, 2)", "27:18+11 `orbit_error` takes 1 argument, found 2"),
+        ("orbit_gauge(p.monitors)", "orbit_gauge(p.monitors, 2)", "27:18+11 `orbit_gauge` takes 1 argument, found 2"),
         (
             "p.iterations {",
             "p.iteration {",
@@ -244,9 +261,9 @@ fn the_check_finds_mistakes_at_their_place() {
         ("fn run(p)", "fn rnu(p)", "7:1+9 a procedure needs `fn run(p) { … }` (`p` holds its parameters)"),
         ("let before =", "let before", "27:16+11 syntax: `;` is missing to terminate this statement"),
         (
-            "orbit_error(p.monitors)",
+            "orbit_gauge(p.monitors)",
             "orbit::error(p.monitors)",
-            "27:25+5 no library is imported as `orbit` (`import \"…\" as orbit;`)",
+            "27:18+5 no library is imported as `orbit` (`import \"…\" as orbit;`)",
         ),
     ] {
         assert!(TEXT.contains(from), "{from}");
@@ -276,7 +293,7 @@ fn the_body_runs_without_the_header() {
 
 #[test]
 fn broken_texts_neither_panic_nor_hang() {
-    let known = Known::default();
+    let known = known();
     let characters: Vec<char> = TEXT.chars().collect();
     for cut in (0..characters.len()).step_by(3) {
         let head: String = characters[..cut].iter().collect();

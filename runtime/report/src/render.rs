@@ -10,18 +10,24 @@ const DETAILS: usize = 20;
 impl Diagnostic {
     /// The text a person reads; with `color`, for a terminal.
     pub fn render(&self, color: bool) -> String {
+        self.render_as("error", color)
+    }
+
+    /// The same under another word: "warning".
+    pub fn render_as(&self, word: &str, color: bool) -> String {
         let mut out = String::new();
-        self.render_into(&mut out, color);
+        self.render_into(&mut out, word, color);
         out
     }
 
-    fn render_into(&self, out: &mut String, color: bool) {
+    fn render_into(&self, out: &mut String, word: &str, color: bool) {
+        let (paint, code) = if word == "error" { (Color::Red, 31) } else { (Color::Yellow, 33) };
         let (with_text, without): (Vec<&Label>, Vec<&Label>) =
             self.labels.iter().partition(|label| label.source.is_some());
         match with_text.first() {
-            Some(place) => out.push_str(&self.excerpts(place, &with_text, color)),
-            None if color => _ = writeln!(out, "\x1b[31merror:\x1b[0m {}", self.message),
-            None => _ = writeln!(out, "error: {}", self.message),
+            Some(place) => out.push_str(&self.excerpts(place, &with_text, (word, paint, code), color)),
+            None if color => _ = writeln!(out, "\x1b[{code}m{word}:\x1b[0m {}", self.message),
+            None => _ = writeln!(out, "{word}: {}", self.message),
         }
         for label in without {
             let text = if label.text.is_empty() { String::new() } else { format!(": {}", label.text) };
@@ -41,13 +47,14 @@ impl Diagnostic {
         }
         for cause in &self.causes {
             out.push_str("because of\n");
-            cause.render_into(out, color);
+            cause.render_into(out, word, color);
         }
     }
 
-    fn excerpts(&self, place: &Label, labels: &[&Label], color: bool) -> String {
+    fn excerpts(&self, place: &Label, labels: &[&Label], word: (&str, Color, u8), color: bool) -> String {
+        let (word, paint, code) = word;
         let config = Config::new().with_color(color).with_index_type(IndexType::Char);
-        let kind = ReportKind::Custom("error", Color::Red);
+        let kind = ReportKind::Custom(word, paint);
         let mut report =
             Report::build(kind, (place.file.clone(), range(place))).with_config(config).with_message(&self.message);
         for (order, label) in labels.iter().enumerate() {
@@ -56,7 +63,7 @@ impl Diagnostic {
                 (text, _) => text,
             };
             let mark = Mark::new((label.file.clone(), range(label))).with_message(text).with_order(order as i32);
-            report = report.with_label(if color { mark.with_color(Color::Red) } else { mark });
+            report = report.with_label(if color { mark.with_color(paint) } else { mark });
         }
         let texts: Vec<(String, String)> = labels
             .iter()
@@ -74,10 +81,14 @@ impl Diagnostic {
             Ok(()) => {
                 let text = String::from_utf8_lossy(&bytes);
                 // ariadne paints the kind even when told not to use colour
-                let text = if color { text } else { text.replace("\u{1b}[31m", "").replace("\u{1b}[0m", "").into() };
+                let text = if color {
+                    text
+                } else {
+                    text.replace(&format!("\u{1b}[{code}m"), "").replace("\u{1b}[0m", "").into()
+                };
                 text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
             }
-            Err(_) => format!("error: {}\n", self.message),
+            Err(_) => format!("{word}: {}\n", self.message),
         }
     }
 }

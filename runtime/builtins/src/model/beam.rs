@@ -46,8 +46,13 @@ fn from_map(map: &Map) -> Outcome<Vec<Point<f64>>> {
     particles.filter(|particles| !particles.is_empty()).ok_or_else(|| script_error("there are no particles"))
 }
 
+/// The options of every builtin of this file.
+pub fn options() -> Vec<Options> {
+    vec![bunch_options("bunch"), track_options()]
+}
+
 /// Options that choose cavities and radiation; radiation brings the cavities with it.
-fn with_effects(options: Options) -> Options {
+pub fn with_effects(options: Options) -> Options {
     options.flag("rf").help("cavities on").flag("radiation").help("bends and quadrupoles radiate; cavities on")
 }
 
@@ -62,12 +67,16 @@ pub fn bunch_options(owner: &str) -> Options {
     with_effects(Options::new(owner))
         .number("emittance_x", "m")
         .default(1e-9)
+        .help("horizontal emittance")
         .number("emittance_y", "m")
         .default(1e-11)
+        .help("vertical emittance")
         .number("energy_spread", "1")
         .default(1e-3)
+        .help("rms")
         .number("length", "m")
         .default(3e-3)
+        .help("rms")
         .integer("seed")
         .default(1)
         .help("of the random numbers")
@@ -129,12 +138,11 @@ pub fn register(engine: &mut Engine) {
         "bunch",
         ["model: model", "count: int", "options: map", "map"],
         "/// Draws the particles of a Gaussian bunch that is matched to the optics at the start of a model.\n///\n\
-         /// # Parameters\n/// - `count`: particles [1].\n/// - `emittance_x`, `emittance_y`: [m]. Default: 1 nm and 10 pm.\n\
-         /// - `energy_spread`: rms [1]. Default: 1e-3.\n/// - `length`: rms [m]. Default: 3 mm.\n\
-         /// - `rf`, `radiation`: about the orbit with these. Default: false.\n/// - `seed`: of the random numbers. Default: 1.\n///\n\
+         /// # Parameters\n/// - `count`: particles [1].\n/// {options}\n///\n\
          /// # Returns\n/// `#{ x, px, y, py, delta, ct }`: vectors [m, 1, m, 1, 1, m].\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit, or unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let b = model.bunch(200, #{ emittance_x: 2.0 * nm });\n/// assert(b.x.len == 200);\n/// ```",
+        bunch_options("bunch"),
         |c: NativeCallContext, m: ModelHandle, count: i64, map: Map| bunch(&c, &m, count, &map)
     );
     document!(
@@ -150,11 +158,11 @@ pub fn register(engine: &mut Engine) {
         ["model: model", "particles: map", "options: map", "map"],
         "/// Tracks particles through a model, on all cores.\n///\n\
          /// # Parameters\n/// - `particles`: `#{ x, px, y, py, delta, ct }`, vectors; those left out are 0.\n\
-         /// - `turns`: turns, or passages of a line [1]. Default: 1.\n\
-         /// - `rf`: cavities on. Default: false.\n/// - `radiation`: bends and quadrupoles radiate, cavities on. Default: false.\n///\n\
+         /// {options}\n///\n\
          /// # Returns\n/// `#{ x, px, y, py, delta, ct, lost }`: the survivors, and for each of the others `#{ particle, turn, element, s }`.\n///\n\
          /// # Errors\n/// - `script`: coordinates of other names, units or lengths.\n///\n\
          /// # Example\n/// ```rhai\n/// let after = model.track(model.bunch(50), #{ turns: 10 });\n/// assert(after.lost.is_empty());\n/// ```",
+        track_options(),
         |c: NativeCallContext, m: ModelHandle, particles: Map, map: Map| track(&c, &m, &particles, &map)
     );
     document!(

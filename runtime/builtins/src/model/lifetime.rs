@@ -15,7 +15,8 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 /// Temperature of the gas [K].
 const ROOM: f64 = 293.15;
 
-fn options() -> Options {
+/// The options of `lifetime`.
+pub fn options() -> Options {
     Options::new("lifetime")
         .number("charge", "C")
         .help("of one bunch")
@@ -24,20 +25,23 @@ fn options() -> Options {
         .any("momentum_aperture")
         .help("a number, the same everywhere, or what `momentum_aperture` gives")
         .number("bunch_length", "m")
-        .help("rms; default: of the equilibrium")
+        .help("rms")
+        .otherwise("of the equilibrium")
         .any("pressure")
-        .help("a pressure, or a vector of them at the positions `s`")
+        .help("a pressure [Pa], or a vector of them at the positions `s`")
         .any("s")
         .help("positions of the pressures [m]")
         .any("gas")
-        .help("shares by formula: #{ H2: 0.8, CO: 0.2 }")
+        .help("shares by formula: `#{ H2: 0.8, CO: 0.2 }`")
         .number("temperature", "1")
         .default(ROOM)
-        .help("of the gas [K]")
+        .help("of the gas, in K")
         .number("acceptance_x", "m")
-        .help("largest horizontal and")
+        .help("largest amplitude at the start")
+        .otherwise("the apertures of the elements")
         .number("acceptance_y", "m")
-        .help("vertical amplitude at the start; default: the apertures of the elements")
+        .help("largest amplitude at the start")
+        .otherwise("the apertures of the elements")
 }
 
 /// The same limit everywhere, or `#{ s, negative, positive }`.
@@ -129,16 +133,12 @@ pub fn register(engine: &mut Engine) {
         "lifetime",
         ["model: model", "options: map", "map"],
         "/// Computes the lifetime of the equilibrium beam of a model: Touschek scattering, and the residual gas if a pressure is given.\n///\n\
-         /// # Parameters\n/// - `charge`: of one bunch [C].\n/// - `emittance_y`: vertical emittance [m].\n\
-         /// - `momentum_aperture`: a number, the same everywhere, or what `momentum_aperture` gives.\n\
-         /// - `bunch_length`: rms [m]. Default: of the equilibrium.\n\
-         /// - `pressure`, `gas`: a pressure [Pa], or a vector of them at the positions `s`; shares by formula, `#{ H2: 0.8, CO: 0.2 }`.\n\
-         /// - `temperature`: of the gas [K], a plain number. Default: 293.15.\n\
-         /// - `acceptance_x`, `acceptance_y`: largest amplitudes at the start [m]. Default: the apertures of the elements.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ touschek }` [s]; with a gas `elastic`, `bremsstrahlung`, `electrons` and `total`, too.\n///\n\
          /// # Errors\n/// - `facility`: no equilibrium.\n/// - `script`: a missing option, an unknown gas.\n///\n\
          /// # Example\n/// ```rhai\n/// let t = model.lifetime(#{ charge: 1.0 * nC, emittance_y: 1.0 * nm, momentum_aperture: 0.02 });\n\
          /// assert(t.touschek > 1.0 * h);\n/// ```",
+        options(),
         |c: NativeCallContext, m: ModelHandle, map: Map| lifetime(&*m.here(&c)?, &options().read(&map)?)
     );
 }

@@ -146,12 +146,19 @@ fn targets(model: &Model, values: &Values, option: &str, make: fn(Figure, f64) -
     map.iter().map(target).collect()
 }
 
-fn options() -> Options {
+/// The options of `match_optics`.
+pub fn options() -> Options {
     Options::new("match_optics")
         .any("vary")
-        .help("what may be turned: [\"QF.k1\", …]")
+        .help(
+            "what may be turned: `\"ELEMENT.parameter\"`, the same in all elements of that name or definition; \
+             length, angle, k1, k1s, k2, k2s, k3, k3s, kick_x, kick_y, field_scaling, frequency, voltage",
+        )
         .any("reach")
-        .help("figures and their values")
+        .help(
+            "figures and their values: `tune_x`, `chromaticity_y`, `\"beta_x at BPM_003\"`, `\"dispersion_x at end\"`, \
+             `emittance_x`, `energy_spread`",
+        )
         .any("at_most")
         .help("figures and what they must not pass")
         .any("at_least")
@@ -159,6 +166,7 @@ fn options() -> Options {
         .integer("iterations")
         .at_least(1.0)
         .default(50)
+        .help("at most so many")
 }
 
 fn matched(model: &Model, values: &Values) -> Outcome<Map> {
@@ -204,14 +212,12 @@ pub fn register(engine: &mut Engine) {
         "match_optics",
         ["model: model", "options: map", "map"],
         "/// Matches a model: turns parameters of its elements until figures have the values wanted. The machine is not touched.\n///\n\
-         /// # Parameters\n/// - `vary`: what may be turned: `\"ELEMENT.parameter\"`, the same in all elements of that name or definition; \
-         length, angle, k1, k1s, k2, k2s, k3, k3s, kick_x, kick_y, field_scaling, frequency, voltage.\n\
-         /// - `reach`: figures and their values: `tune_x`, `chromaticity_y`, `\"beta_x at BPM_003\"`, `\"dispersion_x at end\"`, `emittance_x`, `energy_spread`.\n\
-         /// - `at_most`, `at_least`: figures and their bounds.\n/// - `iterations`: [1]. Default: 50.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ met, missed, values, iterations, model }`: the new values, and the matched model.\n///\n\
          /// # Errors\n/// - `script`: unknown elements, parameters, figures.\n/// - `facility`: unstable optics to start from.\n///\n\
          /// # Example\n/// ```rhai\n/// let m = model.match_optics(#{ vary: [\"QF.k1\", \"QD.k1\"], reach: #{ tune_x: 3.45, tune_y: 3.46 } });\n\
          /// assert(m.met);\n/// assert_near(m.model.tune_x, 3.45, 1e-7);\n/// ```",
+        options(),
         |c: NativeCallContext, m: ModelHandle, map: Map| matched(&*m.here(&c)?, &options().read(&map)?)
     );
 }

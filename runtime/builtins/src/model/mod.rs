@@ -17,7 +17,7 @@ use crate::context::{Context, here};
 use crate::families::{Members, document};
 use crate::orbit::model_response;
 use fodo_devices::{Facility, Quantities};
-use fodo_language::{OrFail, Outcome, script_error};
+use fodo_language::{Options, OrFail, Outcome, script_error};
 use fodo_lattice::{Body, Element, Lattice};
 use fodo_optics::{Cut, Cutting, Effects, Equilibrium, Optics, OrbitResponse, Plane, Ring, Strength};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -211,6 +211,13 @@ fn load(context: &Context, path: &str) -> Outcome<ModelHandle> {
     Ok(ModelHandle(Some(Arc::new(Model::new(path.to_string(), Arc::new(lattice))))))
 }
 
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    let mut all = [optics::options(), studies::options(), beam::options()].concat();
+    all.extend([lifetime::options(), matching::options(), train::train_options()]);
+    all
+}
+
 /// Names of the functions whose first argument is a model, as they are called.
 fn functions(engine: &Engine) -> Vec<String> {
     let all = fodo_language::functions(engine).into_iter();
@@ -255,7 +262,7 @@ pub fn register(engine: &mut Engine) {
     document!(
         engine,
         "orbit_response",
-        ["model: model", "knobs: family, knobs or array", "monitors: family", "response"],
+        ["model: model", "knobs: family, device, knobs or array", "monitors: family", "response"],
         "/// Computes the orbit response of the design lattice: exact derivatives, both planes.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices of correctors and quadrupoles, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
          /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\

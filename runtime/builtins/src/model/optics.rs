@@ -35,6 +35,11 @@ fn coupled(model: &Model) -> Outcome<Map> {
     ]))
 }
 
+/// The options of every builtin of this file.
+pub fn options() -> Vec<Options> {
+    vec![moving_options(), inside_options(), tapered_options(), line_options()]
+}
+
 fn moving_options() -> Options {
     Options::new("optics_6d").flag("radiation").help("bends and quadrupoles radiate")
 }
@@ -111,7 +116,10 @@ fn chromatic(model: &Model) -> Outcome<Map> {
 }
 
 fn inside_options() -> Options {
-    Options::new("optics_inside").number("longest", "m").default(0.1).help("longest part of an element")
+    Options::new("optics_inside")
+        .number("longest", "m")
+        .default(0.1)
+        .help("longest part of an element; magnets are cut between their slices")
 }
 
 fn inside(model: &Model, values: &Values) -> Outcome<Map> {
@@ -137,10 +145,16 @@ fn told(optics: Optics) -> Outcome<Map> {
 }
 
 fn line_options() -> Options {
-    let start = Options::new("line_optics").number("beta_x", "m").number("alpha_x", "1").default(0.0);
-    let start = start.number("beta_y", "m").number("alpha_y", "1").default(0.0);
-    let start = start.number("dispersion_x", "m").default(0.0).number("dispersion_px", "1").default(0.0);
-    start.number("dispersion_y", "m").default(0.0).number("dispersion_py", "1").default(0.0)
+    let mut options = Options::new("line_optics");
+    for plane in ["x", "y"] {
+        options = options.number(&format!("beta_{plane}"), "m").help("at the start");
+        options = options.number(&format!("alpha_{plane}"), "1").default(0.0).help("at the start");
+    }
+    for plane in ["x", "y"] {
+        options = options.number(&format!("dispersion_{plane}"), "m").default(0.0).help("at the start");
+        options = options.number(&format!("dispersion_p{plane}"), "1").default(0.0).help("its slope");
+    }
+    options
 }
 
 /// Optical functions along a line from those at its start.
@@ -164,9 +178,11 @@ fn tapered_options() -> Options {
     Options::new("tapered")
         .choice("magnets", &["bends", "bends and quadrupoles", "all"])
         .default("bends and quadrupoles")
+        .help("which are set")
         .integer("rounds")
         .at_least(1.0)
         .default(1)
+        .help("how often energies are found anew")
 }
 
 /// The lattice with its magnets set to the energy the beam has there.
@@ -200,11 +216,12 @@ pub fn register(engine: &mut Engine) {
         "optics_6d",
         ["model: model", "options: map", "map"],
         "/// Computes the optics of a model with its cavities on, from normalised eigenvectors (Wolski).\n///\n\
-         /// # Parameters\n/// - `radiation`: bends and quadrupoles radiate. Default: false.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ s, tune, damping_time, beta_x, alpha_x, phase_x, …, dispersion_x, orbit_x, orbit_delta, … }`: \
          vectors at the entrance of each element and at the end; three tunes.\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit, or unstable motion.\n///\n\
          /// # Example\n/// ```rhai\n/// let o = model.optics_6d(#{ radiation: true });\n/// assert(o.tune.len == 3);\n/// ```",
+        moving_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| moving(&*m.here(&c)?, &moving_options().read(&options)?)
     );
     document!(
@@ -252,10 +269,11 @@ pub fn register(engine: &mut Engine) {
         "optics_inside",
         ["model: model", "options: map", "map"],
         "/// Computes the optics of a model also inside its elements.\n///\n\
-         /// # Parameters\n/// - `longest`: longest part of an element [m]; magnets are cut between their slices. Default: 0.1 m.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ s, beta_x, beta_y, alpha_x, …, dispersion_x, dispersion_y }`: vectors.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let o = model.optics_inside(#{ longest: 5.0 * cm });\n/// assert(o.s.len > model.s.entrances.len);\n/// ```",
+        inside_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| inside(&*m.here(&c)?, &inside_options().read(&options)?)
     );
     document!(
@@ -270,13 +288,13 @@ pub fn register(engine: &mut Engine) {
         "tapered",
         ["model: model", "options: map", "model"],
         "/// Makes a model whose magnets are set to the energy the radiating beam has there, so that its orbit is flat.\n///\n\
-         /// # Parameters\n/// - `magnets`: \"bends\", \"bends and quadrupoles\" or \"all\". Default: bends and quadrupoles.\n\
-         /// - `rounds`: how often energies are found anew [1]. Default: 1.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// A model of its own; the first stays as it is.\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit with cavities and radiation.\n///\n\
          /// # Example\n/// ```rhai\n/// let t = model.tapered(#{ magnets: \"all\" });\n\
          /// let before = model.optics_6d(#{ radiation: true }).orbit_x.max_abs();\n\
          /// assert(t.optics_6d(#{ radiation: true }).orbit_x.max_abs() < before);\n/// ```",
+        tapered_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| tapered(&*m.here(&c)?, &tapered_options().read(&options)?)
     );
     document!(
@@ -291,11 +309,11 @@ pub fn register(engine: &mut Engine) {
         "line_optics",
         ["model: model", "options: map", "map"],
         "/// Computes the optics along a line from those at its start: single pass, no closed orbit.\n///\n\
-         /// # Parameters\n/// - `beta_x`, `beta_y`: at the start [m].\n/// - `alpha_x`, `alpha_y`: [1]. Default: 0.\n\
-         /// - `dispersion_x`, `dispersion_px`, `dispersion_y`, `dispersion_py`: [m, 1]. Default: 0.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ s, beta_x, beta_y, alpha_x, …, dispersion_x, dispersion_y }`: vectors at the entrance of each element and at the end.\n///\n\
          /// # Errors\n/// - `facility`: the particle on the axis is lost.\n///\n\
          /// # Example\n/// ```rhai\n/// let o = model.line_optics(#{ beta_x: 6.0 * m, beta_y: 3.0 * m });\n/// assert(o.beta_x[0] == 6.0 * m);\n/// ```",
+        line_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| line(&*m.here(&c)?, &line_options().read(&options)?)
     );
 }

@@ -1,6 +1,6 @@
 //! What tracking and perturbation theory tell of a model: convergence, apertures, detuning, driving terms, frequencies.
 
-use super::beam::ring_of;
+use super::beam::{ring_of, with_effects};
 use super::{Model, ModelHandle};
 use crate::families::{Members, document};
 use crate::orbit::rows_of;
@@ -50,14 +50,13 @@ fn shifted(shift: &Shift) -> Outcome<Map> {
     ]))
 }
 
+/// The options of every builtin of this file.
+pub fn options() -> Vec<Options> {
+    vec![aperture_options(), momentum_options(), map_options()]
+}
+
 fn tracked(name: &str, turns: i64) -> Options {
-    Options::new(name)
-        .integer("turns")
-        .at_least(1.0)
-        .default(turns)
-        .help("turns to survive")
-        .flag("rf")
-        .flag("radiation")
+    with_effects(Options::new(name).integer("turns").at_least(1.0).default(turns).help("turns to survive"))
 }
 
 fn aperture_options() -> Options {
@@ -65,12 +64,16 @@ fn aperture_options() -> Options {
         .integer("directions")
         .at_least(1.0)
         .default(19)
+        .help("rays from 0 to 180 degrees")
         .number("limit_x", "m")
         .default(0.02)
+        .help("how far rays go")
         .number("limit_y", "m")
         .default(0.01)
+        .help("how far rays go")
         .number("delta", "1")
         .default(0.0)
+        .help("momentum deviation")
 }
 
 fn aperture(model: &Model, values: &Values) -> Outcome<Map> {
@@ -127,17 +130,16 @@ fn detunings(model: &Model) -> Outcome<Map> {
 }
 
 fn map_options() -> Options {
-    Options::new("frequency_map")
+    let options = Options::new("frequency_map")
         .any("x")
-        .help("a vector of horizontal amplitudes [m]")
+        .help("a vector of horizontal amplitudes [m] from the closed orbit")
         .any("y")
-        .help("a vector of vertical amplitudes [m]")
+        .help("a vector of vertical amplitudes [m]; every pair is tracked")
         .integer("window")
         .at_least(8.0)
         .default(512)
-        .help("turns of each of the two windows")
-        .flag("rf")
-        .flag("radiation")
+        .help("turns of each of the two windows");
+    with_effects(options)
 }
 
 fn frequencies(model: &Model, values: &Values) -> Outcome<Map> {
@@ -194,12 +196,11 @@ pub fn register(engine: &mut Engine) {
         "dynamic_aperture",
         ["model: model", "options: map", "map"],
         "/// Finds the dynamic aperture of a model at its start: the edge of what survives, ray by ray.\n///\n\
-         /// # Parameters\n/// - `turns`: to survive [1]. Default: 1024.\n/// - `directions`: rays from 0 to 180 degrees [1]. Default: 19.\n\
-         /// - `limit_x`, `limit_y`: how far rays go [m]. Default: 20 mm and 10 mm.\n\
-         /// - `delta`: momentum deviation [1]. Default: 0.\n/// - `rf`, `radiation`: with these. Default: false.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ angle, x, y, area }`: vectors [rad, m, m], and the area within [m²].\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit.\n///\n\
          /// # Example\n/// ```rhai\n/// let edge = model.dynamic_aperture(#{ turns: 20, directions: 3 });\n/// assert(edge.x.len == 3);\n/// ```",
+        aperture_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| aperture(
             &*m.here(&c)?,
             &aperture_options().read(&options)?
@@ -217,11 +218,11 @@ pub fn register(engine: &mut Engine) {
         "momentum_aperture",
         ["model: model", "places: family", "options: map", "map"],
         "/// Finds the local momentum aperture of a model: which sudden change of momentum at a place the beam survives.\n///\n\
-         /// # Parameters\n/// - `places`: devices, at whose entrance the momentum changes.\n/// - `turns`: to survive [1]. Default: 1024.\n\
-         /// - `limit`: largest change looked at [1]. Default: 0.1.\n/// - `rf`, `radiation`: with these. Default: false.\n///\n\
+         /// # Parameters\n/// - `places`: devices, at whose entrance the momentum changes.\n/// {options}\n///\n\
          /// # Returns\n/// `#{ s, negative, positive }`: vectors [m, 1, 1].\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit.\n/// - `script`: a device that stands nowhere in the lattice.\n///\n\
          /// # Example\n/// ```rhai\n/// let edge = model.momentum_aperture(BPM[0..2], #{ turns: 20 });\n/// assert(edge.positive.len == 2);\n/// ```",
+        momentum_options(),
         |c: NativeCallContext, m: ModelHandle, places: Members, options: Map| {
             momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&options)?)
         }
@@ -239,7 +240,10 @@ pub fn register(engine: &mut Engine) {
         engine,
         "momentum_aperture",
         ["model: model", "options: map", "map"],
-        "/// Finds the local momentum aperture of a model at its monitors: a loaded lattice has no families.",
+        "/// Finds the local momentum aperture of a model at its monitors: a loaded lattice has no families.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
+         /// # Returns\n/// `#{ s, negative, positive }`: vectors [m, 1, 1].",
+        momentum_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| {
             let model = m.here(&c)?;
             let monitors = model.lattice.indices_of(Class::Monitor);
@@ -271,11 +275,11 @@ pub fn register(engine: &mut Engine) {
         "frequency_map",
         ["model: model", "options: map", "map"],
         "/// Makes a frequency map of a model: tunes over amplitudes, and how much they drift (NAFF).\n///\n\
-         /// # Parameters\n/// - `x`, `y`: amplitudes from the closed orbit, vectors [m]; every pair is tracked.\n\
-         /// - `window`: turns of each of the two windows [1]. Default: 512.\n/// - `rf`, `radiation`: with these. Default: false.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ x, y, tune_x, tune_y, diffusion, lost }`: vectors over the survivors; `diffusion` is log10 of the drift of the tunes [1].\n///\n\
          /// # Errors\n/// - `script`: no amplitudes.\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let f = model.frequency_map(#{ x: vector([0.1, 0.2], \"mm\"), y: vector([0.1], \"mm\"), window: 64 });\n/// assert(f.x.len == 2);\n/// ```",
+        map_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| frequencies(&*m.here(&c)?, &map_options().read(&options)?)
     );
 }

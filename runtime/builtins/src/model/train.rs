@@ -20,10 +20,12 @@ use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 /// What a wake acts on, by the word scripts use.
 const PLANES: [&str; 5] = ["longitudinal", "x", "y", "quadrupolar_x", "quadrupolar_y"];
 
-fn train_options() -> Options {
+/// The options of `track_train`.
+pub fn train_options() -> Options {
     bunch_options("track_train")
         .any("buckets")
-        .help("filled buckets, counted from 0; default: [0]")
+        .help("filled buckets, counted from 0")
+        .otherwise("`[0]`")
         .number("charge", "C")
         .help("of each bunch")
         .integer("particles")
@@ -33,8 +35,13 @@ fn train_options() -> Options {
         .integer("turns")
         .at_least(1.0)
         .default(1)
+        .help("turns to track")
         .any("wakes")
-        .help("wakes, a map each")
+        .help(
+            "a map each: `plane` (longitudinal, x, y, quadrupolar_x, quadrupolar_y), `at` (an element; default: the start), \
+             and either a resonator, `frequency` [Hz], `quality` [1], `shunt` [V/A; transverse V/A/m], or a table, \
+             `delay` [s] and `wake` [V/C; V/C/m]",
+        )
         .integer("slices")
         .at_least(1.0)
         .default(100)
@@ -170,16 +177,13 @@ pub fn register(engine: &mut Engine) {
         "track_train",
         ["model: model", "options: map", "map"],
         "/// Tracks several bunches through a model together, with wakes that reach the bunches behind and the turns after.\n///\n\
-         /// # Parameters\n/// - `charge`: of each bunch [C].\n/// - `buckets`: filled buckets, counted from 0. Default: `[0]`.\n\
-         /// - `particles`: of each bunch [1]. Default: 500.\n/// - `turns`: [1]. Default: 1.\n\
-         /// - `wakes`: a map each: `plane` (longitudinal, x, y, quadrupolar_x, quadrupolar_y), `at` (an element; default: the start), and \
-         either a resonator, `frequency` [Hz], `quality` [1], `shunt` [V/A; transverse V/A/m], or a table, `delay` [s] and `wake` [V/C; V/C/m].\n\
-         /// - `slices`: of a bunch [1]. Default: 100.\n/// - `emittance_x`, `emittance_y`, `energy_spread`, `length`, `seed`, `rf`, `radiation`: as of `bunch`.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
          /// # Returns\n/// `#{ x, y, delta, ct, size_x, size_y, energy_spread, length, lost }`: matrices with a row for each turn and a column for each bunch.\n///\n\
          /// # Errors\n/// - `script`: a wake that is not whole, a bucket that does not exist.\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let cavity = #{ frequency: 1.2 * GHz, quality: 20.0, shunt: quantity(1e5, \"V/A\") };\n\
          /// let t = model.track_train(#{ charge: 5.0 * nC, buckets: [0, 1], particles: 50, turns: 3, wakes: [cavity] });\n\
          /// assert(t.delta.rows == 3 && t.delta.columns == 2);\n/// ```",
+        train_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| train(&*m.here(&c)?, &train_options().read(&options)?)
     );
 }
