@@ -1,5 +1,6 @@
 //! What all tests of the whole need: the program, a scratch folder, Python, skipping loudly.
 
+pub mod mutate;
 pub mod terminal;
 
 use rayon::prelude::*;

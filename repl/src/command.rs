@@ -87,6 +87,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
+    /// The language server for editors, over standard input and output
+    Lsp,
     /// Run the tests beside procedures and libraries, each on a twin of its own
     Test(TestArguments),
     /// Explain a name, or list all by subject; with --out, write the pages of the reference

@@ -1,7 +1,7 @@
 //! `fodo library`: procedures of other laboratories.
 
 use crate::command::{Common, LibraryAction, LibraryArguments};
-use crate::complete::counted;
+use crate::words::counted;
 use crate::{app, shelf, show, test};
 use fodo_devices::{Facility, Files};
 use fodo_libraries::{FACILITY, Installed, Lock, Locked, Plan, Refresh, Source, Store, Wanted, is_name, plan};

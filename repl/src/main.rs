@@ -16,6 +16,7 @@ mod lattice;
 mod leases;
 mod library;
 mod limits;
+mod lsp;
 mod prompt;
 mod recover;
 mod run;
@@ -26,6 +27,7 @@ mod sources;
 mod test;
 mod track;
 mod warn;
+mod words;
 
 use clap::Parser;
 use command::{Command, DocArguments, Line};
@@ -71,6 +73,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
+        Command::Lsp => lsp::lsp(&common),
         Command::Test(arguments) => test::test(&common, &arguments),
         Command::Doc(arguments) => doc::doc(&common, &arguments),
         Command::Facility(arguments) => match arguments.action {

@@ -3,6 +3,8 @@
 mod bench;
 mod check;
 mod examples;
+mod fuzz;
+mod grammar;
 mod manual;
 mod prompt;
 mod reference;

@@ -13,6 +13,7 @@ mod history;
 mod interrupted;
 mod leases;
 mod library;
+mod lsp;
 mod machine;
 mod rights;
 mod ring;

@@ -3,6 +3,7 @@
 mod page;
 mod text;
 
+pub use page::markdown;
 pub use text::with_unit;
 
 use crate::app::App;
@@ -154,6 +155,15 @@ impl Manual {
         // `vector` makes one, and is the type of what it makes
         let members = self.members(topic);
         Ok(if members.is_empty() { text } else { format!("{text}\n\n{members}") })
+    }
+
+    /// The same in Markdown, for editors; none if nothing is known.
+    pub fn markdown(&self, topic: &str) -> Option<String> {
+        Some(match self.find(topic)? {
+            Topic::Functions(functions) => page::markdown(&functions),
+            Topic::Procedure(procedure) => procedure.header.help(),
+            topic => format!("```text\n{}\n```", self.text(&topic)),
+        })
     }
 
     fn find(&self, topic: &str) -> Option<Topic<'_>> {

@@ -60,6 +60,14 @@ fn by_name<'f>(functions: &[&'f FunctionDoc]) -> BTreeMap<&'f str, Vec<&'f Funct
     found
 }
 
+/// Signatures and text of each form of a function, for a window of an editor.
+pub fn markdown(functions: &[&FunctionDoc]) -> String {
+    let part = |(signatures, comment): (Vec<&str>, &str)| {
+        format!("```text\n{}\n```\n\n{}", signatures.join("\n"), lowered(comment))
+    };
+    parts(functions.iter().copied()).into_iter().map(part).collect::<Vec<_>>().join("\n\n---\n\n")
+}
+
 /// A heading, then signatures and text of each form.
 fn of_functions(library: &str, functions: &[&FunctionDoc]) -> String {
     let name = functions.first().map_or("", |f| f.name.as_str());

@@ -1,8 +1,8 @@
 //! What is known about a name, as text for a terminal.
 
 use super::{Manual, Procedure, Script, Subject, Topic, parts};
-use crate::complete::counted;
 use crate::show;
+use crate::words::counted;
 use fodo_builtins::Property;
 use fodo_devices::{Device, Family, Field};
 use fodo_language::{FunctionDoc, FunctionUse, article};

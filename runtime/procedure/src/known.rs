@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Known {
     /// The facility with its families.
     pub facility: Arc<Facility>,
-    functions: HashMap<String, Vec<FunctionDoc>>,
-    properties: HashMap<String, Vec<FunctionDoc>>,
+    functions: BTreeMap<String, Vec<FunctionDoc>>,
+    properties: BTreeMap<String, Vec<FunctionDoc>>,
     options: HashMap<String, Vec<Options>>,
     procedures: BTreeMap<String, Header>,
     constants: BTreeSet<String>,
@@ -47,9 +47,9 @@ impl Known {
         procedures: &Procedures,
         libraries: Vec<Arc<dyn Library>>,
     ) -> Known {
-        let (mut functions, mut properties) = (HashMap::new(), HashMap::new());
+        let (mut functions, mut properties) = (BTreeMap::new(), BTreeMap::new());
         for doc in fodo_language::functions(engine) {
-            let list: &mut HashMap<String, Vec<FunctionDoc>> = match doc.usage {
+            let list: &mut BTreeMap<String, Vec<FunctionDoc>> = match doc.usage {
                 FunctionUse::Function => &mut functions,
                 FunctionUse::Property => &mut properties,
                 _ => continue,
@@ -80,7 +80,12 @@ impl Known {
         self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Every function.
+    /// Every property of a registered type.
+    pub fn all_properties(&self) -> impl Iterator<Item = &FunctionDoc> {
+        self.properties.values().flatten()
+    }
+
+    /// Every function, by name.
     pub fn functions(&self) -> impl Iterator<Item = &FunctionDoc> {
         self.functions.values().flatten()
     }

@@ -57,6 +57,11 @@ impl Procedures {
         Ok(procedure)
     }
 
+    /// File and text of a procedure.
+    pub fn source(&self, name: &str) -> Option<(String, Arc<str>)> {
+        self.library.find(name, None)
+    }
+
     /// Reads the procedure in a file; `None` if the script has no header.
     pub fn read(&self, engine: &Engine, file: &str, text: Arc<str>) -> Result<Option<Procedure>> {
         let tree = self.sources.compile(engine, file, &text)?;

@@ -146,8 +146,9 @@ impl Unit {
             for factor in group.split([' ', '*', '·']).filter(|f| !f.is_empty()) {
                 let (symbol, exponent) = split_exponent(factor).ok_or_else(unknown)?;
                 let (d, s) = lookup(symbol).ok_or_else(unknown)?;
-                dimension = dimension.times(d.power(sign * exponent));
-                scale *= f64::powi(s, i32::from(sign * exponent));
+                let exponent = exponent.saturating_mul(sign);
+                dimension = dimension.times(d.power(exponent));
+                scale *= f64::powi(s, i32::from(exponent));
             }
         }
         Ok(Unit { dimension, scale, symbol: text.trim().into() })
@@ -260,5 +261,6 @@ mod tests {
         }
         assert!(Unit::parse("mrd").unwrap_err().to_string().contains("rad"));
         assert!(Unit::parse("m/").is_err());
+        assert!(Unit::parse("1/m^-128").is_ok() && Unit::parse("m^128").is_err());
     }
 }
