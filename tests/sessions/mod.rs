@@ -21,3 +21,4 @@ mod sources;
 mod storage;
 mod table;
 mod tango;
+mod watchers;

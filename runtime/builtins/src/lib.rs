@@ -16,6 +16,7 @@ mod orbit;
 mod plot;
 mod quantity;
 mod snapshots;
+mod tasks;
 mod vector;
 
 pub use context::{Context, Progress, here};
@@ -73,6 +74,11 @@ const SUBJECTS: &[Subject] = &[
         name: "snapshots",
         about: "Setpoints kept under a name, compared and restored.",
         register: |e, _| snapshots::register(e),
+    },
+    Subject {
+        name: "tasks",
+        about: "Progress, and work that is done again and again or whenever something changes.",
+        register: |e, _| tasks::register(e),
     },
     Subject { name: "history", about: "What channels held in the past.", register: |e, _| history::register(e) },
 ];

@@ -138,7 +138,7 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
     context.connect(knobs.iter().map(|knob| &knob.device).chain(monitors.devices.iter()))?;
     let settle = knobs.iter().filter_map(|k| context.facility.family(&k.device.family).ok()).map(|f| f.settle).max();
     let sampling = how(options, &monitors.family, settle.unwrap_or_default());
-    let mut progress = |done: usize, of: usize| context.progress.step("response", done, of);
+    let mut progress = |done: usize, of: usize| context.step("response", done, of);
     let session = &context.session;
     let mut measured = fodo_measure::response(session, &knobs, &monitors.devices, sampling, &mut progress).or_fail()?;
     if session.mode() == WriteMode::Rehearse {
