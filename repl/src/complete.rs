@@ -212,7 +212,13 @@ impl Lines {
     /// What a function gives, by its signature and the `#{ … }` in its documentation.
     fn returned(&self, name: &str, of: Option<&What>) -> What {
         match of {
-            Some(What::Family(family)) if matches!(name, "without" | "where") => return What::Family(family.clone()),
+            Some(What::Family(family)) if matches!(name, "without" | "where" | "between") => {
+                return What::Family(family.clone());
+            }
+            Some(What::Family(family)) if matches!(name, "downstream" | "upstream" | "nearest") => {
+                return What::Device(family.clone());
+            }
+            Some(What::Device(family)) if matches!(name, "next" | "previous") => return What::Device(family.clone()),
             Some(What::Family(_)) if matches!(name, "get" | "setpoint") => return What::Kind("vector".into()),
             Some(What::Device(_)) => return What::Kind("quantity".into()),
             _ => {}

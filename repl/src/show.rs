@@ -71,9 +71,11 @@ impl Output for Printer {
     }
 }
 
-/// Columns of the terminal.
+/// Columns of the terminal: as `COLUMNS` says, else as it is; 100 where there is none.
 pub fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = || rustyline::DefaultEditor::new().ok()?.dimensions().map(|(columns, _)| usize::from(columns));
+    said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100)
 }
 
 /// A line of progress on the terminal, a few times a second: what is done, how far it is, how long it still takes.
@@ -179,6 +181,9 @@ fn lines(value: &Dynamic, depth: usize, text: &mut String) {
         }
         array.iter().take(SHOWN).for_each(|inner| lines(inner, depth, text));
         more(array.len(), &pad, text);
+    } else if value.is::<fodo_builtins::Table>() {
+        let table = fodo_builtins::text_within(value, width().saturating_sub(pad.len()));
+        table.lines().for_each(|line| text.push_str(&format!("{pad}{line}\n")));
     } else {
         text.push_str(&format!("{pad}{}\n", short(value).unwrap_or_default()));
     }
@@ -220,7 +225,7 @@ fn short(value: &Dynamic) -> Option<String> {
         let list = || array.iter().filter_map(short).collect::<Vec<_>>().join(", ");
         return plain.then(|| format!("[{}]", list()));
     }
-    Some(fodo_builtins::text(value))
+    (!value.is::<fodo_builtins::Table>()).then(|| fodo_builtins::text(value))
 }
 
 /// Many quantities of one unit in one line: how many, their size, the largest.

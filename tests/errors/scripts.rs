@@ -80,7 +80,7 @@ pub(super) const CASES: &[Case] = &[
         "step.rhai",
         "procedure(#{ parameters: #{\n    gain: number(1.0, \"1\"),\n    shots: integer(1),\n} });\n\nfn run(p) {\n    2 * p.shots\n}\n",
     )]),
-    script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
+    script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"mlm\" as mml;\nprint(1);\n")]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
 ];
 

@@ -40,6 +40,22 @@ pub struct Steps {
     of: usize,
 }
 
+impl Response {
+    fn matrix(&self) -> Matrix {
+        Matrix::from_si(self.measured.matrix.clone(), column_unit(&self.knobs))
+    }
+
+    fn error(&self) -> Matrix {
+        Matrix::from_si(self.measured.error.clone(), column_unit(&self.knobs))
+    }
+}
+
+impl Steps {
+    fn values(&self) -> Vector {
+        Vector::from_si(self.values.to_vec(), first_unit(&self.knobs))
+    }
+}
+
 fn metre() -> Outcome<Unit> {
     Unit::parse("m").or_fail()
 }
@@ -287,15 +303,17 @@ fn getters(engine: &mut Engine) {
         "matrix",
         ["response: response", "matrix"],
         "/// Orbit per knob [m per knob unit]: rows x of each monitor, then y; a column for each knob.",
-        |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs))
+        |r: &mut Response| r.matrix()
     );
     getter!(
         engine,
         "error",
         ["response: response", "matrix"],
         "/// Standard errors of the entries of `matrix`, in its unit; 0 for a response of the model.",
-        |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs))
+        |r: &mut Response| r.error()
     );
+    crate::read_only(engine, "a response", "matrix", Response::matrix);
+    crate::read_only(engine, "a response", "error", Response::error);
     getter!(engine, "knobs", ["response: response", "knobs"], "/// Its columns.", |r: &mut Response| r.knobs.clone());
     getter!(engine, "monitors", ["response: response", "family"], "/// Its rows.", |r: &mut Response| r
         .monitors
@@ -312,8 +330,9 @@ fn getters(engine: &mut Engine) {
         "values",
         ["steps: steps", "vector"],
         "/// The steps, in the physics unit of the first knob.",
-        |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs))
+        |s: &mut Steps| s.values()
     );
+    crate::read_only(engine, "steps", "values", Steps::values);
 }
 
 impl std::fmt::Display for Knobs {
