@@ -22,6 +22,9 @@ pub fn keys(send: &str, until: &str) -> Step {
     Step { send: send.into(), until: until.into() }
 }
 
+/// The key that pauses.
+pub const CTRL_Z: &str = "\x1a";
+
 /// The key that stops.
 pub const CTRL_C: &str = "\x03";
 

@@ -17,7 +17,7 @@ use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
 use sha2::{Digest, Sha256};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -94,6 +94,8 @@ impl App {
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
         let role = acting.as_ref().map(|acting| acting.role.name.clone());
         session.act_as(acting);
+        let owners = facility.feedbacks.iter().filter(|feedback| !feedback.owns.is_empty());
+        session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
         let sources = Sources::new();
         let Screen { output, progress } = screen;
         let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
@@ -281,20 +283,23 @@ fn mode(common: &Common) -> WriteMode {
     }
 }
 
-/// The token of this process, stopped by Ctrl-C, SIGTERM and SIGHUP; SIGQUIT, Ctrl-\, is the panic stop.
+/// The token of this process, stopped by Ctrl-C, SIGTERM and SIGHUP; SIGQUIT, Ctrl-\, is the panic stop; SIGTSTP, Ctrl-Z,
+/// pauses a run, and lets it go on.
 pub fn cancel() -> &'static Cancel {
     static CANCEL: OnceLock<Cancel> = OnceLock::new();
     CANCEL.get_or_init(|| {
         let cancel = Cancel::new();
-        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]) {
+        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP]) {
             let stopping = cancel.clone();
             std::thread::spawn(move || {
                 for signal in signals.forever() {
-                    if signal == SIGQUIT {
-                        show::panic_stop();
-                        stopping.hold();
-                    } else {
-                        stopping.stop();
+                    match signal {
+                        SIGQUIT => {
+                            show::panic_stop();
+                            stopping.hold();
+                        }
+                        SIGTSTP => show::pause(stopping.pause_or_resume()),
+                        _ => stopping.stop(),
                     }
                 }
             });

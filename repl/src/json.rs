@@ -1,6 +1,6 @@
 //! Script values as JSON: SI numbers, angles in rad, energies in eV.
 
-use fodo_builtins::{Matrix, Member, Members, Vector};
+use fodo_builtins::{Column, Mask, Matrix, Member, Members, Table, Vector};
 use fodo_units::Quantity;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
@@ -29,6 +29,12 @@ pub fn of(value: &Dynamic) -> Value {
         let si = matrix.si();
         return (0..si.nrows()).map(|row| si.row(row).iter().copied().collect::<Vec<f64>>()).collect();
     }
+    if let Some(mask) = value.read_lock::<Mask>() {
+        return mask.0.to_vec().into();
+    }
+    if let Some(table) = value.read_lock::<Table>() {
+        return table.columns().iter().map(|(name, column)| (name.to_string(), of_column(column))).collect();
+    }
     if let Some(members) = value.read_lock::<Members>() {
         return members.devices.iter().map(|d| d.name.to_string()).collect();
     }
@@ -42,4 +48,13 @@ pub fn of(value: &Dynamic) -> Value {
         return map.iter().map(|(key, value)| (key.to_string(), of(value))).collect();
     }
     value.to_string().into()
+}
+
+fn of_column(column: &Column) -> Value {
+    match column {
+        Column::Numbers(vector) => vector.si().to_vec().into(),
+        Column::Texts(texts) => texts.iter().map(|text| text.to_string()).collect(),
+        Column::Truths(mask) => mask.0.to_vec().into(),
+        Column::Empty => Value::Array(Vec::new()),
+    }
 }

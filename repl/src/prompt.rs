@@ -12,7 +12,7 @@ use fodo_report::{Diagnostic, Kind, Result};
 use rhai::Dynamic;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{CompletionType, Config, Editor};
+use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent};
 use std::cell::LazyCell;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -70,6 +70,8 @@ fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {
     let failed = |error: ReadlineError| Box::new(Diagnostic::new(Kind::Internal, format!("no prompt: {error}")));
     let mut editor = Editor::with_config(config.map_err(failed)?.build()).map_err(failed)?;
     editor.set_helper(Some(lines));
+    // it pauses a run; there is none while a line is typed
+    editor.bind_sequence(KeyEvent::ctrl('z'), Cmd::Noop);
     Ok(editor)
 }
 

@@ -31,6 +31,23 @@ pub fn panic_stop() {
     _ = writeln!(std::io::stderr(), "\npanic stop: nothing more is written");
 }
 
+/// Says that a run will wait at its next step, or that it goes on.
+pub fn pause(paused: bool) {
+    let text = match paused {
+        true => "pausing at the next step (Ctrl-Z goes on, Ctrl-C stops and puts back)",
+        false => "going on",
+    };
+    _ = writeln!(std::io::stderr(), "\r\x1b[K{text}");
+}
+
+/// Says something of a run that goes on.
+pub fn note(text: &str) {
+    _ = match std::io::stderr().is_terminal() {
+        true => writeln!(std::io::stderr(), "\r\x1b[K{text}"),
+        false => writeln!(std::io::stderr(), "{text}"),
+    };
+}
+
 /// Shows something that is wrong and does not end what goes on.
 pub fn warning(text: &str) {
     _ = match std::io::stderr().is_terminal() {
@@ -64,15 +81,24 @@ impl Output for Printer {
     }
 }
 
-/// Columns of the terminal.
+/// Columns of the terminal: as `COLUMNS` says, else as it is; 100 where there is none.
 pub fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = || rustyline::DefaultEditor::new().ok()?.dimensions().map(|(columns, _)| usize::from(columns));
+    said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100)
 }
 
-/// A line of progress on the terminal, a few times a second.
+/// A line of progress on the terminal, a few times a second: what is done, how far it is, how long it still takes.
 #[derive(Default)]
 pub struct Bar {
-    last: Mutex<Option<Instant>>,
+    state: Mutex<Option<Phase>>,
+}
+
+/// What is being done, since when, and when that was shown last.
+struct Phase {
+    name: String,
+    since: Instant,
+    shown: Option<Instant>,
 }
 
 impl Progress for Bar {
@@ -80,15 +106,33 @@ impl Progress for Bar {
         if !std::io::stderr().is_terminal() {
             return;
         }
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let due = last.is_none_or(|at| at.elapsed().as_millis() > 100);
-        if done == of {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if done >= of {
             eprint!("\r\x1b[K");
-            *last = None;
-        } else if due {
-            eprint!("\r\x1b[K{phase}: {done} of {of}");
-            *last = Some(Instant::now());
+            *state = None;
+            return;
         }
+        let now = Instant::now();
+        let begun = state.take().filter(|known| known.name == phase);
+        let mut known = begun.unwrap_or_else(|| Phase { name: phase.to_string(), since: now, shown: None });
+        if known.shown.is_none_or(|at| at.elapsed().as_millis() > 100) {
+            let left = left(known.since.elapsed().as_secs_f64(), done, of);
+            eprint!("\r\x1b[K{phase}: {done} of {of}{left}");
+            known.shown = Some(now);
+        }
+        *state = Some(known);
+    }
+}
+
+/// The time that a work still takes, once there is something to tell it by.
+fn left(elapsed: f64, done: usize, of: usize) -> String {
+    if done == 0 || elapsed < 1.0 {
+        return String::new();
+    }
+    let seconds = (elapsed / done as f64 * (of - done) as f64).ceil();
+    match seconds {
+        s if s < 120.0 => format!(", {s} s left"),
+        s => format!(", {:.0} min left", s / 60.0),
     }
 }
 
@@ -147,6 +191,9 @@ fn lines(value: &Dynamic, depth: usize, text: &mut String) {
         }
         array.iter().take(SHOWN).for_each(|inner| lines(inner, depth, text));
         more(array.len(), &pad, text);
+    } else if value.is::<fodo_builtins::Table>() {
+        let table = fodo_builtins::text_within(value, width().saturating_sub(pad.len()));
+        table.lines().for_each(|line| text.push_str(&format!("{pad}{line}\n")));
     } else {
         text.push_str(&format!("{pad}{}\n", short(value).unwrap_or_default()));
     }
@@ -188,7 +235,7 @@ fn short(value: &Dynamic) -> Option<String> {
         let list = || array.iter().filter_map(short).collect::<Vec<_>>().join(", ");
         return plain.then(|| format!("[{}]", list()));
     }
-    Some(fodo_builtins::text(value))
+    (!value.is::<fodo_builtins::Table>()).then(|| fodo_builtins::text(value))
 }
 
 /// Many quantities of one unit in one line: how many, their size, the largest.

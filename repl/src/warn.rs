@@ -34,7 +34,14 @@ impl Warnings {
 
 impl Observer for Warnings {
     fn observe(&self, event: &Event) -> Result<()> {
-        let Event::Clock { channels, ahead, text, .. } = event else { return Ok(()) };
+        let (channels, ahead, text) = match event {
+            Event::Clock { channels, ahead, text, .. } => (channels, ahead, text),
+            Event::Transaction { what: what @ ("paused" | "resumed"), text, .. } => {
+                show::note(&format!("{what}: {text}"));
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         let mut clocks = self.clocks();
         let alike = |clock: &&mut Clock| (clock.ahead - ahead).abs() < ALIKE.max(0.1 * ahead.abs());
         match clocks.iter_mut().find(alike) {

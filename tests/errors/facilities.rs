@@ -20,6 +20,15 @@ pub(super) const CASES: &[Case] = &[
         arguments: &["eval", "1", "--on", "live"],
         ..table("facility_unknown_control", "facility.toml", "control = \"ca\"", "control = \"tine\"").unplaced()
     },
+    table("watcher_of_an_unknown_field", "facility.toml", "reads = \"BEAM.current\"", "reads = \"BEAM.curent\""),
+    table("watcher_wrong_unit", "facility.toml", "above = \"5 mA\"", "above = \"5 m\""),
+    table("watcher_unknown_action", "facility.toml", "then = \"pause\"", "then = \"wait\""),
+    table(
+        "feedback_owns_an_unknown_family",
+        "facility.toml",
+        "owns = [\"HCOR\", \"VCOR\"]",
+        "owns = [\"HCOR\", \"VKOR\"]",
+    ),
     table("families_syntax", "families.toml", "elements = \"BPM_*\"", "elements = BPM_*"),
     table("families_unknown_key", "families.toml", "tolerance = \"0.01 urad\"", "tolerence = \"0.01 urad\""),
     table("families_wrong_unit", "families.toml", "delta = \"20 urad\"", "delta = \"20 A\""),

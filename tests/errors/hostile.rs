@@ -153,15 +153,15 @@ fn run(p) { eval("VCOR[0].step(5.0 * urad)") }
 "#;
 
 const HANDED: &str = r#"
-import "fits" as fits;
-fn line(x, y) { 42 }
-fits::line(|x| line(x, x), 1);
+import "mml" as mml;
+fn getx() { 42 }
+mml::getz(|x| getx(), 1);
 "#;
 
 const HANDED_KEPT: &str = r#"
-import "fits" as fits;
+import "mml" as mml;
 let mine = |x| x + 1;
-fits::polynomial(mine, 1, 1);
+mml::getz(mine, 1);
 "#;
 
 #[test]

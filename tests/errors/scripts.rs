@@ -62,11 +62,25 @@ pub(super) const CASES: &[Case] = &[
         "step.rhai",
         "procedure(#{\n    changes: [\"HCOR\"],\n    feedbacks: #{ orbit: \"of\" },\n});\n\nfn run(p) {}\n",
     )]),
+    Case {
+        kind: "facility",
+        ..script("header_unknown_watcher", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{\n    changes: [\"HCOR\"],\n    watchers: [\"bem\"],\n});\n\nfn run(p) {}\n",
+    )])
+    },
+    Case {
+        kind: "machine",
+        ..script("header_feedback_is_off", &["run", "@/step.rhai"]).with(&[(
+        "step.rhai",
+        "procedure(#{\n    changes: [\"HCOR\"],\n    feedbacks: #{ orbit: \"on\" },\n});\n\nfn run(p) {}\n",
+    )]).unplaced()
+    },
     script("parameter_never_used", &["check", "@/step.rhai"]).with(&[(
         "step.rhai",
         "procedure(#{ parameters: #{\n    gain: number(1.0, \"1\"),\n    shots: integer(1),\n} });\n\nfn run(p) {\n    2 * p.shots\n}\n",
     )]),
-    script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"fit\" as fits;\nprint(1);\n")]),
+    script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"mlm\" as mml;\nprint(1);\n")]),
     script("check_units_options_and_rights", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED_DEEPLY)]),
     script("check_imports", &["check", "@/steps.rhai"]).with(&[("steps.rhai", CHECKED_IMPORTS)]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),

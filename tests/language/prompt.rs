@@ -89,9 +89,9 @@ fn functions_over_several_lines_and_history() {
         line("help(correct_orbit)", "cutoff"),
         line("help(BPM)", "beam position monitor, 16 devices"),
         line("help(x)", "x is an integer"),
-        line("?fits::line", "Fits a straight line"),
+        line("?fit_line", "Fits a straight line"),
         line("help(HCOR[\"HCOR_003\"])", "limits -1 mrad"),
-        line("help()", "fits::line, fits::parabola"),
+        line("help()", "fit_line, fit_parabola"),
         line("help(measure_respons)", "did you mean `measure_response`?"),
     ];
     typed("several-lines", DEMO, &steps, None);

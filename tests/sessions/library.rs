@@ -401,7 +401,7 @@ fn a_library_sees_its_own_files_and_nothing_else() {
     author.change(
         "procedures/measure_tuning.rhai",
         "p.correctors[0].step(p.step);",
-        "import \"helpers/steps\" as s; import \"fits\" as f; p.correctors[0].step(s::size());",
+        "import \"helpers/steps\" as s; import \"mml\" as mml; p.correctors[0].step(s::size());",
     );
     author.publish("helpers");
     world.told("a", &["library", "add", &author.address()]);

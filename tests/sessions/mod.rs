@@ -22,3 +22,4 @@ mod sources;
 mod storage;
 mod table;
 mod tango;
+mod watchers;

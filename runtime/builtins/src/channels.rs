@@ -21,10 +21,6 @@ fn fields<'m>(members: &'m Members, name: Option<&str>) -> Outcome<Vec<(&'m Devi
     members.devices.iter().map(of).collect()
 }
 
-fn only(member: &Member) -> Members {
-    Members { family: member.family.clone(), devices: [member.device.clone()].into() }
-}
-
 /// What a device's channel says now, usable or not.
 fn readings(context: &Context, members: &Members, name: Option<&str>) -> Outcome<Array> {
     let fields = fields(members, name)?;
@@ -143,7 +139,7 @@ pub fn register(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `script`: the field has no channel.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM[0].get_reading().validity == \"good\");\n/// ```",
-        |c: NativeCallContext, m: Member| first(readings(&*here(&c)?, &only(&m), None)?)
+        |c: NativeCallContext, m: Member| first(readings(&*here(&c)?, &Members::one(&m), None)?)
     );
     document!(
         engine,
@@ -155,7 +151,7 @@ pub fn register(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `script`: no such field, or it has no channel.\n///\n\
          /// # Example\n/// ```rhai\n/// let reading = BPM[0].get_reading(\"y\");\n/// assert(reading.why == \"\");\n/// ```",
-        |c: NativeCallContext, m: Member, field: &str| first(readings(&*here(&c)?, &only(&m), Some(field))?)
+        |c: NativeCallContext, m: Member, field: &str| first(readings(&*here(&c)?, &Members::one(&m), Some(field))?)
     );
     document!(
         engine,
@@ -204,7 +200,7 @@ pub fn register(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: the channel is absent or was lost, or samples came faster than they were taken.\n///\n\
          /// # Example\n/// ```rhai\n/// let seen = BPM[0].follow(1.0 * s);\n/// assert(seen.time.len == seen.value.len);\n/// ```",
-        |c: NativeCallContext, m: Member, span: Quantity| first(followed(&*here(&c)?, &only(&m), None, &span)?)
+        |c: NativeCallContext, m: Member, span: Quantity| first(followed(&*here(&c)?, &Members::one(&m), None, &span)?)
     );
     document!(
         engine,
@@ -217,7 +213,7 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `machine`: the channel is absent or was lost, or samples came faster than they were taken.\n///\n\
          /// # Example\n/// ```rhai\n/// let noise = BPM[0].follow(\"y\", 2.0 * s).value.std();\n/// ```",
         |c: NativeCallContext, m: Member, field: &str, span: Quantity| {
-            first(followed(&*here(&c)?, &only(&m), Some(field), &span)?)
+            first(followed(&*here(&c)?, &Members::one(&m), Some(field), &span)?)
         }
     );
     document!(

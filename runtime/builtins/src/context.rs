@@ -124,6 +124,15 @@ impl Context {
         self.session.cancel()
     }
 
+    /// One step of long work is done: says how far it is, and waits while the run is paused.
+    ///
+    /// # Errors
+    /// `stopped`; `machine`: a watcher says that the run may not go on.
+    pub fn step(&self, phase: &str, done: usize, of: usize) -> Result<()> {
+        self.progress.step(phase, done, of);
+        self.session.step()
+    }
+
     /// Connects all channels of devices that have not been asked for before, in one go.
     pub fn connect<'d>(&self, devices: impl IntoIterator<Item = &'d Arc<Device>>) -> Outcome<()> {
         let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);

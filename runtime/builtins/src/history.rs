@@ -136,7 +136,7 @@ fn of_field(span: &Span, field: &Field, readings: &[Reading]) -> Outcome<Map> {
 }
 
 fn one(context: &Context, member: &Member, field: Option<&str>, from: &str, to: &str) -> Outcome<Dynamic> {
-    let members = Members { family: member.family.clone(), devices: [member.device.clone()].into() };
+    let members = Members::one(member);
     let none = || fail(Diagnostic::new(Kind::Internal, "a device gave no answer").into());
     of_devices(context, &members, field, from, to)?.into_iter().next().ok_or_else(none)
 }

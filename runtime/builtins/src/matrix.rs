@@ -6,7 +6,7 @@ use crate::families::document;
 use crate::quantity::{self, two_units};
 use crate::vector::{Vector, chosen, entry, fits, from_array, place, places};
 use fodo_language::{Options, OrFail, Outcome, article, script_error, type_word};
-use fodo_measure::{Decomposition, decompose};
+use fodo_numerics::{Decomposition, decompose};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::plugin::*;
@@ -229,7 +229,7 @@ impl IntoIterator for Matrix {
 
 /// The options of every builtin of this subject.
 pub fn options() -> Vec<Options> {
-    vec![cut_options("pseudo_inverse"), cut_options("solve")]
+    vec![cut_options("pseudo_inverse"), cut_options("solve"), bounds_options()]
 }
 
 fn cut_options(owner: &str) -> Options {
@@ -271,11 +271,7 @@ fn invert(m: &Matrix, options: &fodo_language::Values) -> Outcome<Matrix> {
 
 fn least_squares(m: &Matrix, v: &Vector, options: &fodo_language::Values) -> Outcome<Vector> {
     if m.values.nrows() != v.si().len() {
-        return Err(script_error(format!(
-            "a matrix of {} and a vector of {} do not make equations",
-            m.size(),
-            v.si().len()
-        )));
+        return Err(no_equations(m, v));
     }
     if v.si().iter().any(|x| !x.is_finite()) {
         return Err(script_error("the vector holds something that is not a number"));
@@ -295,6 +291,7 @@ pub fn register(engine: &mut Engine) {
     operators(engine);
     access(engine);
     engine.register_global_module(exported_module!(functions).into());
+    crate::read_only(engine, "a matrix", "si", |m: &Matrix| Matrix { unit: Unit::none(), ..m.clone() });
     with_options(engine);
 }
 
@@ -645,6 +642,162 @@ mod functions {
     pub fn solve(m: Matrix, v: Vector) -> Outcome<Vector> {
         least_squares(&m, &v, &cut_options("solve").read(&Map::new())?)
     }
+
+    /// Solves `m * x = v` in the least-squares sense with every entry of x between two bounds; `min: 0.0` alone is non-negative
+    /// least squares (NNLS).
+    ///
+    /// # Parameters
+    /// - `m`, `v`: the matrix and the right-hand side.
+    /// - `min`, `max`: bounds, one for all or a vector, in the unit of x. Default: none.
+    ///
+    /// # Returns
+    /// The vector x, in the unit of `v` over that of `m`.
+    ///
+    /// # Errors
+    /// - `do not make equations`: `m` has not as many rows as `v` entries.
+    /// - `is above the upper one`: a lower bound is above the upper one.
+    /// - `not a number`, `not a finite number`: an entry is missing.
+    ///
+    /// # Example
+    /// ```rhai
+    /// let m = matrix([[2, 1], [1, 3]], "m/rad");
+    /// let kicks = solve_bounded(m, vector([4, -1], "mm"), #{ min: -1 * mrad, max: 1.5 * mrad });
+    /// assert_near(kicks[0], 1.5 * mrad, 1 * nrad);
+    /// let weights = solve_bounded(identity(2), vector([1, -1]), #{ min: 0 });
+    /// assert(weights[1] == 0);
+    /// ```
+    #[rhai_fn(name = "solve_bounded", return_raw)]
+    pub fn solve_bounded(m: Matrix, v: Vector, options: Map) -> Outcome<Vector> {
+        bounded(&m, &v, &options)
+    }
+
+    /// Makes a square matrix with a vector on its diagonal.
+    ///
+    /// # Returns
+    /// A matrix in the unit of the vector.
+    ///
+    /// # Errors
+    /// - `too many`: the matrix would be too large.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(diagonal(vector([1, 2], "mm"))[[1, 1]] == 2 * mm);
+    /// ```
+    #[rhai_fn(name = "diagonal", return_raw)]
+    pub fn diagonal(v: Vector) -> Outcome<Matrix> {
+        let count = v.si().len();
+        fits(count.saturating_mul(count))?;
+        Ok(Matrix::from_si(DMatrix::from_diagonal(&nalgebra::DVector::from_column_slice(v.si())), v.unit().clone()))
+    }
+
+    /// Takes the diagonal of a matrix as a vector, in the unit of the matrix.
+    #[rhai_fn(name = "diagonal")]
+    pub fn diagonal_of(m: Matrix) -> Vector {
+        Vector::from_si(m.values.diagonal().as_slice().to_vec(), m.unit)
+    }
+
+    /// Multiplies every entry of one vector with every entry of another.
+    ///
+    /// # Returns
+    /// A matrix in the product of the units: a row for each entry of `a`, a column for each of `b`.
+    ///
+    /// # Errors
+    /// - `too many`: the matrix would be too large.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(outer(vector([1, 2]), vector([3, 4, 5]))[[1, 2]] == 10);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn outer(a: Vector, b: Vector) -> Outcome<Matrix> {
+        fits(a.si().len().saturating_mul(b.si().len()))?;
+        let values = DMatrix::from_fn(a.si().len(), b.si().len(), |i, j| a.si()[i] * b.si()[j]);
+        Ok(Matrix::from_si(values, unit_of(a.unit(), b.unit(), false)))
+    }
+
+    /// Counts all entries of a matrix in a unit.
+    ///
+    /// # Parameters
+    /// - `unit`: the unit, as text.
+    ///
+    /// # Returns
+    /// A matrix of plain numbers [1].
+    ///
+    /// # Errors
+    /// - `was given where`: the matrix has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert_near(matrix([[1]], "m/rad").to("mm/mrad")[[0, 0]], 1.0, 1e-12);
+    /// ```
+    #[rhai_fn(name = "to", return_raw)]
+    pub fn to(m: Matrix, unit: &str) -> Outcome<Matrix> {
+        let unit = Unit::parse(unit).or_fail()?;
+        Quantity::from_si(0.0, m.unit.clone()).check(&unit).or_fail()?;
+        Ok(Matrix::from_si(&*m.values / unit.scale(), Unit::none()))
+    }
+
+    /// Shows a matrix in a unit: the same entries, printed in that unit whatever their size.
+    ///
+    /// # Parameters
+    /// - `unit`: the unit, as text.
+    ///
+    /// # Returns
+    /// A matrix in that unit.
+    ///
+    /// # Errors
+    /// - `was given where`: the matrix has another dimension.
+    ///
+    /// # Example
+    /// ```rhai
+    /// assert(matrix([[1]], "m/rad").in_unit("mm/mrad").unit == "mm/mrad");
+    /// ```
+    #[rhai_fn(name = "in_unit", return_raw)]
+    pub fn in_unit(m: Matrix, unit: &str) -> Outcome<Matrix> {
+        let unit = Unit::parse(unit).or_fail()?;
+        Quantity::from_si(0.0, m.unit.clone()).check(&unit).or_fail()?;
+        Ok(Matrix { values: m.values, unit: unit.as_asked() })
+    }
+}
+
+fn bounds_options() -> Options {
+    Options::new("solve_bounded")
+        .any("min")
+        .help("lower bound, one for all or a vector, in the unit of the solution; none without it")
+        .any("max")
+        .help("upper bound, likewise")
+}
+
+/// One bound for each unknown.
+fn bounds(value: Option<Dynamic>, none: f64, count: usize, unit: &Unit) -> Outcome<Vec<f64>> {
+    let Some(value) = value else { return Ok(vec![none; count]) };
+    let Some(v) = value.read_lock::<Vector>() else {
+        let zero = quantity::from_dynamic(&value).is_some_and(|q| q.si == 0.0 && q.dimension().is_none());
+        return Ok(vec![if zero { 0.0 } else { entry(&value, unit)? }; count]);
+    };
+    if v.unit().dimension() != unit.dimension() {
+        return Err(two_units("compared", unit, v.unit()));
+    }
+    match v.si().len() == count {
+        true => Ok(v.si().to_vec()),
+        false => Err(script_error(format!("{} bounds were given for {count} unknowns", v.si().len()))),
+    }
+}
+
+fn bounded(m: &Matrix, v: &Vector, options: &Map) -> Outcome<Vector> {
+    let options = bounds_options().read(options)?;
+    if m.values.nrows() != v.si().len() {
+        return Err(no_equations(m, v));
+    }
+    let (unit, count) = (unit_of(v.unit(), &m.unit, true), m.values.ncols());
+    let low = bounds(options.maybe_dynamic("min"), f64::NEG_INFINITY, count, &unit)?;
+    let high = bounds(options.maybe_dynamic("max"), f64::INFINITY, count, &unit)?;
+    let x = fodo_numerics::solve_bounded(&m.values, v.si(), &low, &high).or_fail()?;
+    Ok(Vector::from_si(x, unit))
+}
+
+fn no_equations(m: &Matrix, v: &Vector) -> Box<rhai::EvalAltResult> {
+    script_error(format!("a matrix of {} and a vector of {} do not make equations", m.size(), v.si().len()))
 }
 
 #[cfg(test)]

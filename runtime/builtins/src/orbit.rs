@@ -40,6 +40,22 @@ pub struct Steps {
     of: usize,
 }
 
+impl Response {
+    fn matrix(&self) -> Matrix {
+        Matrix::from_si(self.measured.matrix.clone(), column_unit(&self.knobs))
+    }
+
+    fn error(&self) -> Matrix {
+        Matrix::from_si(self.measured.error.clone(), column_unit(&self.knobs))
+    }
+}
+
+impl Steps {
+    fn values(&self) -> Vector {
+        Vector::from_si(self.values.to_vec(), first_unit(&self.knobs))
+    }
+}
+
 fn metre() -> Outcome<Unit> {
     Unit::parse("m").or_fail()
 }
@@ -141,7 +157,7 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
     context.connect(knobs.iter().map(|knob| &knob.device).chain(monitors.devices.iter()))?;
     let settle = knobs.iter().filter_map(|k| context.facility.family(&k.device.family).ok()).map(|f| f.settle).max();
     let sampling = how(options, &monitors.family, settle.unwrap_or_default());
-    let mut progress = |done: usize, of: usize| context.progress.step("response", done, of);
+    let mut progress = |done: usize, of: usize| context.step("response", done, of);
     let session = &context.session;
     let mut measured = fodo_measure::response(session, &knobs, &monitors.devices, sampling, &mut progress).or_fail()?;
     if session.mode() == WriteMode::Rehearse {
@@ -291,15 +307,17 @@ fn getters(engine: &mut Engine) {
         "matrix",
         ["response: response", "matrix"],
         "/// Orbit per knob [m per knob unit]: rows x of each monitor, then y; a column for each knob.",
-        |r: &mut Response| Matrix::from_si(r.measured.matrix.clone(), column_unit(&r.knobs))
+        |r: &mut Response| r.matrix()
     );
     getter!(
         engine,
         "error",
         ["response: response", "matrix"],
         "/// Standard errors of the entries of `matrix`, in its unit; 0 for a response of the model.",
-        |r: &mut Response| Matrix::from_si(r.measured.error.clone(), column_unit(&r.knobs))
+        |r: &mut Response| r.error()
     );
+    crate::read_only(engine, "a response", "matrix", Response::matrix);
+    crate::read_only(engine, "a response", "error", Response::error);
     getter!(engine, "knobs", ["response: response", "knobs"], "/// Its columns.", |r: &mut Response| r.knobs.clone());
     getter!(engine, "monitors", ["response: response", "family"], "/// Its rows.", |r: &mut Response| r
         .monitors
@@ -316,8 +334,9 @@ fn getters(engine: &mut Engine) {
         "values",
         ["steps: steps", "vector"],
         "/// The steps, in the physics unit of the first knob.",
-        |s: &mut Steps| Vector::from_si(s.values.to_vec(), first_unit(&s.knobs))
+        |s: &mut Steps| s.values()
     );
+    crate::read_only(engine, "steps", "values", Steps::values);
 }
 
 impl std::fmt::Display for Knobs {

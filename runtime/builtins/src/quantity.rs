@@ -109,7 +109,7 @@ fn checked(act: &str, a: &Quantity, b: &Quantity) -> Outcome<()> {
 }
 
 /// Zero is zero in every unit; everything else must agree.
-fn comparable(a: &Quantity, b: &Quantity) -> Outcome<()> {
+pub(crate) fn comparable(a: &Quantity, b: &Quantity) -> Outcome<()> {
     let zero = |q: &Quantity| q.si == 0.0 && q.dimension().is_none();
     if zero(a) || zero(b) { Ok(()) } else { checked("compared", a, b) }
 }
@@ -217,6 +217,28 @@ fn operators(engine: &mut Engine) {
     engine.register_fn("+", |a: Quantity, b: &str| format!("{a}{b}"));
 }
 
+/// Functions that Rhai has for numbers, for quantities too.
+fn numbers(engine: &mut Engine) {
+    for (name, function) in [("exp", f64::exp as fn(f64) -> f64), ("ln", f64::ln), ("log", f64::log10)] {
+        engine.register_fn(name, move |value: Quantity| of_number(name, &value).map(function));
+    }
+    with_numbers!(
+        engine,
+        "hypot",
+        |a: &Quantity, b: &Quantity| { checked("added", a, b).map(|()| of(a.si.hypot(b.si), a.unit.clone())) },
+        Dynamic
+    );
+    with_numbers!(
+        engine,
+        "atan",
+        |y: &Quantity, x: &Quantity| {
+            checked("compared", y, x)?;
+            Ok(of(y.si.atan2(x.si), radian()?))
+        },
+        Dynamic
+    );
+}
+
 /// The unit constants as a module seen everywhere.
 fn units() -> Module {
     let mut module = Module::new();
@@ -235,6 +257,7 @@ pub fn register(engine: &mut Engine) {
     operators(engine);
     engine.register_global_module(exported_module!(functions).into());
     engine.register_global_module(units().into());
+    numbers(engine);
 }
 
 #[export_module]
@@ -311,7 +334,10 @@ mod functions {
         value.to(&Unit::parse(unit).or_fail()?).or_fail()
     }
 
-    /// Shows a quantity in a unit: the same quantity, printed in that unit.
+    /// Shows a quantity in a unit: the same quantity, printed in that unit whatever its size.
+    ///
+    /// Otherwise the prefix that reads best is chosen: `0.5 * mm` is shown as 500 µm. What is calculated from it keeps the unit
+    /// as long as its dimension stays.
     ///
     /// # Parameters
     /// - `unit`: the unit, as text.
@@ -324,13 +350,14 @@ mod functions {
     ///
     /// # Example
     /// ```rhai
-    /// assert((0.5 * mm).in_unit("um") == 500 * um);
+    /// assert(`${(5000 * mm).in_unit("mm")}` == "5000 mm");
+    /// assert(`${5000 * mm}` == "5 m");
     /// ```
     #[rhai_fn(name = "in_unit", return_raw)]
     pub fn in_unit(value: Quantity, unit: &str) -> Outcome<Quantity> {
         let unit = Unit::parse(unit).or_fail()?;
         value.check(&unit).or_fail()?;
-        Ok(Quantity::from_si(value.si, unit))
+        Ok(Quantity::from_si(value.si, unit.as_asked()))
     }
 
     /// Its number in SI units (eV for energies, rad for angles) [1].
@@ -395,7 +422,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn sin(angle: Quantity) -> Outcome<f64> {
-        Ok(radians(&angle)?.sin())
+        Ok(of_angle(&angle)?.sin())
     }
 
     /// Takes the cosine of an angle.
@@ -415,7 +442,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn cos(angle: Quantity) -> Outcome<f64> {
-        Ok(radians(&angle)?.cos())
+        Ok(of_angle(&angle)?.cos())
     }
 
     /// Takes the tangent of an angle.
@@ -435,7 +462,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn tan(angle: Quantity) -> Outcome<f64> {
-        Ok(radians(&angle)?.tan())
+        Ok(of_angle(&angle)?.tan())
     }
 
     /// Tells whether a quantity is neither infinite nor missing.
@@ -467,12 +494,31 @@ mod functions {
     }
 }
 
-fn radians(angle: &Quantity) -> Outcome<f64> {
-    let dimension = angle.dimension();
-    if dimension == Dimension::ANGLE || dimension.is_none() {
+/// The number of an angle in radians; a plain number counts in radians, a turn or a percentage does not.
+pub(crate) fn of_angle(angle: &Quantity) -> Outcome<f64> {
+    if angle.dimension() == Dimension::ANGLE || is_plain(&angle.unit) {
         return Ok(angle.si);
     }
-    Err(script_error(format!("an angle is needed here, found {angle}")))
+    Err(script_error(format!("an angle is needed here, found one in `{}`", angle.unit)))
+}
+
+/// The plain number that `function` takes; a percentage is one.
+pub(crate) fn of_number(function: &str, value: &Quantity) -> Outcome<f64> {
+    if value.dimension().is_none() {
+        return Ok(value.si);
+    }
+    let report = fodo_report::Diagnostic::new(
+        fodo_report::Kind::Script,
+        format!("`{function}` takes a plain number, found one in `{}`", value.unit),
+    );
+    let hint =
+        format!("divide it by what it is counted in, as in `x / (1.0 * {})`, or take `x.to(\"{0}\")`", value.unit);
+    Err(fodo_language::fail(Box::new(report.hint(hint))))
+}
+
+/// The unit of angles.
+pub(crate) fn radian() -> Outcome<Unit> {
+    Unit::parse("rad").or_fail()
 }
 
 /// An engine with the data subjects, for the tests of these files.
@@ -551,7 +597,19 @@ mod tests {
             ("1.0 + 50 * percent", "1.5"),
             ("1 * mm + 1 * um", "1.001 mm"),
             ("(10 * A) / (2 * A)", "5.0"),
-            ("1 * m / (2 * s)", "0.5 m s^-1"),
+            ("1 * m / (2 * s)", "500 mm/s"),
+            ("5 * urad / (2 * A)", "2.5 µrad/A"),
+            ("0.8 * T * (2 * m)", "1.6 T m"),
+            ("130 * um * (1 * urad)", "130 pm rad"),
+            ("1 / (4 * m ** 2)", "0.25 1/m^2"),
+            ("1 / (4 * m)", "0.25 1/m"),
+            ("(5000 * mm).in_unit(\"mm\")", "5000 mm"),
+            ("(5000 * mm).in_unit(\"mm\") / 2 + 1 * um", "2500.001 mm"),
+            ("(90 * deg) / 2", "45 deg"),
+            ("exp(100 * percent) == exp(1)", "true"),
+            ("hypot(3 * mm, 4000 * um)", "5 mm"),
+            ("atan(1 * mm, 1 * mm).in_unit(\"deg\")", "45 deg"),
+            ("clamp(5 * mrad, -1 * mrad, 2 * mrad)", "2 mrad"),
             ("(3 * m) ** 2", "9 m^2"),
             ("sqrt((3 * m) ** 2)", "3 m"),
             ("-(5 * A)", "-5 A"),
@@ -564,7 +622,7 @@ mod tests {
             ("5 * A > 0", "true"),
             ("max(1 * mm, 2 * um)", "1 mm"),
             ("min(3, 2.5)", "2.5"),
-            ("3 * min", "180 s"),
+            ("3 * min", "3 min"),
             ("sin(90 * deg)", "1.0"),
             ("quantity(0.8, \"1/m^2\").unit", "1/m^2"),
             ("type_of(1 * m)", "quantity"),
@@ -588,7 +646,13 @@ mod tests {
             ("5 * A == 1 * m", "`A` and `m` cannot be compared: their dimensions differ"),
             ("(5 * A).to(\"mm\")", "a value in `A` was given where `mm` is needed"),
             ("(5 * A).to(\"mA1x\")", "`mA1x` is not a unit; write it like `mm`, `urad`, `1/m^2`, `rad/A`"),
-            ("sin(5 * A)", "an angle is needed here, found 5 A"),
+            ("sin(5 * A)", "an angle is needed here, found one in `A`"),
+            ("sin(0.25 * turn)", "an angle is needed here, found one in `turn`"),
+            (
+                "exp(2 * s)",
+                "`exp` takes a plain number, found one in `s` | divide it by what it is counted in, as in `x / (1.0 * s)`, or take `x.to(\"s\")`",
+            ),
+            ("clamp(5, 3, 1)", "the low limit of `clamp` is above the high one"),
             ("sqrt(5 * A)", "`A` has no power 0.5: a unit takes whole exponents"),
             ("(5 * A).vaule", "a quantity has no `vaule` | it has `si`, `unit`"),
         ]);

@@ -167,11 +167,11 @@ fn restore(context: &Context, name: &str, options: &Map) -> Outcome<Map> {
         };
         let changes: Vec<Change> = differ.iter().map(on_the_way).collect();
         context.session.write(&changes).or_fail()?;
-        context.progress.step("restore", step as usize, steps as usize);
+        context.step("restore", step as usize, steps as usize).or_fail()?;
         pass(context, pause)?;
     }
     context.session.write(&last).or_fail()?;
-    context.progress.step("restore", steps as usize, steps as usize);
+    context.step("restore", steps as usize, steps as usize).or_fail()?;
     Ok(result(differ.len()))
 }
 

@@ -40,6 +40,7 @@ struct Stops {
     all: bool,
     held: bool,
     expired: bool,
+    paused: bool,
 }
 
 impl Cancel {
@@ -50,7 +51,9 @@ impl Cancel {
 
     /// Asks to stop; may be called from any thread and more than once.
     pub fn stop(&self) {
-        self.stops().count += 1;
+        let mut stops = self.stops();
+        (stops.count, stops.paused) = (stops.count + 1, false);
+        drop(stops);
         self.shared.changed.notify_all();
     }
 
@@ -61,6 +64,30 @@ impl Cancel {
         (stops.all, stops.held) = (true, true);
         drop(stops);
         self.shared.changed.notify_all();
+    }
+
+    /// Asks the run to wait at its next step, or to go on; which of both.
+    pub fn pause_or_resume(&self) -> bool {
+        let mut stops = self.stops();
+        stops.paused = !stops.paused;
+        let paused = stops.paused;
+        drop(stops);
+        self.shared.changed.notify_all();
+        paused
+    }
+
+    /// Whether the run shall wait at its next step.
+    pub fn is_paused(&self) -> bool {
+        self.stops().paused
+    }
+
+    /// Waits until it goes on, or until stopped.
+    pub fn wait_for_resume(&self) -> Result<(), Stopped> {
+        let mut stops = self.stops();
+        while stops.paused && !self.says(&stops) {
+            stops = self.shared.changed.wait(stops).unwrap_or_else(PoisonError::into_inner);
+        }
+        if self.says(&stops) { Err(Stopped) } else { Ok(()) }
     }
 
     /// Whether there was a panic stop.
@@ -91,7 +118,7 @@ impl Cancel {
     /// Forgets the stops, for the next line at the prompt.
     pub fn reset(&self) {
         let mut stops = self.stops();
-        (stops.count, stops.all, stops.expired) = (0, false, false);
+        *stops = Stops { held: stops.held, ..Stops::default() };
     }
 
     /// Whether to stop now.

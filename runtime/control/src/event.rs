@@ -53,7 +53,8 @@ pub enum Event {
     },
     /// A savepoint was set, returned to, or the run was committed or put back.
     Transaction {
-        /// `begin`, `savepoint`, `restored`, `committed`, `lease` (taken over from a dead holder).
+        /// `begin`, `savepoint`, `restored`, `committed`, `lease` (taken over from a dead holder),
+        /// `paused`, `resumed`.
         what: &'static str,
         /// For people.
         text: String,

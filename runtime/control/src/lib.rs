@@ -31,6 +31,7 @@ mod session;
 mod setpoint;
 mod transaction;
 mod until;
+mod watch;
 mod write;
 
 pub use archive::{Archive, Samples};
@@ -52,3 +53,4 @@ pub use session::{RunInfo, Session, SessionOptions, WriteMode};
 pub use setpoint::{Change, Guard, Physics, Setpoint};
 pub use transaction::{Putback, Savepoint, Standing};
 pub use until::Until;
+pub use watch::{Broken, Condition, Owner, Then};

@@ -22,6 +22,10 @@ impl Session {
             return Putback::default();
         }
         let putback = self.put_back(&back, &written, "restore");
+        if let Some(transaction) = self.state().transaction.as_mut().filter(|t| savepoint < t.kept) {
+            // it went back behind what was to be kept: that is what stays now
+            transaction.kept = Savepoint(transaction.steps.len());
+        }
         if self.mode() == WriteMode::Rehearse {
             return putback;
         }
@@ -91,7 +95,13 @@ impl Session {
                 }
                 Err(fault) => putback.failed.push(format!("{name} ({})", fault.reason)),
                 Ok((value, _)) => match judge(value, change.value, ours) {
-                    Verdict::Already => putback.restored += 1,
+                    Verdict::Already => {
+                        putback.restored += 1;
+                        // what was announced last did not go out; it may still come
+                        if let Some(transaction) = &mut self.state().transaction {
+                            transaction.written.insert(change.setpoint.channel.clone(), [value, ours[0]]);
+                        }
+                    }
                     Verdict::Leave => putback.left.push(moved(change, value)),
                     Verdict::PutBack => {
                         todo.push(change.clone());
@@ -139,21 +149,38 @@ impl Session {
         }
     }
 
-    /// Ends the run and puts everything back.
+    /// What the run has changed so far stays, however it ends; only a panic stop or a kill leaves that to `recover`.
+    pub fn keep_so_far(&self) {
+        if let Some(transaction) = &mut self.state().transaction {
+            transaction.kept = Savepoint(transaction.steps.len());
+        }
+    }
+
+    /// Ends the run and puts everything back, but for what was to be kept.
     pub fn abort(&self) -> Putback {
-        let mut putback = self.restore_to(Savepoint(0));
+        let kept = self.state().transaction.as_ref().map_or(Savepoint(0), |transaction| transaction.kept);
+        let mut putback = self.restore_to(kept);
         if !self.cancel.is_held() {
             putback.others = self.changed_by_others();
         }
         let (transaction, _leases) = {
             let mut state = self.state();
             state.rights.clear();
-            (state.transaction.take(), std::mem::take(&mut state.leases))
+            let transaction = state.transaction.take();
+            if let (Some(transaction), WriteMode::Write, true) = (&transaction, state.mode, putback.complete()) {
+                let RunInfo { title, start, .. } = transaction.info.clone();
+                let changes = transaction.standing();
+                putback.kept = changes.len();
+                if !changes.is_empty() {
+                    state.history.push(Committed { title, start, changes });
+                }
+            }
+            (transaction, std::mem::take(&mut state.leases))
         };
         if let Some(journal) = transaction.and_then(|t| t.journal) {
             if putback.complete() {
                 // the machine is as before; a journal that cannot be removed only makes `recover` say so
-                _ = journal.close("restored");
+                _ = journal.close(if putback.kept > 0 { "kept" } else { "restored" });
             } else {
                 putback.journal = Some(journal.path().display().to_string());
             }

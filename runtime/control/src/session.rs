@@ -3,6 +3,7 @@
 use crate::history::{Committed, History};
 use crate::marks::Marks;
 use crate::transaction::{Savepoint, Standing, Transaction};
+use crate::watch::{Owner, Watching};
 use crate::{
     Backend, Cancel, Channel, Event, Fault, Fresh, Guard, JournalFolder, Observer, Reading, Setpoint, Stopped, Time,
     Validity,
@@ -66,6 +67,8 @@ pub struct Session {
     pub(crate) cancel: Cancel,
     pub(crate) options: SessionOptions,
     pub(crate) state: Mutex<State>,
+    /// What has to hold, innermost procedure last.
+    pub(crate) watching: Mutex<Vec<Watching>>,
 }
 
 pub(crate) struct State {
@@ -84,6 +87,8 @@ pub(crate) struct State {
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
+    /// Who else may be at work on families, looked at from the first write to them.
+    pub(crate) owners: Vec<(Owner, Option<Watching>)>,
     pub(crate) clocks: crate::clocks::Clocks,
     /// Whether the stamps of the last arrival were of another clock than ours.
     pub(crate) clocks_off: bool,
@@ -105,10 +110,11 @@ impl Session {
             acting: None,
             rehearsed: HashMap::new(),
             arrived,
+            owners: Vec::new(),
             clocks: Default::default(),
             clocks_off: false,
         };
-        Session { backend, cancel, options, state: Mutex::new(state) }
+        Session { backend, cancel, options, state: Mutex::new(state), watching: Mutex::default() }
     }
 
     /// The control system underneath, for reading its clock and metadata.
@@ -197,8 +203,17 @@ impl Session {
     /// What channels say, invalid readings and faults as they are.
     pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
         let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
-        let asked = self.backend.now();
-        let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+        let mut fresh = fresh;
+        let (asked, answers) = loop {
+            let asked = self.backend.now();
+            let answers = self.fresh(channels, fresh, wait, &self.cancel).map_err(stopped)?;
+            if !self.gate()? {
+                break (asked, answers);
+            }
+            // what was read while something did not hold is read again
+            let silent = if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+            fresh = Fresh::After(self.arrived(), silent);
+        };
         // invalid ones are kept too: the record shows what the machine said
         let kept = |(channel, answer): (&Channel, &Result<Reading, Fault>)| {
             Some((channel.clone(), answer.as_ref().ok()?.clone()))

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a run to which it can return.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Savepoint(pub(crate) usize);
 
 /// One write of a run.
@@ -39,6 +39,8 @@ pub(crate) struct Transaction {
     pub synced: bool,
     /// Setpoints of the families the run may change, with what they held when it began.
     pub before: Vec<(Arc<Setpoint>, f64)>,
+    /// What was changed up to here stays, however the run ends.
+    pub kept: Savepoint,
 }
 
 impl Transaction {
@@ -51,6 +53,7 @@ impl Transaction {
             arrived: HashSet::new(),
             synced: false,
             before: Vec::new(),
+            kept: Savepoint(0),
         }
     }
 
@@ -123,6 +126,8 @@ pub struct Putback {
     pub others: Vec<String>,
     /// Left as they are by a panic stop.
     pub held: usize,
+    /// Stay changed, because a loop said so of its whole passes.
+    pub kept: usize,
     /// Where the journal is kept for `fodo recover`, if something is left to do.
     pub journal: Option<String>,
 }
@@ -137,6 +142,8 @@ impl Putback {
 impl std::fmt::Display for Putback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.restored, self.complete()) {
+            _ if self.kept == 1 => f.write_str("1 setpoint stays as the last whole pass left it")?,
+            _ if self.kept > 0 => write!(f, "{} setpoints stay as the last whole pass left them", self.kept)?,
             _ if self.held > 0 => write!(f, "panic stop: {} stay as the run left them", counted(self.held))?,
             (0, true) => f.write_str("no setpoint was changed")?,
             (1, true) => f.write_str("1 setpoint was changed and is back at its value before the run")?,

@@ -19,6 +19,8 @@ impl Session {
     pub fn write(&self, changes: &[Change]) -> Result<()> {
         self.cancel.check().map_err(stopped)?;
         self.check(changes)?;
+        self.gate()?;
+        self.not_owned(changes)?;
         self.lease(changes)?;
         let setpoints: Vec<Arc<Setpoint>> = changes.iter().map(|c| c.setpoint.clone()).collect();
         let olds = self.setpoints(&setpoints)?;

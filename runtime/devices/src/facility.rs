@@ -3,7 +3,8 @@
 use crate::family::{Device, Family, unknown_device};
 use crate::files::Files;
 use crate::table::{Table, open_tables};
-use fodo_control::{Acting, Role, Setpoint};
+use crate::watchers::{self, Feedback, Watcher};
+use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
@@ -66,6 +67,10 @@ pub struct Facility {
     pub roles: Vec<Role>,
     /// Families in the order of the table.
     pub families: Vec<Arc<Family>>,
+    /// Conditions that procedures name in their headers.
+    pub watchers: Vec<Watcher>,
+    /// Feedback loops beside Fodo.
+    pub feedbacks: Vec<Feedback>,
     /// Golden orbit at monitors [m] (x, y); a monitor that is not named has zero.
     pub golden: HashMap<Arc<str>, (f64, f64)>,
     default_role: Option<Arc<str>>,
@@ -99,6 +104,7 @@ impl Facility {
             top.no_other_keys()?;
             Ok(families)
         })?;
+        let (watchers, feedbacks) = open_tables(files.as_ref(), "facility.toml", |top| watchers::read(top, &families))?;
         let by_name = families.iter().enumerate().map(|(at, family)| (family.name.clone(), at)).collect();
         let golden = match &head.golden {
             Some(path) => read_golden(files.as_ref(), path)?,
@@ -117,6 +123,8 @@ impl Facility {
             default_role: head.default_role,
             leases: head.leases,
             families,
+            watchers,
+            feedbacks,
             golden,
             files,
             lattice_file: head.lattice,
@@ -156,6 +164,36 @@ impl Facility {
     pub fn device(&self, family: &str, name: &str) -> Result<&Arc<Device>> {
         let family = self.family(family)?;
         family.device(name).ok_or_else(|| unknown_device(family, name))
+    }
+
+    /// What must hold while a procedure runs: watchers by name, and feedbacks with the state that each must be in.
+    ///
+    /// # Errors
+    /// Kind `facility`: there is no such watcher or feedback here.
+    pub fn conditions<'n>(
+        &self,
+        watchers: impl IntoIterator<Item = &'n String>,
+        feedbacks: impl IntoIterator<Item = (&'n String, &'n String)>,
+    ) -> Result<Vec<Condition>> {
+        let watcher = |name: &String| {
+            watchers::find(&self.watchers, "watcher", name, &self.name, |one| &one.name).map(Watcher::condition)
+        };
+        let feedback = |(name, state): (&String, &String)| {
+            let found = watchers::find(&self.feedbacks, "feedback", name, &self.name, |one| &one.name);
+            found.map(|feedback| feedback.wanted(state))
+        };
+        // a feedback that the facility does not have is off
+        let is_there = |(name, state): &(&String, &String)| {
+            *state == "on" || self.feedbacks.iter().any(|feedback| *feedback.name == **name)
+        };
+        let feedbacks = feedbacks.into_iter().filter(is_there).map(feedback);
+        watchers.into_iter().map(watcher).chain(feedbacks).collect()
+    }
+
+    /// Channels of watchers and feedbacks that belong to no device, with what they hold while all is well.
+    pub fn signals(&self) -> impl Iterator<Item = (&Channel, f64)> {
+        let watchers = self.watchers.iter().filter_map(|watcher| Some((&watcher.channel, watcher.well()?)));
+        watchers.chain(self.feedbacks.iter().map(|feedback| (&feedback.channel, feedback.off())))
     }
 
     /// All setpoints of a family.
@@ -287,6 +325,8 @@ impl Head {
             name,
         };
         orbit.no_other_keys()?;
+        // read when the families are known
+        _ = (top.has("watchers"), top.has("feedbacks"));
         top.no_other_keys()?;
         Ok(head)
     }

@@ -12,6 +12,7 @@ mod files;
 mod pattern;
 mod place;
 mod table;
+mod watchers;
 
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
@@ -21,3 +22,4 @@ pub use files::{Files, Folder};
 pub use pattern::glob;
 pub use place::Place;
 pub use table::{Table, open_tables};
+pub use watchers::{Feedback, Watcher};

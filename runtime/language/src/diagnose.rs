@@ -135,7 +135,20 @@ fn outside(what: &str, length: usize, index: i64) -> Diagnostic {
 }
 
 fn mismatch(wanted: &str, found: &str) -> Diagnostic {
-    script(format!("{} is needed here, found {}", article(&type_word(wanted)), article(&type_word(found))))
+    let (wanted, found) = (type_word(wanted), type_word(found));
+    let report = script(format!("{} is needed here, found {}", article(&wanted), article(&found)));
+    match (wanted.as_str(), found.as_str()) {
+        ("boolean", "mask") => {
+            report.hint("masks are joined by `&`, `|` and `!`; `.any()` and `.all()` make one boolean of a mask")
+        }
+        ("integer", "number") => {
+            report.hint("`x.to_int()` drops what is behind the point, `round(x).to_int()` goes to the nearest")
+        }
+        ("integer", "range") => {
+            report.hint("a part of an array or a text: `array.extract(0..4)`, `text.sub_string(0..4)`")
+        }
+        _ => report,
+    }
 }
 
 fn arithmetic(text: &str) -> Diagnostic {
@@ -378,6 +391,10 @@ fn parse_report(engine: &Engine, what: &ParseErrorType, file: &str, sources: &So
         P::ModuleUndefined(name) => unknown_module(name),
         P::UnexpectedEOF => {
             syntax("the script ends in the middle".into()).hint("a bracket or a quotation mark is still open")
+        }
+        P::MissingToken(token, text) if token == "]" && text.contains("index") => {
+            syntax(format!("`{token}` is missing {text}"))
+                .hint("a matrix takes both indices in one pair: `m[[row, column]]`")
         }
         P::MissingToken(token, text) => syntax(format!("`{token}` is missing {text}")),
         P::BadInput(LexError::UnterminatedString) => {

@@ -26,6 +26,7 @@ pub use fail::{OrFail, Outcome, fail, internal_error, report_of, script_error};
 pub use handed::{functions_handed, handed_report, is_function_literal};
 pub use library::{Library, Resolver};
 pub use markdown::{Block, blocks};
+pub use numbers::divide_integers;
 pub use options::{Options, Parameter, ParameterKind, Value, Values, check_values, text_value, unknown_option};
 pub use prompt::Prompt;
 pub use reflect::{FunctionDoc, FunctionUse, functions, script_functions};

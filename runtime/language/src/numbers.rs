@@ -1,6 +1,29 @@
-//! Integers where Rhai only takes floats: `sqrt(2)`, `sin(1)`, `hypot(3, 4.0)`.
+//! Integers where Rhai only takes floats: `sqrt(2)`, `sin(1)`, `hypot(3, 4.0)`; and `1 / 2`, which is a half.
 
-use rhai::Engine;
+use crate::Outcome;
+use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use std::any::TypeId;
+
+/// A quotient of integers: an integer where it is one, so that `n / 2` can be an index, else a float. Rhai's own drops the
+/// rest, and a factor of `1 / 2` would be 0 without a word.
+fn quotient(a: i64, b: i64) -> Outcome<Dynamic> {
+    match (b, a.checked_rem(b)) {
+        (0, _) => Err(EvalAltResult::ErrorArithmetic("Division by zero".into(), Position::NONE).into()),
+        (_, Some(0)) => Ok((a / b).into()),
+        _ => Ok((a as f64 / b as f64).into()),
+    }
+}
+
+/// Makes integers divide as above: operators of ours come before those of Rhai, also between integers.
+pub fn divide_integers(engine: &mut Engine) {
+    engine.set_fast_operators(false);
+    engine.register_fn("/", quotient);
+    engine.register_raw_fn("/=", [TypeId::of::<i64>(); 2], |_, arguments| -> Outcome<()> {
+        let (a, b) = (arguments[0].as_int().unwrap_or(0), arguments[1].as_int().unwrap_or(0));
+        *arguments[0] = quotient(a, b)?;
+        Ok(())
+    });
+}
 
 macro_rules! of_one {
     ($engine:ident: $($name:literal $function:expr),* $(,)?) => {
@@ -23,6 +46,7 @@ pub(crate) fn register(engine: &mut Engine) {
         "atanh" f64::atanh, "sqrt" f64::sqrt, "exp" f64::exp, "ln" f64::ln, "log" f64::log10,
     );
     of_two!(engine: "hypot" f64::hypot, "atan" f64::atan2, "log" f64::log);
+    divide_integers(engine);
     for name in ["floor", "ceiling", "round", "int"] {
         engine.register_fn(name, |x: i64| x);
     }
@@ -30,4 +54,31 @@ pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("is_nan", |_: i64| false);
     engine.register_fn("is_finite", |_: i64| true);
     engine.register_fn("is_infinite", |_: i64| false);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Setup, engine};
+
+    #[test]
+    fn integers_divide_as_a_physicist_expects() {
+        for (text, wanted) in [
+            ("1 / 2", "0.5"),
+            ("let a = 6; a / 2", "3"),
+            ("let a = 7; a /= 2; a", "3.5"),
+            ("let a = 8; a /= 2; a", "4"),
+            ("let a = [1, 2, 3]; a[4 / 2]", "3"),
+            ("7 % 2", "1"),
+            ("(7 / 2).to_int()", "3"),
+            ("(6 / 2).to_int()", "3"),
+            ("-9 / 2", "-4.5"),
+            ("1 / 2.0", "0.5"),
+            ("let m = #{ a: 3 }; m.a /= 2; m.a", "1.5"),
+        ] {
+            let found = engine(Setup::default()).eval::<rhai::Dynamic>(text).unwrap();
+            assert_eq!(found.to_string(), wanted, "{text}");
+        }
+        assert!(engine(Setup::default()).eval::<rhai::Dynamic>("let n = 0; 1 / n").is_err());
+        assert!(engine(Setup::default()).eval::<rhai::Dynamic>("let n = 1; n /= 0").is_err());
+    }
 }

@@ -28,6 +28,8 @@ pub fn type_word(name: &str) -> String {
         "Quantity" => "quantity",
         "Vector" => "vector",
         "Matrix" => "matrix",
+        "Mask" => "mask",
+        "Table" => "table",
         "Callback" => "callback",
         "ExclusiveRange" | "Range<INT>" | "Range<i64>" | "range" => "range",
         "InclusiveRange" | "RangeInclusive<INT>" | "RangeInclusive<i64>" | "range=" => "range",

@@ -16,4 +16,4 @@ pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
 pub use sample::{Sampling, Statistics, sample};
 pub use shots::one_shot;
-pub use solve::{Cut, Decomposition, Solution, decompose, solve};
+pub use solve::{Cut, Solution, solve};

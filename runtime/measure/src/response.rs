@@ -28,8 +28,8 @@ pub struct Response {
     pub error: DMatrix<f64>,
 }
 
-/// Called before each knob: knobs done, knobs in all.
-pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
+/// Called before each knob, all knobs as they were: knobs done, knobs in all. It may wait, or end the measurement.
+pub type Progress<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
 
 /// Measures the orbit response: each knob half a step up, a whole step down, back.
 ///
@@ -49,7 +49,7 @@ pub fn response(
     let mut matrix = DMatrix::zeros(rows, knobs.len());
     let mut error = DMatrix::zeros(rows, knobs.len());
     for (column, (knob, (up, down))) in knobs.iter().zip(&ends).enumerate() {
-        progress(column, knobs.len());
+        progress(column, knobs.len())?;
         let savepoint = session.savepoint();
         session.write(std::slice::from_ref(up))?;
         let above = orbit(session, monitors, sampling)?;
@@ -60,7 +60,7 @@ pub fn response(
         let delta = knob.field.to_physics(up.value) - knob.field.to_physics(down.value);
         fill(&mut matrix, &mut error, column, &above, &below, delta, sampling.shots.max(1));
     }
-    progress(knobs.len(), knobs.len());
+    progress(knobs.len(), knobs.len())?;
     Ok(Response { matrix, error })
 }
 

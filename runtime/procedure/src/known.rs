@@ -189,7 +189,11 @@ impl Known {
     /// What a function gives, by its signature and the `#{ … }` in its documentation.
     pub fn returned(&self, name: &str, arguments: &[What]) -> What {
         match (arguments.first(), name) {
-            (Some(family @ What::Family(_)), "without" | "where") => return family.clone(),
+            (Some(family @ What::Family(_)), "without" | "where" | "between") => return family.clone(),
+            (Some(What::Family(origin)), "downstream" | "upstream" | "nearest") if arguments.len() == 2 => {
+                return What::Device(origin.clone());
+            }
+            (Some(device @ What::Device(_)), "next" | "previous") => return device.clone(),
             (Some(What::Family(_)), "get" | "setpoint") => return What::kind("vector"),
             (Some(What::Device(_)), "get" | "setpoint") => return What::kind("quantity"),
             (Some(What::Text(Some(word))), "family") => {

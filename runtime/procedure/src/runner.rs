@@ -135,10 +135,20 @@ impl Procedures {
         let allowed: HashSet<Arc<str>> = procedure.may_change(context, values).or_fail()?.into_iter().collect();
         let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
         self.announce(context, procedure, &named);
+        let Header { watchers, feedbacks, .. } = &procedure.header;
+        let conditions = context.facility.conditions(watchers, feedbacks);
+        let conditions = conditions.map_err(|error| procedure.in_header(*error)).or_fail()?;
+        let watched = !conditions.is_empty();
+        if watched {
+            context.session.watch(conditions).or_fail()?;
+        }
         context.session.narrow(allowed);
         let options = CallFnOptions::new().eval_ast(false);
         let result = engine.call_fn_with_options(options, &mut Scope::new(), &procedure.tree, "run", (p,));
         context.session.widen();
+        if watched {
+            context.session.unwatch();
+        }
         let result = result.and_then(no_function);
         result.map_err(|error| {
             let mut report = diagnose(engine, error, &procedure.file, &self.sources);
@@ -154,6 +164,12 @@ impl Procedure {
     /// The families a run with these values may change.
     pub fn may_change(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
         self.families(context, &self.header.effective_changes(values), values)
+    }
+
+    /// An error about a word of the header, with its place.
+    fn in_header(&self, error: Diagnostic) -> Box<Diagnostic> {
+        let word = error.message.split('`').nth(1).unwrap_or_default().to_string();
+        error.label(place(&self.file, &self.text, &word)).into()
     }
 
     /// The families a run with these values reads.

@@ -19,6 +19,7 @@ pub(crate) fn engine() -> Engine {
         .set_max_call_levels(8)
         .set_max_expr_depths(256, 128)
         .disable_symbol("eval");
+    fodo_language::divide_integers(&mut engine);
     engine.register_type_with_name::<Parameter>("parameter");
     engine.register_fn("procedure", procedure);
     number(&mut engine);

@@ -20,6 +20,8 @@ pub(crate) enum Answer {
     Tune(usize),
     /// Beam current.
     Current,
+    /// A signal that belongs to no device, by its place among them.
+    Signal(usize),
 }
 
 /// One plane at every element, as monitors read it where there are some.
@@ -53,11 +55,13 @@ pub(crate) struct Monitor {
 pub(crate) struct Channels {
     pub infos: Vec<ChannelInfo>,
     pub answers: Vec<Answer>,
-    /// The field whose unit and calibration a channel's number is in.
-    pub fields: Vec<Field>,
+    /// The field whose unit and calibration a channel's number is in; signals have none.
+    pub fields: Vec<Option<Field>>,
     pub by_name: HashMap<Channel, usize>,
     pub knobs: Vec<Knob>,
     pub monitors: Vec<Monitor>,
+    /// What signals hold while all is well.
+    pub signals: Vec<f64>,
 }
 
 impl Channels {
@@ -69,7 +73,33 @@ impl Channels {
                 channels.add(device, field, monitor, facility.lattice.elements.len());
             }
         }
+        for (channel, value) in facility.signals() {
+            channels.add_signal(channel, value);
+        }
         channels
+    }
+
+    fn add_signal(&mut self, channel: &Channel, value: f64) {
+        if self.by_name.contains_key(channel) {
+            return;
+        }
+        self.announce(ChannelInfo {
+            channel: channel.clone(),
+            shape: Shape::Scalar,
+            unit: String::new(),
+            precision: 3,
+            limits: None,
+            writable: true,
+            alarms: Alarms::default(),
+        });
+        self.answers.push(Answer::Signal(self.signals.len()));
+        self.fields.push(None);
+        self.signals.push(value);
+    }
+
+    fn announce(&mut self, info: ChannelInfo) {
+        self.by_name.insert(info.channel.clone(), self.infos.len());
+        self.infos.push(info);
     }
 
     fn monitor(&mut self, device: &Arc<Device>) -> Option<usize> {
@@ -146,7 +176,7 @@ impl Channels {
         let limits = field.setpoint.as_ref().filter(|_| writable).map(|s| s.limits);
         let reads = field.source.as_ref().is_some_and(|source| source.channel == *channel);
         let alarms = if shape == Shape::Scalar && reads { field.alarms } else { Alarms::default() };
-        self.infos.push(ChannelInfo {
+        self.announce(ChannelInfo {
             channel: channel.clone(),
             shape,
             unit: field.hardware.symbol().to_string(),
@@ -156,8 +186,7 @@ impl Channels {
             alarms,
         });
         self.answers.push(answer);
-        self.fields.push(field.clone());
-        self.by_name.insert(channel.clone(), self.infos.len() - 1);
+        self.fields.push(Some(field.clone()));
         self.infos.len() - 1
     }
 }

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The current of the beam [A].
+const CURRENT: f64 = 0.2;
+
 /// How a twin is made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TwinOptions {
@@ -36,6 +39,8 @@ struct State {
     ring: Ring,
     /// What the setpoints hold, in channel units.
     values: Vec<f64>,
+    /// What the signals hold.
+    signals: Vec<f64>,
     written: Vec<Time>,
     /// Setpoints the ring has not heard of yet.
     pending: BTreeSet<usize>,
@@ -44,6 +49,12 @@ struct State {
     now: Time,
     start: Time,
     shot: Option<(u64, Arc<Vec<f64>>)>,
+}
+
+/// What a write goes to.
+enum Target {
+    Knob(usize),
+    Signal(usize),
 }
 
 impl Twin {
@@ -73,6 +84,7 @@ impl Twin {
         let state = State {
             ring,
             written: vec![start; values.len()],
+            signals: channels.signals.clone(),
             values,
             pending,
             orbit: None,
@@ -111,16 +123,19 @@ impl Twin {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, write: &Write) -> Result<(usize, f64), Fault> {
+    fn check(&self, write: &Write) -> Result<(Target, f64), Fault> {
         let refuse = |why: String| Err(Fault::refused(&write.channel, why));
         let Some(&at) = self.channels.by_name.get(&write.channel) else {
             return Err(Fault::absent(&write.channel, "the twin has no such channel"));
         };
-        let Answer::Setpoint(knob) = self.channels.answers[at] else { return refuse("cannot be written".into()) };
+        let (target, (low, high)) = match self.channels.answers[at] {
+            Answer::Setpoint(knob) => (Target::Knob(knob), self.channels.knobs[knob].limits),
+            Answer::Signal(signal) => (Target::Signal(signal), (f64::NEG_INFINITY, f64::INFINITY)),
+            _ => return refuse("cannot be written".into()),
+        };
         if !self.channels.infos[at].writable {
             return refuse("is a readback".into());
         }
-        let (low, high) = self.channels.knobs[knob].limits;
         let unit = &self.channels.infos[at].unit;
         let Some(value) = write.value.number() else {
             return refuse(format!("takes a number, not {}", write.value.form()));
@@ -130,7 +145,7 @@ impl Twin {
             _ if value < low || value > high => {
                 refuse(format!("{value} {unit} is outside its limits {low} to {high} {unit}"))
             }
-            _ => Ok((knob, value)),
+            _ => Ok((target, value)),
         }
     }
 
@@ -146,18 +161,25 @@ impl Twin {
     }
 
     fn value(&self, state: &mut State, at: usize) -> Reading {
-        let field = &self.channels.fields[at];
+        let on_channel = |physics: f64| {
+            Value::Number(self.channels.fields[at].as_ref().map_or(physics, |field| field.to_channel(physics)))
+        };
         match &self.channels.answers[at] {
             Answer::Setpoint(knob) => Reading::good(Value::Number(state.values[*knob]), state.written[*knob]),
-            Answer::Current => Reading::good(Value::Number(field.to_channel(0.2)), state.now),
+            Answer::Signal(signal) => Reading::good(Value::Number(state.signals[*signal]), state.now),
+            // no beam goes round where there is no closed orbit
+            Answer::Current => {
+                let current = if self.orbit(state).is_ok() { CURRENT } else { 0.0 };
+                Reading::good(on_channel(current), state.now)
+            }
             Answer::Tune(plane) => match self.tune(state) {
-                Ok(tune) => Reading::good(Value::Number(field.to_channel(tune[*plane])), state.now),
+                Ok(tune) => Reading::good(on_channel(tune[*plane]), state.now),
                 Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
             },
             Answer::Monitor(plane, monitor) => match self.orbit(state) {
                 Ok(orbit) => {
                     let position = self.monitor(state, &orbit, *plane, *monitor);
-                    Reading::good(Value::Number(field.to_channel(position)), state.now)
+                    Reading::good(on_channel(position), state.now)
                 }
                 Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
             },
@@ -259,12 +281,19 @@ impl Plant for Twin {
     }
 
     fn apply(&self, batch: &[Write]) -> Result<(), Vec<Fault>> {
-        let (knobs, faults): (Vec<_>, Vec<_>) = batch.iter().map(|write| self.check(write)).partition(Result::is_ok);
+        let (targets, faults): (Vec<_>, Vec<_>) = batch.iter().map(|write| self.check(write)).partition(Result::is_ok);
         if !faults.is_empty() {
             return Err(faults.into_iter().filter_map(Result::err).collect());
         }
         let mut state = self.state();
-        for (knob, value) in knobs.into_iter().flatten() {
+        for (target, value) in targets.into_iter().flatten() {
+            let knob = match target {
+                Target::Knob(knob) => knob,
+                Target::Signal(signal) => {
+                    state.signals[signal] = value;
+                    continue;
+                }
+            };
             if state.values[knob] != value {
                 state.values[knob] = value;
                 state.pending.insert(knob);

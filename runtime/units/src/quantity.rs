@@ -127,19 +127,22 @@ impl std::fmt::Display for Quantity {
         let value = self.si / unit.scale();
         let text = match f.precision() {
             Some(digits) => format!("{value:.digits$}"),
-            None => shortest(value),
+            None => shortest(value, if unit.is_asked() { 9 } else { 6 }),
         };
         if unit.symbol() == "1" { f.write_str(&text) } else { write!(f, "{text} {unit}") }
     }
 }
 
-/// Six significant digits without trailing zeros.
-fn shortest(value: f64) -> String {
+/// That many significant digits, without trailing zeros.
+fn shortest(value: f64, significant: i32) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e9).contains(&size) {
-        return format!("{value:.5e}").replace("00000e", "0e");
+        let text = format!("{value:.*e}", significant as usize - 1);
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+        return format!("{digits}e{exponent}");
     }
-    let digits = if size == 0.0 { 0 } else { (5 - size.log10().floor() as i32).clamp(0, 9) as usize };
+    let digits = if size == 0.0 { 0 } else { (significant - 1 - size.log10().floor() as i32).clamp(0, 12) as usize };
     let text = format!("{value:.digits$}");
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_string(),

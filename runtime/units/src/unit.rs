@@ -1,6 +1,5 @@
 //! Units: a dimension, a scale to SI and the symbol shown.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Exponents of metre, second, ampere, volt, radian and electronvolt.
@@ -28,10 +27,13 @@ const SYMBOLS: &[(&str, [i8; 6], f64, bool)] = &[
     ("Hz", [0, -1, 0, 0, 0, 0], 1.0, true),
     ("C", [0, 1, 1, 0, 0, 0], 1.0, true),
     ("W", [0, 0, 1, 1, 0, 0], 1.0, true),
-    ("T", [-2, 1, 0, 1, 0, 0], 1.0, true),
+    ("T", TESLA, 1.0, true),
     ("Pa", [-3, 1, 1, 1, 0, 0], 1.0, true),
     ("mbar", [-3, 1, 1, 1, 0, 0], 100.0, false),
 ];
+
+const TESLA: [i8; 6] = [-2, 1, 0, 1, 0, 0];
+const METRE: Dimension = Dimension([1, 0, 0, 0, 0, 0]);
 
 const PREFIXES: &[(&str, f64)] = &[
     ("f", 1e-15),
@@ -80,15 +82,19 @@ impl std::fmt::Display for Dimension {
         if let Some((symbol, ..)) = SYMBOLS.iter().find(|s| s.1 == self.0 && s.2 == 1.0 && s.0 != "turn") {
             return f.write_str(symbol);
         }
-        let mut text = String::new();
-        for (base, exponent) in BASES.iter().zip(self.0) {
-            match exponent {
-                0 => {}
-                1 => _ = write!(text, " {base}"),
-                n => _ = write!(text, " {base}^{n}"),
-            }
-        }
-        f.write_str(text.trim_start())
+        let factor = |symbol: &str, exponent: i8| match exponent {
+            1 => symbol.to_string(),
+            n => format!("{symbol}^{n}"),
+        };
+        // a field times or over a power of a length: T m, T/m
+        let tesla = (-4..=4).find(|&n| Dimension(TESLA).times(METRE.power(n)) == *self);
+        let factors: Vec<(&str, i8)> = match tesla {
+            Some(n) => vec![("T", 1), ("m", n)],
+            None => BASES.into_iter().zip(self.0).collect(),
+        };
+        let above: Vec<String> = factors.iter().filter(|(_, n)| *n > 0).map(|(s, n)| factor(s, *n)).collect();
+        let below = factors.iter().filter(|(_, n)| *n < 0).map(|(s, n)| format!("/{}", factor(s, n.saturating_neg())));
+        write!(f, "{}{}", if above.is_empty() { "1".into() } else { above.join(" ") }, below.collect::<String>())
     }
 }
 
@@ -98,6 +104,17 @@ pub struct Unit {
     dimension: Dimension,
     scale: f64,
     symbol: Arc<str>,
+    first: Option<First>,
+    asked: bool,
+}
+
+/// The first factor of a unit whose prefix may be chosen: the `m` of `mm`, the `rad` of `urad/A`.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    base: &'static str,
+    prefix: f64,
+    /// Bytes of the unit's symbol that prefix and base take.
+    length: usize,
 }
 
 impl PartialEq for Unit {
@@ -125,12 +142,13 @@ impl std::error::Error for UnknownUnit {}
 impl Unit {
     /// The unit of a plain number, `1`.
     pub fn none() -> Unit {
-        Unit { dimension: Dimension::NONE, scale: 1.0, symbol: "1".into() }
+        Unit { dimension: Dimension::NONE, scale: 1.0, symbol: "1".into(), first: None, asked: false }
     }
 
     /// The SI unit of a dimension (eV for energies, rad for angles).
     pub fn si(dimension: Dimension) -> Unit {
-        Unit { dimension, scale: 1.0, symbol: dimension.to_string().into() }
+        let symbol: Arc<str> = dimension.to_string().into();
+        Unit { dimension, scale: 1.0, first: First::of(&symbol), symbol, asked: false }
     }
 
     /// Reads `mm`, `urad`, `1/m^2`, `m^-2`, `rad/A`, `T m`, `kHz`, `%`.
@@ -151,12 +169,24 @@ impl Unit {
                 scale *= f64::powi(s, i32::from(exponent));
             }
         }
-        Ok(Unit { dimension, scale, symbol: text.trim().into() })
+        Ok(Unit { dimension, scale, symbol: text.trim().into(), first: First::of(text.trim()), asked: false })
     }
 
     /// This many of it as one unit: 1e-3 of `rad` is a milliradian.
     pub fn scaled(&self, factor: f64) -> Unit {
-        Unit { scale: self.scale * factor, symbol: format!("{factor} {}", self.symbol).into(), ..self.clone() }
+        let symbol = format!("{factor} {}", self.symbol).into();
+        Unit { scale: self.scale * factor, symbol, first: None, ..self.clone() }
+    }
+
+    /// The same unit as one that was asked for: values are shown in it, whatever their size, and with more digits.
+    #[must_use]
+    pub fn as_asked(&self) -> Unit {
+        Unit { asked: true, ..self.clone() }
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked
     }
 
     /// Its dimension.
@@ -174,13 +204,11 @@ impl Unit {
         &self.symbol
     }
 
-    /// The unit in which `value` (SI) reads best: the prefix is chosen where the unit takes one.
+    /// The unit in which `value` (SI) reads best: the prefix of its first factor is chosen. A unit without prefixes
+    /// (`deg`, `h`, `mbar`) stays, and so does one that was asked for.
     pub fn for_value(&self, value: f64) -> Unit {
-        let Some((base, ..)) = SYMBOLS.iter().find(|s| s.3 && s.1 == self.dimension.0) else {
-            return self.clone();
-        };
-        // s^-1 is shown in the unit it came in unless that is Hz, so that rates stay rates
-        let size = value.abs();
+        let Some(first) = self.first.filter(|_| !self.asked) else { return self.clone() };
+        let size = (value / self.scale * first.prefix).abs();
         if size == 0.0 || !size.is_finite() {
             return self.clone();
         }
@@ -197,7 +225,29 @@ impl Unit {
             4 => ("T", 1e12),
             _ => ("", 1.0),
         };
-        Unit { dimension: self.dimension, scale, symbol: format!("{prefix}{base}").into() }
+        let begin = format!("{prefix}{}", first.base);
+        let symbol = format!("{begin}{}", &self.symbol[first.length..]).into();
+        let rest = if first.prefix == self.scale { 1.0 } else { self.scale / first.prefix };
+        Unit {
+            scale: rest * scale,
+            symbol,
+            first: Some(First { prefix: scale, length: begin.len(), ..first }),
+            ..*self
+        }
+    }
+}
+
+impl First {
+    /// The first factor of a unit's symbol, if its prefix may be chosen.
+    fn of(symbol: &str) -> Option<First> {
+        let length = symbol.find([' ', '*', '·', '/']).unwrap_or(symbol.len());
+        let factor = &symbol[..length];
+        let bare = |text: &str| SYMBOLS.iter().find(|s| s.3 && s.0 == text).map(|s| s.0);
+        if SYMBOLS.iter().any(|s| s.0 == factor) {
+            return bare(factor).map(|base| First { base, prefix: 1.0, length });
+        }
+        let found = PREFIXES.iter().find_map(|(prefix, scale)| Some((bare(factor.strip_prefix(prefix)?)?, *scale)));
+        found.map(|(base, prefix)| First { base, prefix, length })
     }
 }
 
@@ -246,12 +296,15 @@ mod tests {
             ("mm", 1e-3, "m"),
             ("urad", 1e-6, "rad"),
             ("µrad", 1e-6, "rad"),
-            ("1/m^2", 1.0, "m^-2"),
-            ("m⁻²", 1.0, "m^-2"),
-            ("rad/A", 1.0, "A^-1 rad"),
+            ("1/m^2", 1.0, "1/m^2"),
+            ("m⁻²", 1.0, "1/m^2"),
+            ("rad/A", 1.0, "rad/A"),
+            ("A/m/s", 1.0, "A/m/s"),
             ("kHz", 1e3, "Hz"),
             ("T", 1.0, "T"),
-            ("T m", 1.0, "m^-1 s V"),
+            ("T m", 1.0, "T m"),
+            ("T/m", 1.0, "T/m"),
+            ("V s", 1.0, "T m^2"),
             ("GeV", 1e9, "eV"),
             ("%", 0.01, "1"),
             ("min", 60.0, "s"),
@@ -262,5 +315,37 @@ mod tests {
         assert!(Unit::parse("mrd").unwrap_err().to_string().contains("rad"));
         assert!(Unit::parse("m/").is_err());
         assert!(Unit::parse("1/m^-128").is_ok() && Unit::parse("m^128").is_err());
+    }
+    #[test]
+    fn the_prefix_of_the_first_factor_follows_the_size() {
+        for (unit, si, shown) in [
+            ("m", 0.005, "5 mm"),
+            ("cm", 0.05, "50 mm"),
+            ("m rad", 1.32e-10, "132 pm rad"),
+            ("rad/A", 5e-6, "5 µrad/A"),
+            ("mm/mrad", 20.0, "20 mm/mrad"),
+            ("deg", 0.5 * std::f64::consts::PI, "90 deg"),
+            ("h", 7200.0, "2 h"),
+            ("mbar", 1e-7, "1e-9 mbar"),
+            ("1/m^2", 1e-3, "0.001 1/m^2"),
+            ("%", 1e-3, "0.1 %"),
+        ] {
+            let unit = Unit::parse(unit).unwrap();
+            assert_eq!(crate::Quantity::from_si(si, unit).to_string(), shown);
+        }
+        let asked = Unit::parse("mm").unwrap().as_asked();
+        assert_eq!(crate::Quantity::from_si(5.0, asked).to_string(), "5000 mm");
+        // six digits would hide a step of the RF frequency
+        let asked = Unit::parse("kHz").unwrap().as_asked();
+        assert_eq!(crate::Quantity::from_si(352_372_123.0, asked).to_string(), "352372.123 kHz");
+    }
+
+    #[test]
+    fn every_dimension_is_written_as_a_unit_that_is_read() {
+        for exponents in [[1, 0, 0, 0, 1, 0], [0, 0, -1, 0, 1, 0], [-3, 2, 0, 1, 0, -1], [-2, 0, 0, 0, 0, 0], TESLA] {
+            let dimension = Dimension(exponents);
+            let unit = Unit::parse(&dimension.to_string()).unwrap();
+            assert_eq!((unit.dimension(), unit.scale()), (dimension, 1.0), "{dimension}");
+        }
     }
 }

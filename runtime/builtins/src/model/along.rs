@@ -54,6 +54,11 @@ impl Along {
         Ok(Vector::from_si(values, self.unit.clone()))
     }
 
+    /// At all points.
+    fn all(&self) -> Vector {
+        Vector::from_si(self.values.to_vec(), self.unit.clone())
+    }
+
     /// At the entrances of all elements and at the end.
     fn entrances(&self) -> Vector {
         let places = self.places.iter().map(|(entrance, _)| self.values[*entrance]);
@@ -85,7 +90,7 @@ pub fn register(engine: &mut Engine) {
         "all",
         ["function: model function", "vector"],
         "/// Its values at all points of the cut lattice, in its unit.",
-        |a: &mut Along| Vector::from_si(a.values.to_vec(), a.unit.clone())
+        |a: &mut Along| a.all()
     );
     getter!(
         engine,
@@ -94,4 +99,6 @@ pub fn register(engine: &mut Engine) {
         "/// Its values at the entrances of all elements and at the end, in its unit.",
         |a: &mut Along| a.entrances()
     );
+    crate::read_only(engine, "a model function", "all", Along::all);
+    crate::read_only(engine, "a model function", "entrances", Along::entrances);
 }

@@ -238,6 +238,13 @@ pub fn register(engine: &mut Engine) {
         .register_fn("to_debug", |m: &mut ModelHandle| m.to_string())
         .register_indexer_get(|c: NativeCallContext, m: &mut ModelHandle, name: ImmutableString| {
             figures::property(&*m.here(&c)?, &name, || functions(c.engine()))
+        })
+        .register_indexer_set(|c: NativeCallContext, m: &mut ModelHandle, name: ImmutableString, value: Dynamic| {
+            match figures::property(&*m.here(&c)?, &name, || functions(c.engine())) {
+                Ok(present) if crate::same(&present, &value) => Ok(()),
+                Ok(_) => Err(script_error(format!("`{name}` of the model can be read but not set"))),
+                Err(error) => Err(error),
+            }
         });
     along::register(engine);
     studies::register(engine);

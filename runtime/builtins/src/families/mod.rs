@@ -1,5 +1,7 @@
 //! Families and devices as scripts see them.
 
+mod choosing;
+
 use crate::Property;
 use crate::context::{Context, here, sampling};
 use crate::vector::Vector;
@@ -35,6 +37,11 @@ impl Members {
     /// A whole family.
     pub fn all(family: &Arc<Family>) -> Members {
         Members { family: family.clone(), devices: family.devices.clone().into() }
+    }
+
+    /// One device.
+    pub fn one(member: &Member) -> Members {
+        Members { family: member.family.clone(), devices: Arc::from([member.device.clone()]) }
     }
 
     fn some(&self, keep: impl Fn(&Device) -> bool) -> Members {
@@ -73,13 +80,6 @@ impl Members {
         }
     }
 
-    fn slice(&self, start: INT, end: INT) -> Members {
-        let count = self.devices.len() as INT;
-        let clip = |i: INT| (if i < 0 { i + count } else { i }).clamp(0, count) as usize;
-        let (start, end) = (clip(start), clip(end.min(count)));
-        Members { family: self.family.clone(), devices: self.devices[start..end.max(start)].into() }
-    }
-
     /// The same without devices named.
     fn without(&self, names: &[String]) -> Outcome<Members> {
         for name in names {
@@ -95,18 +95,52 @@ impl Members {
 /// Something that is asked of devices: which field, counted in which unit.
 pub(crate) struct Wanted {
     pub field: usize,
+    /// Its name; the main field goes by its place, since families may call theirs differently.
+    name: Option<Arc<str>>,
     unit: Option<Unit>,
+}
+
+impl Wanted {
+    const MAIN: Wanted = Wanted { field: 0, name: None, unit: None };
+
+    fn of<'d>(&self, device: &'d Device) -> Outcome<&'d Field> {
+        match &self.name {
+            None => main(device),
+            Some(name) => device.field(name).ok_or_else(|| fail(no_field(device, name))),
+        }
+    }
+}
+
+/// Families that were joined may have fields that do not go into one vector.
+fn one_dimension(members: &Members, fields: &[(&Device, &Field)]) -> Outcome<()> {
+    let Some((first, field)) = fields.first() else { return Ok(()) };
+    let other = fields.iter().find(|(_, other)| other.physics.dimension() != field.physics.dimension());
+    other.map_or(Ok(()), |(device, other)| {
+        let report = Diagnostic::new(
+            Kind::Script,
+            format!(
+                "`{}` of {} is counted in `{}`, `{}` of {} in `{}`: a vector has one unit",
+                field.name,
+                first.shown(),
+                field.physics,
+                other.name,
+                device.shown(),
+                other.physics
+            ),
+        );
+        Err(fail(Box::new(report.hint(format!("read the families of {} one by one", members.family.name)))))
+    })
 }
 
 /// Reads `("k1")`, `("A")`, `("k1", "A")`.
 pub(crate) fn wanted(device: &Device, first: Option<&str>, second: Option<&str>) -> Outcome<Wanted> {
-    let Some(first) = first else { return Ok(Wanted { field: 0, unit: None }) };
+    let Some(first) = first else { return Ok(Wanted::MAIN) };
     if let Some(field) = device.fields.iter().position(|f| f.name.as_ref() == first) {
         let unit = second.map(Unit::parse).transpose().or_fail()?;
-        return Ok(Wanted { field, unit });
+        return Ok(Wanted { field, name: Some(first.into()), unit });
     }
     match Unit::parse(first) {
-        Ok(unit) if second.is_none() => Ok(Wanted { field: 0, unit: Some(unit) }),
+        Ok(unit) if second.is_none() => Ok(Wanted { unit: Some(unit), ..Wanted::MAIN }),
         _ => Err(fail(no_field(device, first))),
     }
 }
@@ -123,10 +157,10 @@ fn no_field(device: &Device, name: &str) -> Box<Diagnostic> {
 fn shown(field: &Field, physics: f64, unit: Option<&Unit>) -> Outcome<(f64, Unit)> {
     let Some(unit) = unit else { return Ok((physics, field.physics.clone())) };
     if unit.dimension() == field.physics.dimension() {
-        return Ok((physics, unit.clone()));
+        return Ok((physics, unit.as_asked()));
     }
     if unit.dimension() == field.hardware.dimension() {
-        return Ok((field.calibration.to_hardware(physics), unit.clone()));
+        return Ok((field.calibration.to_hardware(physics), unit.as_asked()));
     }
     let message = format!("{} is counted in {}, not in `{unit}`", what(field), units(field));
     Err(script_error(message))
@@ -203,14 +237,9 @@ fn setpoint_of(device: &Device, field: &Field) -> Outcome<Arc<fodo_control::Setp
 /// Reads a field of devices: settled and averaged readings, or setpoints.
 fn read(context: &Context, members: &Members, want: &Wanted, setpoints: bool) -> Outcome<Vector> {
     context.connect(members.devices.iter())?;
-    let fields: Vec<(&Device, &Field)> = members
-        .devices
-        .iter()
-        .map(|device| {
-            let field = device.fields.get(want.field).ok_or_else(|| script_error("a device lacks this field"))?;
-            Ok((device.as_ref(), field))
-        })
-        .collect::<Outcome<_>>()?;
+    let fields: Vec<(&Device, &Field)> =
+        members.devices.iter().map(|device| Ok((device.as_ref(), want.of(device)?))).collect::<Outcome<_>>()?;
+    one_dimension(members, &fields)?;
     let physics: Vec<f64> = if setpoints {
         let points = fields.iter().map(|(d, f)| setpoint_of(d, f)).collect::<Outcome<Vec<_>>>()?;
         let values = context.session.setpoints(&points).or_fail()?;
@@ -351,11 +380,11 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
     }
 }
 
-fn member_property(member: &Member, name: &str) -> Outcome<Dynamic> {
+fn member_property(context: &NativeCallContext, member: &Member, name: &str) -> Outcome<Dynamic> {
     let metre = |value: f64| Ok(Dynamic::from(Quantity::from_si(value, Unit::parse("m").or_fail()?)));
     match name {
         "name" => Ok(member.device.name.to_string().into()),
-        "family" => Ok(Dynamic::from(Members::all(&member.family))),
+        "family" => Ok(Dynamic::from(Members::all(&own_family(context, member)?))),
         "s" => metre(member.device.s),
         "length" => metre(member.device.length),
         other if member.device.field(other).is_some() => Err(fail(to_be_read(&member.device.shown(), other))),
@@ -370,15 +399,19 @@ fn member_property(member: &Member, name: &str) -> Outcome<Dynamic> {
     }
 }
 
+/// The family of the facility that a device belongs to, also where families were joined.
+fn own_family(context: &NativeCallContext, member: &Member) -> Outcome<Arc<Family>> {
+    match member.device.family == member.family.name {
+        true => Ok(member.family.clone()),
+        false => here(context)?.facility.family(&member.device.family).cloned().or_fail(),
+    }
+}
+
 /// A field is no property: reading one asks the machine.
 fn to_be_read(of: &str, field: &str) -> Box<Diagnostic> {
     Diagnostic::new(Kind::Script, format!("`{field}` is a field of {of}, and a field is read from the machine"))
         .hint(format!("`{of}.get(\"{field}\")`"))
         .into()
-}
-
-fn alone(member: &Member) -> Members {
-    Members { family: member.family.clone(), devices: Arc::from([member.device.clone()]) }
 }
 
 fn only(vector: &Vector) -> Dynamic {
@@ -401,18 +434,35 @@ pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
         .register_iterator::<Members>()
         .register_indexer_get(|m: &mut Members, name: ImmutableString| property(m, &name))
         .register_indexer_get(|m: &mut Members, index: INT| m.at(index))
-        .register_indexer_get(|m: &mut Members, r: std::ops::Range<INT>| m.slice(r.start, r.end))
-        .register_indexer_get(|m: &mut Members, r: std::ops::RangeInclusive<INT>| {
-            m.slice(*r.start(), r.end().saturating_add(1))
+        .register_indexer_set(|m: &mut Members, name: ImmutableString, value: Dynamic| {
+            unchanged(property(m, &name), &value, || m.family.name.to_string(), &name)
         })
-        .register_indexer_get(|m: &mut Member, name: ImmutableString| member_property(m, &name))
+        .register_indexer_get(|c: NativeCallContext, m: &mut Member, name: ImmutableString| {
+            member_property(&c, m, &name)
+        })
+        .register_indexer_set(|c: NativeCallContext, m: &mut Member, name: ImmutableString, value: Dynamic| {
+            unchanged(member_property(&c, m, &name), &value, || m.device.shown(), &name)
+        })
         .register_fn("to_string", |m: &mut Members| m.to_string())
         .register_fn("to_debug", |m: &mut Members| m.to_string())
         .register_fn("to_string", |m: &mut Member| m.to_string())
         .register_fn("to_debug", |m: &mut Member| m.to_string())
-        .register_fn("==", |a: Member, b: Member| a.device.shown() == b.device.shown())
         .register_get("len", |m: &mut Members| m.devices.len() as INT);
     functions(engine);
+    choosing::register(engine);
+}
+
+/// A property that comes back from an expression such as `BPM.s[0] = …` must be what it was: it is read, not set.
+fn unchanged(present: Outcome<Dynamic>, value: &Dynamic, of: impl Fn() -> String, name: &str) -> Outcome<()> {
+    match present {
+        Ok(present) if crate::same(&present, value) => Ok(()),
+        Ok(_) => Err(script_error(format!("`{name}` of {} can be read but not set", of()))),
+        Err(_) => {
+            let report = Diagnostic::new(Kind::Script, format!("nothing of {} is set by `.{name} = …`", of()));
+            let hint = format!("`{0}.set(value)` sets its main field, `{0}.step(change)` steps it", of());
+            Err(fail(Box::new(report.hint(hint))))
+        }
+    }
 }
 
 impl std::fmt::Display for Members {
@@ -472,7 +522,7 @@ fn functions(engine: &mut Engine) {
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: every channel that is absent, invalid or not a number, in one error.\n///\n\
          /// # Example\n/// ```rhai\n/// let k1 = QF.get();\n/// ```",
-        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, false)
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted::MAIN, false)
     );
     document!(
         engine,
@@ -508,7 +558,7 @@ fn functions(engine: &mut Engine) {
          /// # Errors\n/// - `machine`: the channel is absent, invalid or not a number.\n///\n\
          /// # Example\n/// ```rhai\n/// let kick = HCOR[0].get();\n/// ```",
         |c: NativeCallContext, m: Member| {
-            read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, false).map(|v| only(&v))
+            read(&*here(&c)?, &Members::one(&m), &Wanted::MAIN, false).map(|v| only(&v))
         }
     );
     document!(
@@ -517,7 +567,7 @@ fn functions(engine: &mut Engine) {
         ["device: device", "field_or_unit: text", "quantity"],
         "/// Reads a field of a device by its name, or its main field in a unit; see `get(members, field_or_unit)`.",
         |c: NativeCallContext, m: Member, first: &str| {
-            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, false).map(|v| only(&v))
+            read(&*here(&c)?, &Members::one(&m), &wanted(&m.device, Some(first), None)?, false).map(|v| only(&v))
         }
     );
     document!(
@@ -526,7 +576,8 @@ fn functions(engine: &mut Engine) {
         ["device: device", "field: text", "unit: text", "quantity"],
         "/// Reads a field of a device by its name, in a unit; see `get(members, field_or_unit)`.",
         |c: NativeCallContext, m: Member, first: &str, second: &str| {
-            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), Some(second))?, false).map(|v| only(&v))
+            read(&*here(&c)?, &Members::one(&m), &wanted(&m.device, Some(first), Some(second))?, false)
+                .map(|v| only(&v))
         }
     );
     document!(
@@ -538,7 +589,7 @@ fn functions(engine: &mut Engine) {
          /// # On the machine\n/// Only reads. In a rehearsal: what the setpoints would be.\n///\n\
          /// # Errors\n/// - `machine`: setpoints that are absent or not a number.\n///\n\
          /// # Example\n/// ```rhai\n/// let kicks = HCOR.setpoint();\n/// ```",
-        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted { field: 0, unit: None }, true)
+        |c: NativeCallContext, m: Members| read(&*here(&c)?, &m, &Wanted::MAIN, true)
     );
     document!(
         engine,
@@ -564,7 +615,7 @@ fn functions(engine: &mut Engine) {
          /// # Errors\n/// - `machine`: the setpoint is absent or not a number.\n///\n\
          /// # Example\n/// ```rhai\n/// let kick = HCOR[0].setpoint();\n/// ```",
         |c: NativeCallContext, m: Member| {
-            read(&*here(&c)?, &alone(&m), &Wanted { field: 0, unit: None }, true).map(|v| only(&v))
+            read(&*here(&c)?, &Members::one(&m), &Wanted::MAIN, true).map(|v| only(&v))
         }
     );
     document!(
@@ -573,7 +624,7 @@ fn functions(engine: &mut Engine) {
         ["device: device", "field_or_unit: text", "quantity"],
         "/// Asks for the present setpoint of a field of a device, or of its main field in a unit.",
         |c: NativeCallContext, m: Member, first: &str| {
-            read(&*here(&c)?, &alone(&m), &wanted(&m.device, Some(first), None)?, true).map(|v| only(&v))
+            read(&*here(&c)?, &Members::one(&m), &wanted(&m.device, Some(first), None)?, true).map(|v| only(&v))
         }
     );
     document!(
@@ -609,14 +660,14 @@ fn functions(engine: &mut Engine) {
         "set",
         ["device: device", "value: quantity", "()"],
         "/// Sets the main field of a device and waits until it has arrived; physics or hardware unit.",
-        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &alone(&m), &[one(&value)?], false)
+        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &Members::one(&m), &[one(&value)?], false)
     );
     document!(
         engine,
         "step",
         ["device: device", "change: quantity", "()"],
         "/// Changes the main field of a device by a step and waits until it has arrived; physics or hardware unit.",
-        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &alone(&m), &[one(&value)?], true)
+        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &Members::one(&m), &[one(&value)?], true)
     );
     document!(
         engine,
@@ -665,42 +716,6 @@ fn functions(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, linspace(-1.0 * urad, 1.0 * urad, HCOR.len));\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
             write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
-        }
-    );
-    document!(
-        engine,
-        "without",
-        ["members: family", "names: text, device, family or array", "family"],
-        "/// Gives the devices of a family without those named.\n///\n\
-         /// # Parameters\n/// - `names`: device names separated by commas, a device, a family, or an array of these.\n///\n\
-         /// # Returns\n/// The remaining devices, in lattice order.\n///\n\
-         /// # Errors\n/// - `script`: the family has no such device.\n///\n\
-         /// # Example\n/// ```rhai\n/// let good = BPM.without([BPM[3]]);\n/// assert(good.len == BPM.len - 1);\n/// ```",
-        |m: Members, which: Dynamic| m.without(&names(which)?)
-    );
-    document!(
-        engine,
-        "where",
-        ["members: family", "condition: function", "family"],
-        "/// Gives the devices of a family for which a condition holds.\n///\n\
-         /// # Parameters\n/// - `condition`: a function of one device, such as `|q| q.s > 100.0 * m`.\n///\n\
-         /// # Returns\n/// Those devices, in lattice order.\n///\n\
-         /// # Errors\n/// - `script`: the condition does not answer true or false.\n///\n\
-         /// # Example\n/// ```rhai\n/// let first_half = BPM.where(|b| b.s < 38.4 * m);\n/// ```",
-        |c: NativeCallContext, m: Members, condition: Dynamic| -> Outcome<Members> {
-            let condition = fodo_language::Callback::from_dynamic(&c, condition, "the condition")?;
-            let mut kept = Vec::new();
-            for member in m.clone() {
-                let device = member.device.clone();
-                let answer = condition.call(&c, (member,))?;
-                if answer.as_bool().map_err(|found| {
-                    let found = article(&type_word(found));
-                    script_error(format!("the condition must answer true or false, not {found}"))
-                })? {
-                    kept.push(device);
-                }
-            }
-            Ok(Members { family: m.family.clone(), devices: kept.into() })
         }
     );
 }
