@@ -107,7 +107,7 @@ impl App {
 
     fn print(&self, value: &Dynamic) {
         if !value.is_unit() {
-            println!("{}", show::value(value));
+            show::line(show::value(value));
         }
     }
 }

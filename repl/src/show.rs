@@ -9,11 +9,13 @@ use fodo_units::Quantity;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Shows an error on the terminal.
 pub fn error(error: &Diagnostic) {
+    clear();
     _ = write!(std::io::stderr(), "{}", error.render(std::io::stderr().is_terminal()));
 }
 
@@ -37,7 +39,7 @@ pub fn pause(paused: bool) {
         true => "pausing at the next step (Ctrl-Z goes on, Ctrl-C stops and puts back)",
         false => "going on",
     };
-    _ = writeln!(std::io::stderr(), "\r\x1b[K{text}");
+    note(text);
 }
 
 /// Says something of a run that goes on.
@@ -65,6 +67,7 @@ pub fn json_object(ok: bool, result: Value, run: Value, error: Option<&Diagnosti
 
 /// Prints a line. A closed pipe ends the reader's interest, not the run.
 pub fn line(text: impl AsRef<str>) {
+    clear();
     _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
@@ -76,6 +79,7 @@ pub struct Printer {
 
 impl Output for Printer {
     fn print(&self, text: &str) {
+        clear();
         // a closed pipe ends the reader's interest, not the run
         _ = if self.json { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
     }
@@ -94,6 +98,16 @@ pub struct Bar {
     state: Mutex<Option<Phase>>,
 }
 
+/// Whether the line of progress stands on the terminal.
+static SHOWN_LINE: AtomicBool = AtomicBool::new(false);
+
+/// Takes the line of progress away.
+pub fn clear() {
+    if SHOWN_LINE.swap(false, Ordering::Relaxed) {
+        eprint!("\r\x1b[K");
+    }
+}
+
 /// What is being done, since when, and when that was shown last.
 struct Phase {
     name: String,
@@ -108,7 +122,7 @@ impl Progress for Bar {
         }
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if done >= of {
-            eprint!("\r\x1b[K");
+            clear();
             *state = None;
             return;
         }
@@ -118,6 +132,7 @@ impl Progress for Bar {
         if known.shown.is_none_or(|at| at.elapsed().as_millis() > 100) {
             let left = left(known.since.elapsed().as_secs_f64(), done, of);
             eprint!("\r\x1b[K{phase}: {done} of {of}{left}");
+            SHOWN_LINE.store(true, Ordering::Relaxed);
             known.shown = Some(now);
         }
         *state = Some(known);

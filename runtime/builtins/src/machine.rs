@@ -3,7 +3,7 @@
 use crate::context::{Context, here};
 use crate::families::document;
 use crate::orbit::changes;
-use fodo_control::{Committed, Standing, Time};
+use fodo_control::{Committed, Standing, Time, WriteMode};
 use fodo_language::{Callback, OrFail, Outcome, script_error};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
@@ -182,6 +182,17 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// Those of the work: limits and rights are checked as for a real change.\n///\n\
          /// # Example\n/// ```rhai\n/// let would = rehearse(|| correct_orbit(#{}));\n/// assert(would.changes.HCOR.len() > 0);\n/// assert(HCOR.setpoint().max_abs() == 0.0 * rad);\n/// ```",
         |c: NativeCallContext, work: Dynamic| rehearse(&c, work)
+    );
+    document!(
+        engine,
+        "rehearsing",
+        ["boolean"],
+        "/// Whether the run is rehearsed: setpoints read as if they had been written, and the beam stays as it is.\n///\n\
+         /// A procedure that checks what it did to the beam leaves that check out then.\n///\n\
+         /// # On the machine\n/// Changes nothing.\n///\n\
+         /// # Errors\n/// None.\n///\n\
+         /// # Example\n/// ```rhai\n/// assert(!rehearsing());\n/// assert(rehearse(|| rehearsing()).result);\n/// ```",
+        |c: NativeCallContext| here(&c).map(|context| context.session.mode() == WriteMode::Rehearse)
     );
     document!(
         engine,

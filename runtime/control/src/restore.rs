@@ -158,6 +158,7 @@ impl Session {
 
     /// Ends the run and puts everything back, but for what was to be kept.
     pub fn abort(&self) -> Putback {
+        let rehearsed = self.mode() == WriteMode::Rehearse;
         let kept = self.state().transaction.as_ref().map_or(Savepoint(0), |transaction| transaction.kept);
         let mut putback = self.restore_to(kept);
         if !self.cancel.is_held() {
@@ -177,6 +178,10 @@ impl Session {
             }
             (transaction, std::mem::take(&mut state.leases))
         };
+        if rehearsed {
+            // nothing was written
+            return Putback::default();
+        }
         if let Some(journal) = transaction.and_then(|t| t.journal) {
             if putback.complete() {
                 // the machine is as before; a journal that cannot be removed only makes `recover` say so

@@ -218,7 +218,7 @@ fn unknown_variable(engine: &Engine, name: &str, file: &str, in_function: bool, 
     }
     let all = functions(engine);
     if all.iter().any(|f| f.usage == FunctionUse::Function && f.name == name) {
-        return report.hint(format!("`{name}` is a function: call it, `{name}(…)`"));
+        return report.hint(format!("`{name}` is a function: call it, `{name}(…)`, or hand it on, `|| {name}(…)`"));
     }
     let report = report.near(name, unique(&declared.iter().chain(&known).map(String::as_str).collect::<Vec<_>>()));
     if !report.hints.is_empty() {

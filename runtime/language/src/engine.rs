@@ -78,7 +78,8 @@ pub(crate) fn outgrown(what: &str) -> Diagnostic {
 pub fn engine(setup: Setup) -> Engine {
     let mut engine = Engine::new();
     engine
-        .set_optimization_level(OptimizationLevel::Simple)
+        // it puts constants into functions also where a parameter has their name: `fn f(s) { s }` gave a second
+        .set_optimization_level(OptimizationLevel::None)
         .set_max_call_levels(CALL_DEPTH)
         .set_max_expr_depths(256, 128)
         .set_max_operations(setup.max_operations)
@@ -103,6 +104,7 @@ pub fn engine(setup: Setup) -> Engine {
     engine.on_debug(move |text, file, place| output.debug(text, file, place.line()));
     engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
     crate::numbers::register(&mut engine);
+    crate::arrays::register(&mut engine);
     crate::callback::register(&mut engine);
     crate::fail::register(&mut engine);
     engine

@@ -4,6 +4,7 @@
 //! hint, callbacks that keep their home, named options, libraries of scripts, the prompt's memory,
 //! and what is known of every function. This crate knows Rhai and no accelerator.
 
+mod arrays;
 mod callback;
 mod diagnose;
 mod engine;

@@ -169,7 +169,10 @@ impl Procedure {
     /// An error about a word of the header, with its place.
     fn in_header(&self, error: Diagnostic) -> Box<Diagnostic> {
         let word = error.message.split('`').nth(1).unwrap_or_default().to_string();
-        error.label(place(&self.file, &self.text, &word)).into()
+        // a watcher is a text, a feedback a key
+        let quoted = format!("\"{word}\"");
+        let what = if self.text.contains(&quoted) { quoted } else { format!("{word}:") };
+        error.label(place(&self.file, &self.text, &what)).into()
     }
 
     /// The families a run with these values reads.

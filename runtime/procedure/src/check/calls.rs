@@ -44,7 +44,8 @@ impl<'a> Check<'a> {
                 "it is declared elsewhere; a function sees no variables from outside: pass `{name}` as an argument"
             ));
         } else if self.is_function(name) {
-            report = report.hint(format!("`{name}` is a function: call it, `{name}(…)`"));
+            report =
+                report.hint(format!("`{name}` is a function: call it, `{name}(…)`, or hand it on, `|| {name}(…)`"));
         } else {
             let own = self.facts.variables.iter().map(String::as_str);
             report = report.near(name, self.known.variables().chain(own));
