@@ -4,6 +4,7 @@ use crate::app::{self, App};
 use crate::command::Common;
 use crate::complete::Lines;
 use crate::doc::Manual;
+use crate::words::counted;
 use crate::{limits, show};
 use fodo_control::Time;
 use fodo_language::{Prompt, article, type_word};
@@ -14,7 +15,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent};
 use std::cell::LazyCell;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,15 +34,20 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     // a prompt without its history is still a prompt
     _ = editor.load_history(&history);
     let mut session = Prompt::new(app.sources.clone());
+    // the lines that went well, for `%save`
+    let mut ran: Vec<String> = Vec::new();
     println!("{} — Tab completes, help(name) explains, Ctrl-D ends", app.facility.title);
     loop {
         match editor.readline(&format!("{}> ", app.state())) {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
                 _ = editor.add_history_entry(line.trim());
-                match topic(line.trim()) {
-                    Some(topic) => help(&app, &manual, &mut session, topic),
-                    None => app.line(&mut session, line.trim()),
+                let line = line.trim();
+                match (topic(line), line.strip_prefix('%')) {
+                    (Some(topic), _) => help(&app, &manual, &mut session, topic),
+                    (None, Some(command)) => app.command(&mut session, &mut ran, command),
+                    (None, None) if app.line(&mut session, line) => ran.push(line.to_string()),
+                    (None, None) => {}
                 }
                 if let Some(lines) = editor.helper_mut() {
                     lines.learn(&mut session, &app.engine);
@@ -76,8 +82,49 @@ fn editor(lines: Lines) -> Result<Editor<Lines, FileHistory>> {
 }
 
 impl App {
-    /// One line: a run that is committed, or put back on error and on Ctrl-C.
-    fn line(&self, prompt: &mut Prompt, line: &str) {
+    /// What begins with `%`: something about lines, not a line of a script.
+    fn command(&self, prompt: &mut Prompt, ran: &mut Vec<String>, command: &str) {
+        let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        match (word, rest.trim()) {
+            ("time", line) if !line.is_empty() => {
+                let start = Instant::now();
+                if self.line(prompt, line) {
+                    ran.push(line.to_string());
+                }
+                show::line(format!("{:.3} s", start.elapsed().as_secs_f64()));
+            }
+            ("save", file) if !file.is_empty() => match self.save(ran, file) {
+                Ok(()) => show::line(format!("{} saved as {file}", counted(ran.len(), "line"))),
+                Err(error) => show::error(&error),
+            },
+            _ => {
+                let wrong = Diagnostic::new(Kind::Usage, format!("`%{command}` is not known"));
+                show::error(
+                    &wrong
+                        .hint("`%time LINE` runs a line and says how long it took")
+                        .hint("`%save FILE.rhai` keeps the lines of this session that went well as a script"),
+                );
+            }
+        }
+    }
+
+    /// The lines of the session as a script; no file is written over.
+    fn save(&self, ran: &[String], file: &str) -> Result<()> {
+        let mut text = format!("// {}, {}\n", self.state(), Time::wall().utc());
+        for line in ran {
+            let end = if line.ends_with([';', '}']) { "" } else { ";" };
+            text.push_str(&format!("{line}{end}\n"));
+        }
+        let written = std::fs::File::create_new(file).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| {
+            Diagnostic::new(Kind::Storage, format!("{file} could not be written: {error}"))
+                .hint("a file that is there already is not written over")
+                .into()
+        })
+    }
+
+    /// One line: a run that is committed, or put back on error and on Ctrl-C; whether it went well.
+    fn line(&self, prompt: &mut Prompt, line: &str) -> bool {
         app::cancel().reset();
         let run = format!("prompt-{}-{}", std::process::id(), Time::wall().0);
         if let Some(log) = &self.changes {
@@ -94,13 +141,17 @@ impl App {
             }
         });
         match result {
-            Ok(value) => self.print(&value),
+            Ok(value) => {
+                self.print(&value);
+                true
+            }
             Err(error) => {
                 if std::io::stderr().is_terminal() {
-                    // the line of progress and ^C stand there
+                    // ^C stands there
                     eprint!("\r\x1b[K");
                 }
                 show::error(&error);
+                false
             }
         }
     }

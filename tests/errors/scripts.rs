@@ -139,7 +139,7 @@ fn run(p) {
 
 const CHECKED_IMPORTS: &str = r#"
 import "mml" as mml;
-import "fits" as mml;
+import "mml" as mml;
 
 print("größe"); mml::stepps(HCOR, 5.0 * urad);
 "#;

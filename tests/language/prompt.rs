@@ -57,6 +57,9 @@ fn completion_knows_what_stands_before_it() {
         keys(CTRL_C, "(Ctrl-D ends)"),
         keys("correct_orbit(#{ cut\t", "cutoff: "),
         keys(CTRL_C, "(Ctrl-D ends)"),
+        // letters in between may be left out
+        keys("corrorb\t", "correct_orbit("),
+        keys(CTRL_C, "(Ctrl-D ends)"),
         silent("let o = get_orbit()"),
         keys("o.\t", "deviation_x"),
         keys("x.r\t", "rms()"),
@@ -139,4 +142,30 @@ fn the_prompt_names_machine_and_write_state() {
     typed("live-write", &write, &steps, Some(&served));
     let rehearse = ["repl", "--facility", "demo_ring", "--rehearse"];
     typed("rehearse", &rehearse, &[keys("", "demo_ring TWIN rehearse> ")], None);
+}
+
+#[test]
+fn lines_are_timed_and_kept_as_a_script() {
+    let scratch = Scratch::new("prompt-commands");
+    let file = scratch.path().join("session.rhai");
+    let save = format!("%save {}", file.display());
+    let steps = [
+        keys("", READY),
+        line("%time HCOR[0].step(5.0 * urad)", " s\n"),
+        line("HCOR[0].step(5.0 * A)", "no setpoint was changed"),
+        line("let kick = HCOR[0].setpoint()", READY),
+        line(&save, "2 lines saved as"),
+        line(&save, "is not written over"),
+        line("%tme 1", "`%time LINE` runs a line"),
+    ];
+    let mut command = fodo(&scratch, DEMO);
+    command.env("COLUMNS", "200");
+    if terminal::typed("commands", &command, &steps).is_none() {
+        return;
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(lines, ["HCOR[0].step(5.0 * urad);", "let kick = HCOR[0].setpoint();"], "{text}");
+    let again = fodo_tests::run(&scratch, &["run", file.to_str().unwrap(), "--facility", "demo_ring"]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
 }

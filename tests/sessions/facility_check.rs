@@ -1,7 +1,7 @@
 //! `fodo facility check` finds what was planted in a real IOC, and nothing where all is well.
 
 use super::machine::{Ioc, Running, epics, object, point, serve};
-use super::ring::{Orbit, facility, setpoints};
+use super::ring::{Orbit, SIGNALS, facility, setpoints};
 use crate::errors::tells;
 use fodo_tests::{self as support, Scratch};
 use serde_json::Value;
@@ -55,7 +55,7 @@ fn planted() -> String {
     text += "record(ao,\"beam:orbit:y\"){field(VAL,\"0\")field(PINI,\"YES\")field(EGU,\"m\")}\n";
     text += "record(ao,\"TUNEZR:rdH\"){field(VAL,\"800\")field(PINI,\"YES\")field(EGU,\"kHz\")}\n";
     text += "record(ao,\"TUNEZR:rdV\"){field(VAL,\"800\")field(PINI,\"YES\")field(EGU,\"Hz\")}\n";
-    text
+    text + SIGNALS
 }
 
 fn check(scratch: &Scratch, facility: &str, port: u16, more: &[&str]) -> Output {

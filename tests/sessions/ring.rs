@@ -101,9 +101,14 @@ pub fn numbers(list: &Value) -> Vec<f64> {
     list.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
+/// Records of a beam, and of an orbit feedback that does not run.
+pub const SIGNALS: &str = "record(ao,\"beam:current\"){field(VAL,\"200\")field(PINI,\"YES\")field(EGU,\"mA\")}
+record(ao,\"beam:orbit:feedback\"){field(VAL,\"0\")field(PINI,\"YES\")}
+";
+
 /// Output records for the setpoints at `values`, with readbacks.
 fn setpoint_records(values: &Values, next: &str) -> String {
-    let mut text = String::new();
+    let mut text = SIGNALS.to_string();
     for (channel, value) in values {
         let out =
             |link: &str| format!("record(ao,\"{channel}\"){{field(VAL,\"{value:?}\")field(PINI,\"YES\"){link}}}\n");

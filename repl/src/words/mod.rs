@@ -138,8 +138,8 @@ impl Words {
         // without a letter there would be hundreds
         let named =
             |f: &&FunctionDoc| !begun.is_empty() || self.known.procedure(&f.name).is_some() || f.name == "get_orbit";
-        let functions = self.known.functions().filter(|f| f.name.starts_with(begun));
-        let functions = functions.filter(|f| !f.standard && !f.comment.is_empty()).chain(&self.own).filter(named);
+        let functions =
+            self.known.functions().filter(|f| !f.standard && !f.comment.is_empty()).chain(&self.own).filter(named);
         let functions = functions.map(|f| self.called(f));
         beginning(families.chain(variables).chain(constants).chain(imports).chain(functions).collect(), begun)
     }
@@ -191,7 +191,7 @@ impl Words {
             other => takes(f, other.word()),
         };
         let forms = self.known.functions().chain(self.known.all_properties());
-        for f in forms.filter(|f| f.name.starts_with(begun) && !f.parameters.is_empty()).filter(fits) {
+        for f in forms.filter(|f| !f.parameters.is_empty()).filter(fits) {
             match f.usage {
                 FunctionUse::Property => found.push(candidate(&f.name, f.summary(), Sort::Property)),
                 FunctionUse::Function if !f.comment.is_empty() => {
@@ -232,7 +232,11 @@ impl Words {
             let end = closing(rest);
             if rest.starts_with('[') {
                 let index = &rest[1..end.saturating_sub(1).max(1)];
-                let part = if index.contains("..") { What::kind("range") } else { What::Unknown };
+                let part = match index {
+                    range if range.contains("..") => What::kind("range"),
+                    // what cannot be told is taken for one of them
+                    _ => What::Text(None),
+                };
                 found = found.indexed(&part);
                 rest = &rest[end..];
                 continue;
@@ -414,18 +418,32 @@ pub fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Those that begin so, each once, in the order of their names where they are functions.
-fn beginning(found: Vec<Candidate>, begun: &str) -> Vec<Candidate> {
+/// Those that begin so, each once; without any, those in which the letters stand in this order: `gorb` for `get_orbit`.
+fn beginning(mut found: Vec<Candidate>, begun: &str) -> Vec<Candidate> {
     let name = |c: &Candidate| c.text.trim_end_matches(['(', ')']).to_string();
     // of several with one name the one that leaves the bracket open
     let open: HashSet<String> = found.iter().filter(|c| c.text.ends_with('(')).map(name).collect();
-    let mut seen = HashSet::new();
-    let mut found = found;
     // forms of one function: the one that is explained first
     found.sort_by_key(|c| (c.sort == Sort::Function).then(|| (name(c), c.about.is_empty())));
+    let begins = found.iter().any(|c| c.text.starts_with(begun));
+    let mut seen = HashSet::new();
     found.retain(|c| {
         let shut = c.text.ends_with("()") && open.contains(&name(c));
-        c.text.starts_with(begun) && !shut && seen.insert(name(c))
+        let fits = if begins { c.text.starts_with(begun) } else { spread(&c.text, begun).is_some() };
+        fits && !shut && seen.insert(name(c))
     });
+    if !begins {
+        found.sort_by_key(|c| spread(&c.text, begun));
+    }
     found
+}
+
+/// How far the letters of `begun` are spread over a text that has them in this order, in capitals or not.
+fn spread(text: &str, begun: &str) -> Option<usize> {
+    let mut letters = text.chars().enumerate();
+    let mut wanted =
+        begun.chars().map(|wanted| letters.find(|(_, letter)| letter.eq_ignore_ascii_case(&wanted)).map(|(at, _)| at));
+    let first = wanted.next()??;
+    let last = wanted.try_fold(first, |_, at| at)?;
+    Some(last - first + first.min(1) + text.len() / 16)
 }

@@ -50,7 +50,11 @@ pub(crate) fn register(engine: &mut Engine) {
         /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
         /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
         /// # Example\n/// ```rhai\n/// let kicks = [3.0 * urad, -5.0 * urad];\n/// kicks.sort(|a, b| a < b);\n/// assert(kicks[0] == -5.0 * urad);\n/// ```";
-    const ORDER: &str = "/// Gives an array in the order of a function of two entries; see `sort`.";
+    const ORDER: &str = "/// Gives an array in the order of a function of two entries; the array stays as it is.\n///\n\
+        /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
+        /// # Returns\n/// A new array.\n///\n\
+        /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
+        /// # Example\n/// ```rhai\n/// assert([3, 1, 2].order(|a, b| b - a)[0] == 3);\n/// ```";
     for name in ["sort", "sort_by"] {
         named(name, SORT, "()").register_into_engine(
             engine,

@@ -78,8 +78,8 @@ pub(crate) fn outgrown(what: &str) -> Diagnostic {
 pub fn engine(setup: Setup) -> Engine {
     let mut engine = Engine::new();
     engine
-        // it puts constants into functions also where a parameter has their name: `fn f(s) { s }` gave a second
-        .set_optimization_level(OptimizationLevel::None)
+        // without it, closures would not see the constants of all scripts
+        .set_optimization_level(OptimizationLevel::Simple)
         .set_max_call_levels(CALL_DEPTH)
         .set_max_expr_depths(256, 128)
         .set_max_operations(setup.max_operations)

@@ -76,7 +76,7 @@ impl Resolver {
 
     fn evaluate(&self, engine: &Engine, path: &str, text: &str) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let tree = self.sources.parse(engine, path, text)?;
-        self.sources.none_handed(path, &tree).map_err(crate::fail)?;
+        self.sources.sound(path, &tree).map_err(crate::fail)?;
         Module::eval_ast_as_new(Scope::new(), &tree, engine).map(Shared::from)
     }
 

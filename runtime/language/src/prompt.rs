@@ -78,7 +78,7 @@ impl Prompt {
         let padded = format!("{}{}\n", "\n".repeat(line - 1), input.trim_end());
         let parsed = engine.compile_with_scope(&self.scope, &padded);
         let parsed = parsed.map_err(|error| diagnose_parse(engine, &error, FILE, &self.sources));
-        let parsed = parsed.and_then(|tree| self.sources.none_handed(FILE, &tree).map(|()| tree));
+        let parsed = parsed.and_then(|tree| self.sources.sound(FILE, &tree).map(|()| tree));
         // what cannot be read is no part of the session
         let tree = parsed.inspect_err(|_| _ = self.inputs.pop())?;
         let mut all = self.kept.merge(&tree);

@@ -49,14 +49,18 @@ impl Sources {
     /// Compiles `text` as `file` and keeps the text; errors later name this file.
     pub fn compile(&self, engine: &Engine, file: &str, text: &str) -> Result<AST, Box<Diagnostic>> {
         let tree = self.parse(engine, file, text).map_err(|error| crate::diagnose_parse(engine, &error, file, self))?;
-        self.none_handed(file, &tree)?;
+        self.sound(file, &tree)?;
         Ok(tree)
     }
 
-    /// An error if `file` hands a plain function to an imported script.
-    pub(crate) fn none_handed(&self, file: &str, tree: &AST) -> Result<(), Box<Diagnostic>> {
-        match crate::functions_handed(tree).first() {
-            Some(at) => Err(crate::handed_report().label(self.label(file, *at)).into()),
+    /// An error if `file` hands a plain function to an imported script, or takes a name that every script knows.
+    pub(crate) fn sound(&self, file: &str, tree: &AST) -> Result<(), Box<Diagnostic>> {
+        if let Some(at) = crate::functions_handed(tree).first() {
+            return Err(crate::handed_report().label(self.label(file, *at)).into());
+        }
+        let known = self.names();
+        match crate::first_hidden(tree, |name| known.iter().any(|known| known == name)) {
+            Some((name, at)) => Err(crate::hidden_report(&name).label(self.label(file, at)).into()),
             None => Ok(()),
         }
     }

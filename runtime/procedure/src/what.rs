@@ -180,8 +180,12 @@ impl What {
     /// What is left of it behind `[…]`: a part, or an entry.
     pub fn indexed(&self, index: &What) -> What {
         let part = matches!(index, What::Kind(kind, _) if kind == "range");
+        let many = matches!(index, What::Kind(kind, _) if kind == "array" || kind == "mask" || kind == "vector");
+        let many = many || matches!(index, What::Array(_));
         match self {
-            What::Family(_) if part => self.clone(),
+            // a mask or a list of places makes a part of it, too
+            What::Family(_) if part || many => self.clone(),
+            What::Family(_) if matches!(index, What::Unknown) => What::Unknown,
             What::Kind(kind, _) if part && kind == "vector" => self.clone(),
             What::Array(_) if part => self.clone(),
             What::Map(entries) => match index {

@@ -60,7 +60,7 @@ fn errors(sigma: &Dynamic, y: &Vector) -> Outcome<Vec<f64>> {
 
 /// The options of every builtin of this subject.
 pub fn options() -> Vec<Options> {
-    let fits = ["fit_line", "fit_parabola", "fit_polynomial", "fit_curve", "fit_gauss"];
+    let fits = ["fit_line", "fit_parabola", "fit_polynomial", "fit_basis", "fit_curve", "fit_gauss"];
     fits.into_iter().map(sigma_option).chain([sine::options(), interpolate::options()]).collect()
 }
 
