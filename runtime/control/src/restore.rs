@@ -168,7 +168,8 @@ impl Session {
             let mut state = self.state();
             state.rights.clear();
             let transaction = state.transaction.take();
-            if let (Some(transaction), WriteMode::Write, true) = (&transaction, state.mode, putback.complete()) {
+            let keeps = kept > Savepoint(0) && putback.complete() && state.mode == WriteMode::Write;
+            if let Some(transaction) = transaction.as_ref().filter(|_| keeps) {
                 let RunInfo { title, start, .. } = transaction.info.clone();
                 let changes = transaction.standing();
                 putback.kept = changes.len();
