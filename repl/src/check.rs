@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::command::{CheckArguments, Common, Machine};
+use crate::words::counted;
 use crate::{shelf, show};
 use fodo_language::Library;
 use fodo_procedure::{Finding, Known, Severity};
@@ -70,12 +71,9 @@ fn json(finding: &Finding) -> serde_json::Value {
 
 fn summary(files: usize, found: &[Finding]) -> String {
     let of = |severity: Severity| found.iter().filter(|finding| finding.severity == severity).count();
-    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-    let mut parts = vec![counted(of(Severity::Mistake), "mistake", "mistakes")];
-    for (severity, one, many) in
-        [(Severity::Warning, "warning", "warnings"), (Severity::Unused, "unused name", "unused names")]
-    {
-        parts.extend((of(severity) > 0).then(|| counted(of(severity), one, many)));
+    let mut parts = vec![counted(of(Severity::Mistake), "mistake")];
+    for (severity, word) in [(Severity::Warning, "warning"), (Severity::Unused, "unused name")] {
+        parts.extend((of(severity) > 0).then(|| counted(of(severity), word)));
     }
-    format!("{} checked, {} found", counted(files, "file", "files"), parts.join(", "))
+    format!("{} checked, {} found", counted(files, "file"), parts.join(", "))
 }

@@ -44,19 +44,16 @@ pub fn pause(paused: bool) {
 
 /// Says something of a run that goes on.
 pub fn note(text: &str) {
-    _ = match std::io::stderr().is_terminal() {
-        true => writeln!(std::io::stderr(), "\r\x1b[K{text}"),
-        false => writeln!(std::io::stderr(), "{text}"),
-    };
+    // the line of progress may stand there, or ^Z
+    let start = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
+    SHOWN_LINE.store(false, Ordering::Relaxed);
+    _ = writeln!(std::io::stderr(), "{start}{text}");
 }
 
 /// Shows something that is wrong and does not end what goes on.
 pub fn warning(text: &str) {
-    _ = match std::io::stderr().is_terminal() {
-        // the line of progress may stand there
-        true => writeln!(std::io::stderr(), "\r\x1b[K\x1b[33mwarning:\x1b[0m {text}"),
-        false => writeln!(std::io::stderr(), "warning: {text}"),
-    };
+    let word = if std::io::stderr().is_terminal() { "\x1b[33mwarning:\x1b[0m" } else { "warning:" };
+    note(&format!("{word} {text}"));
 }
 
 /// The one object of `--json`.

@@ -7,7 +7,7 @@ use crate::words::{Candidate, Sort, Words};
 use fodo_language::FunctionDoc;
 use fodo_procedure::{Procedures, Script};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// What answers are made of.
@@ -144,7 +144,9 @@ impl Answers {
         let path = match Path::new(file).is_file() {
             true => PathBuf::from(file),
             false => {
-                let path = self.data.join("shown").join(file.replace("..", ""));
+                // never back to where it once stood
+                let inside = Path::new(file).components().filter(|part| matches!(part, Component::Normal(_)));
+                let path = self.data.join("shown").join(inside.collect::<PathBuf>());
                 let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
                 let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
                 if written.is_err() {

@@ -1,7 +1,7 @@
 //! `fodo lsp`: a language server over standard input and output, for editors.
 //!
 //! Diagnostics are those of `fodo check`, completion is that of the prompt, documentation that of `fodo doc`. No machine is
-//! asked and nothing is written. Messages that make no sense are answered with an error, and the server goes on.
+//! asked and no script is changed; those inside the program are shown as copies in the data folder. Messages that make no sense are answered with an error, and the server goes on.
 
 mod answers;
 mod document;

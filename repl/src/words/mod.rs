@@ -281,8 +281,10 @@ impl Words {
         if text.starts_with('"') {
             return What::Text(Some(text.trim_matches('"').to_string()));
         }
-        if text.starts_with('[') && closing(text) == text.len() && text.len() > 1 {
-            return What::array(self.arguments(&text[1..text.len() - 1]));
+        if closing(text) == text.len()
+            && let Some(inside) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
+        {
+            return What::array(self.arguments(inside));
         }
         if text.starts_with('|') {
             return What::kind("function");
@@ -421,17 +423,14 @@ pub fn counted(count: usize, what: &str) -> String {
 /// Those that begin so, each once; without any, those in which the letters stand in this order: `gorb` for `get_orbit`.
 fn beginning(mut found: Vec<Candidate>, begun: &str) -> Vec<Candidate> {
     let name = |c: &Candidate| c.text.trim_end_matches(['(', ')']).to_string();
+    let begins = found.iter().any(|c| c.text.starts_with(begun));
+    found.retain(|c| if begins { c.text.starts_with(begun) } else { spread(&c.text, begun).is_some() });
     // of several with one name the one that leaves the bracket open
     let open: HashSet<String> = found.iter().filter(|c| c.text.ends_with('(')).map(name).collect();
     // forms of one function: the one that is explained first
-    found.sort_by_key(|c| (c.sort == Sort::Function).then(|| (name(c), c.about.is_empty())));
-    let begins = found.iter().any(|c| c.text.starts_with(begun));
+    found.sort_by_cached_key(|c| (c.sort == Sort::Function).then(|| (name(c), c.about.is_empty())));
     let mut seen = HashSet::new();
-    found.retain(|c| {
-        let shut = c.text.ends_with("()") && open.contains(&name(c));
-        let fits = if begins { c.text.starts_with(begun) } else { spread(&c.text, begun).is_some() };
-        fits && !shut && seen.insert(name(c))
-    });
+    found.retain(|c| !(c.text.ends_with("()") && open.contains(&name(c))) && seen.insert(name(c)));
     if !begins {
         found.sort_by_key(|c| spread(&c.text, begun));
     }

@@ -10,7 +10,6 @@ use fodo_measure::{Series, follow};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
-use std::time::Duration;
 
 /// The devices with the field that is asked for.
 fn fields<'m>(members: &'m Members, name: Option<&str>) -> Outcome<Vec<(&'m Device, &'m Field)>> {
@@ -103,13 +102,10 @@ pub(crate) fn dynamic(value: &Value) -> Dynamic {
 
 /// Every sample of devices for a while.
 fn followed(context: &Context, members: &Members, name: Option<&str>, span: &Quantity) -> Outcome<Array> {
-    let span_seconds = span.to(&Unit::parse("s").or_fail()?).or_fail()?;
-    if !(0.0..=1e6).contains(&span_seconds) {
-        return Err(script_error(format!("{span} is not a time to follow something for")));
-    }
+    let span = crate::machine::span(span, "is not a time to follow something for")?;
     context.connect(members.devices.iter())?;
     let fields = fields(members, name)?;
-    let series = follow(&context.session, &fields, Duration::from_secs_f64(span_seconds)).or_fail()?;
+    let series = follow(&context.session, &fields, span).or_fail()?;
     fields.iter().zip(series).map(|((_, field), series)| as_map(field, series)).collect()
 }
 

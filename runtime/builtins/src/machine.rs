@@ -94,11 +94,16 @@ fn with_restore(context: &NativeCallContext, work: Dynamic) -> Outcome<Dynamic> 
 }
 
 fn wait(context: &Context, time: &Quantity) -> Outcome<()> {
+    pass(context, span(time, "cannot be waited for")?)
+}
+
+/// A time of a script, at most 1e6 s; `otherwise` is what is said of another.
+pub fn span(time: &Quantity, otherwise: &str) -> Outcome<Duration> {
     let seconds = time.to(&Unit::parse("s").or_fail()?).or_fail()?;
-    if !(0.0..=1e6).contains(&seconds) {
-        return Err(script_error(format!("{time} cannot be waited for")));
+    match (0.0..=1e6).contains(&seconds) {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err(script_error(format!("{time} {otherwise}"))),
     }
-    pass(context, Duration::from_secs_f64(seconds))
 }
 
 /// Lets time pass on the machine's clock.
@@ -106,7 +111,8 @@ pub fn pass(context: &Context, time: Duration) -> Outcome<()> {
     context.session.backend().wait(time, context.cancel()).map_err(|_| stopped())
 }
 
-fn stopped() -> Box<EvalAltResult> {
+/// The operator's stop.
+pub fn stopped() -> Box<EvalAltResult> {
     fodo_language::fail(Diagnostic::new(Kind::Stopped, "stopped by the operator").into())
 }
 

@@ -77,6 +77,7 @@ fn read_orbit(context: &Context, monitors: &Members, options: &Values) -> Outcom
     if let Some(guard) = context.guard()
         && monitors.family.name == context.facility.orbit.monitors
         && monitors.devices.len() == monitors.family.devices.len()
+        && monitors.devices.iter().zip(&monitors.family.devices).all(|(a, b)| Arc::ptr_eq(a, b))
     {
         guard.read(&orbit.x, &orbit.y);
     }

@@ -4,7 +4,7 @@ use crate::context::{Context, here};
 use crate::families::{Member, Members, document};
 use crate::machine::{count, pass, table};
 use fodo_control::{Change, Setpoint, Standing, Time};
-use fodo_devices::Field;
+use fodo_devices::{Device, Field};
 use fodo_language::{Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_records::{SetpointValue, Snapshot};
 use fodo_report::{Diagnostic, Kind};
@@ -32,10 +32,14 @@ fn named(value: &Dynamic) -> Outcome<HashSet<String>> {
         let parts = array.iter().map(named).collect::<Outcome<Vec<_>>>()?;
         return Ok(parts.into_iter().flatten().collect());
     }
-    let family = value.read_lock::<Members>().map(|members| members.family.name.to_string());
-    let family = family.or_else(|| value.read_lock::<Member>().map(|member| member.family.name.to_string()));
-    let name = family.or_else(|| value.clone().into_string().ok());
-    name.map(|name| HashSet::from([name])).ok_or_else(|| script_error("`families` are families or their names"))
+    // of joined families each has its own
+    let of = |devices: &[Arc<Device>]| devices.iter().map(|device| device.family.to_string()).collect();
+    let families = value.read_lock::<Members>().map(|members| of(&members.devices));
+    let families =
+        families.or_else(|| value.read_lock::<Member>().map(|member| of(std::slice::from_ref(&member.device))));
+    families
+        .or_else(|| value.clone().into_string().ok().map(|name| HashSet::from([name])))
+        .ok_or_else(|| script_error("`families` are families or their names"))
 }
 
 fn save(context: &Context, name: &str, options: &Map) -> Outcome<String> {
@@ -155,7 +159,7 @@ fn restore(context: &Context, name: &str, options: &Map) -> Outcome<Map> {
     }
     context.output.print(&table(&format!("restore \"{name}\""), &differ, false));
     let steps = options.integer("steps")?;
-    let pause = Duration::from_secs_f64(options.number("pause")?);
+    let pause = Duration::from_secs_f64(options.number("pause")?.min(1e6));
     // one value that cannot be reached is told before the first step
     let last: Vec<Change> = differ.iter().map(|(s, _, saved)| Change { setpoint: s.clone(), value: *saved }).collect();
     context.session.check_limits(&last).or_fail()?;

@@ -2,16 +2,20 @@
 
 use crate::context::{Context, here};
 use crate::families::{Member, document, wanted};
-use fodo_control::{Channel, Keep, Reading, Validity, Value};
+use crate::machine;
+use fodo_control::{Channel, Fault, Keep, Reading, Validity, Value};
 use fodo_devices::Field;
 use fodo_language::{Callback, Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_report::{Diagnostic, Kind};
-use fodo_units::{Quantity, Unit};
+use fodo_units::Quantity;
 use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use std::time::Duration;
 
 /// How often the present value of a channel is looked for.
 const PACE: Duration = Duration::from_millis(50);
+
+/// The longest time that means anything, thirty years [s].
+const LONGEST: f64 = 1e9;
 
 /// When a loop ends, if its work does not end it.
 struct Bounds {
@@ -47,7 +51,7 @@ impl Bounds {
                 wrong.hint("a loop that keeps what it changes belongs into the outermost procedure").into(),
             ));
         }
-        let span = options.maybe_number("span").map(Duration::from_secs_f64);
+        let span = options.maybe_number("span").map(|seconds| Duration::from_secs_f64(seconds.min(LONGEST)));
         Ok(Bounds { times: options.maybe_integer("times"), span, keep })
     }
 }
@@ -70,7 +74,7 @@ fn pass(
 fn every(context: &NativeCallContext, period: &Quantity, work: Dynamic, options: &Map) -> Outcome<i64> {
     let work = Callback::from_dynamic(context, work, "the work")?;
     let here = here(context)?;
-    let period = span_of(period)?;
+    let period = machine::span(period, "is not a time to repeat something after")?;
     let bounds = Bounds::read(&here, &loop_options("every").read(options)?)?;
     let now = || here.session.backend().now();
     let (start, mut passes) = (now(), 0);
@@ -88,18 +92,7 @@ fn every(context: &NativeCallContext, period: &Quantity, work: Dynamic, options:
             return Ok(passes);
         }
         let left = due.0 - now().0;
-        crate::machine::pass(&here, Duration::from_nanos(left.max(0) as u64))?;
-    }
-}
-
-/// A time of a script.
-fn span_of(time: &Quantity) -> Outcome<Duration> {
-    let seconds = time.to(&Unit::parse("s").or_fail()?).or_fail()?;
-    let fits = (0.0..=1e6).contains(&seconds);
-    if fits {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(script_error(format!("{time} is not a time to repeat something after")))
+        machine::pass(&here, Duration::from_nanos(left.max(0) as u64))?;
     }
 }
 
@@ -124,15 +117,23 @@ impl Followed {
         Ok(Followed { channel: source.channel.clone(), field: Some(field.clone()) })
     }
 
-    /// The value of a sample that can be used.
-    fn value(&self, reading: &Reading) -> Option<Dynamic> {
+    /// What a sample that can be used holds: on the channel, of a device its own entry.
+    fn held(&self, reading: Reading) -> Option<Value> {
         if matches!(reading.validity, Validity::Invalid(_)) {
             return None;
         }
-        let Some(field) = &self.field else { return Some(crate::channels::dynamic(&reading.value)) };
-        let place = &field.source.as_ref()?.place;
-        let number = place.number(&reading.value).ok()?;
-        Some(Dynamic::from(Quantity::from_si(field.to_physics(number), field.physics.clone())))
+        let Some(field) = &self.field else { return Some(reading.value) };
+        field.source.as_ref()?.place.number(&reading.value).ok().map(Value::Number)
+    }
+
+    /// The same as a script sees it.
+    fn shown(&self, held: &Value) -> Dynamic {
+        match (&self.field, held) {
+            (Some(field), Value::Number(number)) => {
+                Dynamic::from(Quantity::from_si(field.to_physics(*number), field.physics.clone()))
+            }
+            _ => crate::channels::dynamic(held),
+        }
     }
 }
 
@@ -148,17 +149,14 @@ fn on_change(context: &NativeCallContext, what: &Dynamic, work: Dynamic, options
     let (mut passes, mut last): (i64, Option<Value>) = (0, None);
     loop {
         session.step().or_fail()?;
-        let updates = monitor.next(Duration::ZERO, session.cancel());
-        for update in
-            updates.map_err(|stop| fail(Diagnostic::new(Kind::Stopped, format!("{stop} by the operator")).into()))?
-        {
-            let reading =
-                update.reading.map_err(|fault| fail(Diagnostic::new(Kind::Machine, fault.to_string()).into()))?;
+        let updates = monitor.next(Duration::ZERO, session.cancel()).map_err(|_| machine::stopped())?;
+        for update in updates {
+            let lost = |fault: Fault| fail(Diagnostic::new(Kind::Machine, fault.to_string()).into());
+            let held = followed.held(update.reading.map_err(lost)?);
             // another time stamp of the same value is no change
-            let Some(value) = followed.value(&reading).filter(|_| last.as_ref() != Some(&reading.value)) else {
-                continue;
-            };
-            last = Some(reading.value);
+            let Some(held) = held.filter(|held| last.as_ref() != Some(held)) else { continue };
+            let value = followed.shown(&held);
+            last = Some(held);
             passes += 1;
             let goes_on = pass(context, &here, &work, (value,), bounds.keep)?;
             if !goes_on || bounds.times.is_some_and(|times| passes >= times) {
@@ -168,7 +166,7 @@ fn on_change(context: &NativeCallContext, what: &Dynamic, work: Dynamic, options
         if bounds.span.is_some_and(|span| session.backend().now() >= start.after(span)) {
             return Ok(passes);
         }
-        crate::machine::pass(&here, PACE)?;
+        machine::pass(&here, PACE)?;
     }
 }
 

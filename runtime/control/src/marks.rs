@@ -97,8 +97,7 @@ impl Session {
             return Ok(Putback { restored: back.len(), ..Putback::default() });
         }
         self.cancel.check().map_err(crate::session::stopped)?;
-        self.check(&back)?;
-        self.lease(&back)?;
+        self.allowed(&back)?;
         Ok(self.put_back(&back, &mark.written, "revert"))
     }
 }

@@ -160,6 +160,7 @@ impl Session {
     pub fn abort(&self) -> Putback {
         let rehearsed = self.mode() == WriteMode::Rehearse;
         let kept = self.state().transaction.as_ref().map_or(Savepoint(0), |transaction| transaction.kept);
+        self.unwatch_all();
         let mut putback = self.restore_to(kept);
         if !self.cancel.is_held() {
             putback.others = self.changed_by_others();
@@ -260,8 +261,7 @@ impl Session {
             self.write(&back)?;
             return Ok(Putback { restored: back.len(), ..Putback::default() });
         }
-        self.check(&back)?;
-        self.lease(&back)?;
+        self.allowed(&back)?;
         let written = run.changes.iter().map(|(setpoint, _, after)| (setpoint.channel.clone(), [*after; 2])).collect();
         let putback = self.put_back(&back, &written, why);
         // undoing is not a change of its own: it would be undone by the next undo

@@ -69,6 +69,8 @@ pub struct Session {
     pub(crate) state: Mutex<State>,
     /// What has to hold, innermost procedure last.
     pub(crate) watching: Mutex<Vec<Watching>>,
+    /// Who else may be at work on families, looked at from the first write to them on.
+    pub(crate) owners: Mutex<Vec<(Owner, Option<Watching>)>>,
 }
 
 pub(crate) struct State {
@@ -87,8 +89,6 @@ pub(crate) struct State {
     /// Setpoints as a rehearsal would have left them.
     pub(crate) rehearsed: HashMap<Channel, f64>,
     pub(crate) arrived: Time,
-    /// Who else may be at work on families, looked at from the first write to them.
-    pub(crate) owners: Vec<(Owner, Option<Watching>)>,
     pub(crate) clocks: crate::clocks::Clocks,
     /// Whether the stamps of the last arrival were of another clock than ours.
     pub(crate) clocks_off: bool,
@@ -110,11 +110,17 @@ impl Session {
             acting: None,
             rehearsed: HashMap::new(),
             arrived,
-            owners: Vec::new(),
             clocks: Default::default(),
             clocks_off: false,
         };
-        Session { backend, cancel, options, state: Mutex::new(state), watching: Mutex::default() }
+        Session {
+            backend,
+            cancel,
+            options,
+            state: Mutex::new(state),
+            watching: Mutex::default(),
+            owners: Mutex::default(),
+        }
     }
 
     /// The control system underneath, for reading its clock and metadata.
@@ -202,7 +208,8 @@ impl Session {
 
     /// What channels say, invalid readings and faults as they are.
     pub fn look_at(&self, channels: &[Channel], fresh: Fresh) -> Result<Vec<Result<Reading, Fault>>> {
-        let wait = self.patience() + if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+        let silent = if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
+        let wait = self.patience() + silent;
         let mut fresh = fresh;
         let (asked, answers) = loop {
             let asked = self.backend.now();
@@ -211,7 +218,6 @@ impl Session {
                 break (asked, answers);
             }
             // what was read while something did not hold is read again
-            let silent = if let Fresh::After(_, silent) = fresh { silent } else { Duration::ZERO };
             fresh = Fresh::After(self.arrived(), silent);
         };
         // invalid ones are kept too: the record shows what the machine said
@@ -319,6 +325,7 @@ impl Session {
     pub fn commit(&self) -> Result<Committed> {
         self.still_there()?;
         self.mark("committed", String::new())?;
+        self.unwatch_all();
         let mut state = self.state();
         state.rights.clear();
         let Some(transaction) = state.transaction.take() else {

@@ -4,7 +4,7 @@
 //! missed. What was read while a condition did not hold is not used: it is read again.
 
 use crate::session::{Session, stopped};
-use crate::{Cancel, Change, Channel, Fresh, Keep, Monitor, Reading, Stopped, Time};
+use crate::{Change, Channel, Fresh, Keep, Monitor, Reading, Time};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +61,8 @@ pub struct Owner {
 /// Conditions and how they stand.
 pub(crate) struct Watching {
     watched: Vec<Watched>,
+    /// The channel of each.
+    channels: Vec<Channel>,
     monitor: Monitor,
     lost: u64,
 }
@@ -81,35 +83,35 @@ impl Watched {
 }
 
 impl Watching {
-    fn open(session: &Session, conditions: Vec<Condition>, cancel: &Cancel) -> Result<Watching> {
-        let mut channels: Vec<Channel> = conditions.iter().map(|condition| condition.channel.clone()).collect();
-        channels.sort_unstable();
-        channels.dedup();
+    fn open(session: &Session, conditions: Vec<Condition>) -> Result<Watching> {
+        let watched: Vec<Watched> =
+            conditions.into_iter().map(|condition| Watched { condition, now: None, since: None }).collect();
+        let channels: Vec<Channel> = watched.iter().map(|watched| watched.condition.channel.clone()).collect();
         session.connect(&channels)?;
-        let channels: Vec<Channel> = conditions.iter().map(|condition| condition.channel.clone()).collect();
         let monitor = session.backend.monitor(&channels, Keep::Every(QUEUE));
-        let watched = conditions.into_iter().map(|condition| Watched { condition, now: None, since: None }).collect();
-        let mut watching = Watching { watched, monitor, lost: 0 };
-        watching.ask(session, cancel).map_err(stopped)?;
+        let mut watching = Watching { watched, channels, monitor, lost: 0 };
+        watching.ask(session)?;
         Ok(watching)
     }
 
     /// Asks for how the conditions stand.
-    fn ask(&mut self, session: &Session, cancel: &Cancel) -> Result<(), Stopped> {
-        let channels: Vec<Channel> = self.watched.iter().map(|watched| watched.condition.channel.clone()).collect();
-        let answers = session.backend.read(&channels, Fresh::Latest, session.patience(), cancel)?;
+    fn ask(&mut self, session: &Session) -> Result<()> {
+        let (patience, cancel) = (session.patience(), &session.cancel);
+        let answers = session.backend.read(&self.channels, Fresh::Latest, patience, cancel).map_err(stopped)?;
         for (watched, answer) in self.watched.iter_mut().zip(answers) {
-            watched.see(
-                answer.map_or_else(|fault| Some(fault.to_string()), |reading| (watched.condition.broken)(&reading)),
-            );
+            let why = match answer {
+                Ok(reading) => (watched.condition.broken)(&reading),
+                Err(fault) => Some(fault.to_string()),
+            };
+            watched.see(why);
         }
         Ok(())
     }
 
     /// Looks at every sample since the last look.
-    fn look(&mut self, session: &Session, cancel: &Cancel) -> Result<(), Stopped> {
+    fn look(&mut self, session: &Session) -> Result<()> {
         self.watched.iter_mut().for_each(|watched| watched.since = watched.now.clone());
-        for update in self.monitor.next(Duration::ZERO, cancel)? {
+        for update in self.monitor.next(Duration::ZERO, &session.cancel).map_err(stopped)? {
             let watched = &mut self.watched[update.place];
             match update.reading {
                 Ok(reading) => watched.see((watched.condition.broken)(&reading)),
@@ -121,7 +123,7 @@ impl Watching {
         let lost = self.monitor.counts().lost;
         if lost > self.lost {
             self.lost = lost;
-            self.ask(session, cancel)?;
+            self.ask(session)?;
         }
         Ok(())
     }
@@ -153,7 +155,7 @@ impl Session {
     /// # Errors
     /// Kind `machine`: a channel is absent, or a condition does not hold.
     pub fn watch(&self, conditions: Vec<Condition>) -> Result<()> {
-        let watching = Watching::open(self, conditions, &self.cancel)?;
+        let watching = Watching::open(self, conditions)?;
         self.watching().push(watching);
         let begun = self.gate().map(drop);
         if begun.is_err() {
@@ -190,7 +192,7 @@ impl Session {
         let (mut paused, mut whole) = (None, None);
         loop {
             for watching in all.iter_mut() {
-                watching.look(self, &self.cancel).map_err(stopped)?;
+                watching.look(self)?;
             }
             let now = self.backend.now();
             let span = |since: Time| Duration::from_nanos((now.0 - since.0).max(0) as u64);
@@ -227,34 +229,36 @@ impl Session {
         }
     }
 
-    /// Refuses changes to families that somebody else works on, from the first write of a run to its end.
+    /// Ends all that is watched: the run is over, however it ended.
+    pub(crate) fn unwatch_all(&self) {
+        self.watching().clear();
+    }
+
+    /// Refuses changes to families that somebody else works on.
     pub fn owned_by(&self, owners: Vec<Owner>) {
-        self.state().owners = owners.into_iter().map(|owner| (owner, None)).collect();
+        *self.owners() = owners.into_iter().map(|owner| (owner, None)).collect();
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Vec<(Owner, Option<Watching>)>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn not_owned(&self, changes: &[Change]) -> Result<()> {
-        let mut owners = std::mem::take(&mut self.state().owners);
-        let refused = owners.iter_mut().find_map(|(owner, watching)| {
-            let owned = changes.iter().find(|change| owner.families.contains(&change.setpoint.family))?;
-            self.owner_leaves(owner, watching, &owned.setpoint.family).err()
-        });
-        self.state().owners = owners;
-        refused.map_or(Ok(()), Err)
-    }
-
-    fn owner_leaves(&self, owner: &Owner, watching: &mut Option<Watching>, family: &str) -> Result<()> {
-        if let Some(watching) = watching {
-            watching.look(self, &self.cancel).map_err(stopped)?;
+        for (owner, watching) in self.owners().iter_mut() {
+            let Some(owned) = changes.iter().find(|change| owner.families.contains(&change.setpoint.family)) else {
+                continue;
+            };
+            let watching = match watching {
+                Some(watching) => {
+                    watching.look(self)?;
+                    watching
+                }
+                None => watching.insert(Watching::open(self, vec![owner.condition.clone()])?),
+            };
+            let Some(why) = &watching.watched[0].now else { continue };
+            let what = format!("{} belongs to the {} while it runs", owned.setpoint.family, owner.condition.name);
+            return Err(Diagnostic::new(Kind::Machine, what).detail(why.clone()).hint(owner.instead.clone()).into());
         }
-        let watching = match watching {
-            Some(watching) => watching,
-            None => watching.insert(Watching::open(self, vec![owner.condition.clone()], &self.cancel)?),
-        };
-        let Watched { condition, now, .. } = &watching.watched[0];
-        let Some(why) = now else { return Ok(()) };
-        Err(Diagnostic::new(Kind::Machine, format!("{family} belongs to the {} while it runs", condition.name))
-            .detail(why.clone())
-            .hint(owner.instead.clone())
-            .into())
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::session::{NOW, Session, WriteMode, stopped};
 use crate::transaction::Transaction;
 use crate::{Cancel, Change, Channel, Event, Fault, Fresh, Permit, Setpoint, Time, Write};
 use fodo_report::{Diagnostic, Kind, Result};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,7 @@ impl Session {
     /// or does not arrive: the run has to be ended with [`Session::abort`].
     pub fn write(&self, changes: &[Change]) -> Result<()> {
         self.cancel.check().map_err(stopped)?;
-        self.check(changes)?;
-        self.gate()?;
-        self.not_owned(changes)?;
-        self.lease(changes)?;
+        self.allowed(changes)?;
         let setpoints: Vec<Arc<Setpoint>> = changes.iter().map(|c| c.setpoint.clone()).collect();
         let olds = self.setpoints(&setpoints)?;
         let guard = self.state().guard.clone();
@@ -31,6 +29,14 @@ impl Session {
         }
         self.undisturbed(changes, &olds)?;
         self.put(changes, &olds, "set", &self.cancel)
+    }
+
+    /// Whether changes may be made now: rights and limits, what is watched, who else is at work on the families, leases.
+    pub(crate) fn allowed(&self, changes: &[Change]) -> Result<()> {
+        self.check(changes)?;
+        self.gate()?;
+        self.not_owned(changes)?;
+        self.lease(changes)
     }
 
     /// Whether the setpoints hold what the run left or found there: a restarted server, a feedback or a colleague
@@ -75,7 +81,7 @@ impl Session {
         beyond(changes)
     }
 
-    pub(crate) fn check(&self, changes: &[Change]) -> Result<()> {
+    fn check(&self, changes: &[Change]) -> Result<()> {
         let state = self.state();
         if state.mode == WriteMode::ReadOnly {
             return Err(Diagnostic::new(Kind::Rights, "this session is read-only; nothing was written")
@@ -111,6 +117,7 @@ impl Session {
             .into());
         }
         drop(state);
+        each_once(changes)?;
         beyond(changes)
     }
 
@@ -308,6 +315,18 @@ fn there(change: &Change, value: f64) -> bool {
     match change.setpoint.readback {
         Some(_) => (value - change.value).abs() <= change.setpoint.tolerance,
         None => crate::setpoint::same(value, change.value) || (value - change.value).abs() <= change.setpoint.tolerance,
+    }
+}
+
+/// A set holds one value for each setpoint.
+fn each_once(changes: &[Change]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match changes.iter().find(|change| !seen.insert(&change.setpoint.channel)) {
+        None => Ok(()),
+        Some(twice) => {
+            let what = format!("{} would be set twice in one set; nothing was written", twice.setpoint.name);
+            Err(Diagnostic::new(Kind::Script, what).hint("name each device once").into())
+        }
     }
 }
 

@@ -182,7 +182,13 @@ impl Feedback {
         let (on, channel) = (self.on, self.channel.clone());
         let first = std::sync::OnceLock::new();
         let broken: Broken = Arc::new(move |reading| {
-            let runs = reading.value.number() == Some(on);
+            if let Validity::Invalid(why) = &reading.validity {
+                return Some(format!("its state is invalid: {why} ({channel})"));
+            }
+            let Some(held) = reading.value.number().filter(|held| !held.is_nan()) else {
+                return Some(format!("its state is {}, not a number ({channel})", reading.value));
+            };
+            let runs = held == on;
             let wanted = state.unwrap_or_else(|| *first.get_or_init(|| runs));
             let word = |runs| if runs { "on" } else { "off" };
             let must = if state.is_some() { "has to be" } else { "was" };

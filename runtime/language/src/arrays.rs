@@ -14,7 +14,7 @@ fn sorted(mut entries: Array, compare: &mut dyn FnMut(&Dynamic, &Dynamic) -> Out
     let mut upper = sorted(upper, compare)?.into_iter().peekable();
     let mut merged = Array::new();
     while let (Some(a), Some(b)) = (lower.peek(), upper.peek()) {
-        let first = if compare(a, b)? == Ordering::Greater { upper.next() } else { lower.next() };
+        let first = if compare(b, a)? == Ordering::Less { upper.next() } else { lower.next() };
         merged.extend(first);
     }
     merged.extend(lower);
@@ -28,7 +28,7 @@ fn by(context: &NativeCallContext, array: Array, comparer: Dynamic) -> Outcome<A
     sorted(array, &mut |a, b| {
         let answer = comparer.call(context, (a.clone(), b.clone()))?;
         if let Ok(before) = answer.as_bool() {
-            return Ok(if before { Ordering::Less } else { Ordering::Greater });
+            return Ok(if before { Ordering::Less } else { Ordering::Equal });
         }
         let number = answer.as_int().map(|n| n as f64).or_else(|_| answer.as_float());
         number.ok().and_then(|n| n.partial_cmp(&0.0)).ok_or_else(|| {

@@ -58,8 +58,7 @@ impl Sources {
         if let Some(at) = crate::functions_handed(tree).first() {
             return Err(crate::handed_report().label(self.label(file, *at)).into());
         }
-        let known = self.names();
-        match crate::first_hidden(tree, |name| known.iter().any(|known| known == name)) {
+        match self.with(|store| crate::first_hidden(tree, |name| store.names.contains(name))) {
             Some((name, at)) => Err(crate::hidden_report(&name).label(self.label(file, at)).into()),
             None => Ok(()),
         }

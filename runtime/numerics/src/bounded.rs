@@ -24,7 +24,11 @@ enum State {
 /// # Errors
 /// A number that is not finite, bounds that contradict each other, or no convergence.
 pub fn solve_bounded(matrix: &DMatrix<f64>, target: &[f64], low: &[f64], high: &[f64]) -> Result<Vec<f64>> {
+    finite(matrix.as_slice(), "the matrix")?;
     finite(target, "the vector")?;
+    if target.len() != matrix.nrows() || [low.len(), high.len()] != [matrix.ncols(); 2] {
+        return refuse("a matrix, a vector and bounds of other sizes do not make equations");
+    }
     if let Some(at) = (0..low.len()).find(|&i| low[i].is_nan() || high[i].is_nan() || low[i] > high[i]) {
         return refuse(format!("the lower bound of unknown {at} is above the upper one"));
     }

@@ -74,7 +74,12 @@ pub(crate) fn weights(points: usize, sigma: Option<&[f64]>) -> Result<Vec<f64>> 
 
 /// What the covariance of unit errors is multiplied with: 1 for known errors, else the variance seen in the residuals.
 pub(crate) fn variance(chi2: f64, freedom: usize, known: bool) -> f64 {
-    if known { 1.0 } else { chi2 / freedom as f64 }
+    match (known, freedom) {
+        (true, _) => 1.0,
+        // nothing is left over to tell it by
+        (false, 0) => f64::NAN,
+        _ => chi2 / freedom as f64,
+    }
 }
 
 /// `(J^T J)^-1` of `J = U S V^T` whose columns were divided by `sizes`.

@@ -55,6 +55,9 @@ pub fn inverse_fft(transform: &[Complex<f64>], length: usize) -> Result<Vec<f64>
         let needed = length / 2 + 1;
         return refuse(format!("a signal of {length} entries has a transform of {needed}, found {}", transform.len()));
     }
+    if transform.iter().any(|line| !(line.re.is_finite() && line.im.is_finite())) {
+        return refuse("the transform holds what is not a finite number");
+    }
     let plan = RealFftPlanner::<f64>::new().plan_fft_inverse(length);
     let (mut input, mut output) = (transform.to_vec(), plan.make_output_vec());
     input[0].im = 0.0;

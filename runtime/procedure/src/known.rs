@@ -1,6 +1,6 @@
 //! What exists outside a script: functions with their options, families, procedures, libraries.
 
-use crate::header::Header;
+use crate::header::{Header, read_header};
 use crate::runner::Procedures;
 use crate::what::{What, entry_of};
 use fodo_builtins::Property;
@@ -8,7 +8,7 @@ use fodo_devices::{Facility, Family};
 use fodo_language::{FunctionDoc, FunctionUse, Library, Options, Parameter, script_functions};
 use fodo_report::Diagnostic;
 use fodo_units::Unit;
-use rhai::{Engine, FnAccess};
+use rhai::Engine;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,8 +61,10 @@ impl Known {
             options.entry(declared.owner().to_string()).or_default().push(declared);
         }
         // a procedure that cannot be read says so when it is run
-        let headers = procedures.names().into_iter();
-        let headers = headers.filter_map(|name| procedures.find(engine, &name).ok().map(|p| (name, p.header.clone())));
+        let headers = procedures.names().into_iter().filter_map(|name| {
+            let (file, text) = procedures.source(&name)?;
+            Some((name, read_header(&file, &text).ok()??))
+        });
         Known {
             facility,
             functions,
@@ -278,7 +280,7 @@ const TYPES: [&str; 16] = [
 ];
 
 /// Whether a parameter of these types can be given that value, as far as can be told.
-pub fn accepts(parameter: &str, what: &What) -> bool {
+pub(crate) fn accepts(parameter: &str, what: &What) -> bool {
     let found = what.word();
     // a percentage is a quantity for the language, and a number for who looks at its dimension
     let either = matches!(what, What::Number(unit, _) if unit.dimension().is_none() && unit.symbol() != "1");
@@ -298,9 +300,7 @@ impl Script {
         match sources.compile(&engine, &file, &text) {
             Ok(tree) => {
                 let all = tree.iter_functions().map(|f| (f.name.to_string(), f.params.len())).collect();
-                let mut functions = script_functions(&tree);
-                functions.retain(|f| tree.iter_functions().any(|g| g.name == f.name && g.access == FnAccess::Public));
-                Script { file, text, functions, all, mistake: None }
+                Script { file, text, functions: script_functions(&tree), all, mistake: None }
             }
             Err(report) => Script { file, text, functions: Vec::new(), all: BTreeSet::new(), mistake: Some(*report) },
         }

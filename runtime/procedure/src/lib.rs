@@ -15,6 +15,6 @@ mod what;
 pub use check::{Finding, Severity, check};
 pub use fodo_language::{Parameter, ParameterKind, Value, Values};
 pub use header::{Header, body, head_text, read_header};
-pub use known::{Known, Script, accepts, is_settable, takes};
+pub use known::{Known, Script, is_settable, takes};
 pub use runner::{Procedure, Procedures};
 pub use what::{Origin, What};

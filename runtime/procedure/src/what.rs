@@ -2,7 +2,7 @@
 
 use fodo_devices::Family;
 use fodo_language::{Parameter, ParameterKind, Value};
-use fodo_units::{Quantity, Unit};
+use fodo_units::Unit;
 use std::sync::Arc;
 
 /// What a value is.
@@ -107,14 +107,6 @@ impl What {
             What::Array(_) => "array",
             What::Map(_) | What::Parameters => "map",
             What::Kind(word, _) => word,
-        }
-    }
-
-    /// It as a quantity, if its value is written out.
-    pub fn quantity(&self) -> Option<Quantity> {
-        match self {
-            What::Number(unit, Some(si)) => Some(Quantity::from_si(*si, unit.clone())),
-            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Devices chosen from families: by place, slice, mask, name and condition; sets of them; neighbours along the beam.
 
-use super::{Member, Members, document, names, own_family};
+use super::{Member, Members, document, own_family};
 use crate::context::{Context, here};
 use crate::vector::{Mask, chosen};
 use fodo_devices::{Device, Family};
@@ -23,9 +23,13 @@ impl Members {
                 if let Ok(place) = item.as_int() {
                     return Ok(self.at(place)?.device);
                 }
-                match names(item.clone())?.as_slice() {
-                    [name] => Ok(self.member(name)?.device),
-                    _ => Err(script_error("a list of devices holds places, names and devices")),
+                if let Some(member) = item.read_lock::<Member>() {
+                    let ours = self.devices.iter().find(|ours| same(ours, &member.device));
+                    return ours.cloned().ok_or_else(|| fail(self.unknown(&member.device.name)));
+                }
+                match item.clone().into_string() {
+                    Ok(name) => Ok(self.member(&name)?.device),
+                    Err(_) => Err(script_error("a list of devices holds places, names and devices")),
                 }
             };
             return Ok(self.with(list.iter().map(one).collect::<Outcome<_>>()?));
@@ -34,7 +38,7 @@ impl Members {
         Ok(self.with(places.into_iter().map(|place| self.devices[place].clone()).collect()))
     }
 
-    fn has(&self, device: &Device) -> bool {
+    pub(super) fn has(&self, device: &Device) -> bool {
         self.devices.iter().any(|ours| same(ours, device))
     }
 
@@ -88,7 +92,7 @@ enum Way {
 /// Devices nearer to each other than this stand at one place [m].
 const HERE: f64 = 1e-9;
 
-fn same(a: &Device, b: &Device) -> bool {
+pub(super) fn same(a: &Device, b: &Device) -> bool {
     a.family == b.family && a.name == b.name
 }
 
@@ -365,7 +369,7 @@ fn conditions(engine: &mut Engine) {
          /// # Returns\n/// The remaining devices, in lattice order.\n///\n\
          /// # Errors\n/// - `script`: the family has no such device.\n///\n\
          /// # Example\n/// ```rhai\n/// let good = BPM.without([BPM[3]]);\n/// assert(good.len == BPM.len - 1);\n/// ```",
-        |m: Members, which: Dynamic| m.without(&names(which)?)
+        |m: Members, which: Dynamic| m.without(&which)
     );
     document!(
         engine,

@@ -5,6 +5,7 @@ mod choosing;
 use crate::Property;
 use crate::context::{Context, here, sampling};
 use crate::vector::Vector;
+use choosing::same;
 use fodo_control::Change;
 use fodo_devices::{Device, Family, Field};
 use fodo_language::{OrFail, Outcome, article, fail, script_error, type_word};
@@ -50,10 +51,13 @@ impl Members {
     }
 
     fn member(&self, name: &str) -> Outcome<Member> {
-        match self.devices.iter().find(|d| d.name.as_ref() == name) {
-            Some(device) => Ok(Member { family: self.family.clone(), device: device.clone() }),
-            None => Err(fail(self.unknown(name))),
+        let mut found = self.devices.iter().filter(|d| d.name.as_ref() == name);
+        let device = found.next().ok_or_else(|| fail(self.unknown(name)))?;
+        if let Some(other) = found.find(|other| !same(other, device)) {
+            let both = format!("{} and {}", device.shown(), other.shown());
+            return Err(script_error(format!("\"{name}\" is the name of {both}: choose it in its own family")));
         }
+        Ok(Member { family: self.family.clone(), device: device.clone() })
     }
 
     fn unknown(&self, name: &str) -> Box<Diagnostic> {
@@ -81,14 +85,33 @@ impl Members {
     }
 
     /// The same without devices named.
-    fn without(&self, names: &[String]) -> Outcome<Members> {
-        for name in names {
-            // a device outside a part of a family is left out already
-            if self.family.device(name).is_none() {
-                return Err(fail(Members::all(&self.family).unknown(name)));
-            }
+    /// The devices less those given: names, devices, families, arrays of them.
+    fn without(&self, which: &Dynamic) -> Outcome<Members> {
+        if let Some(array) = which.read_lock::<Array>() {
+            return array.iter().try_fold(self.clone(), |left, one| left.without(one));
         }
-        Ok(self.some(|device| !names.iter().any(|name| device.name.as_ref() == name)))
+        if let Some(theirs) = which.read_lock::<Members>() {
+            return self.without_devices(&theirs.devices);
+        }
+        if let Some(member) = which.read_lock::<Member>() {
+            return self.without_devices(std::slice::from_ref(&member.device));
+        }
+        let wrong = || script_error("device names are needed: a text, a device, or an array of them");
+        let list = which.clone().into_string().map_err(|_| wrong())?;
+        let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if let Some(unknown) = names.iter().find(|name| self.family.device(name).is_none()) {
+            return Err(fail(Members::all(&self.family).unknown(unknown)));
+        }
+        Ok(self.some(|device| !names.contains(&device.name.as_ref())))
+    }
+
+    fn without_devices(&self, theirs: &[Arc<Device>]) -> Outcome<Members> {
+        // one outside a part of the family is left out already
+        let all = Members::all(&self.family);
+        if let Some(other) = theirs.iter().find(|device| !all.has(device)) {
+            return Err(fail(all.unknown(&other.name)));
+        }
+        Ok(self.some(|device| !theirs.iter().any(|other| same(other, device))))
     }
 }
 
@@ -299,23 +322,6 @@ fn one(value: &Dynamic) -> Outcome<Quantity> {
     let wrong =
         |found: &str| script_error(format!("a value with a unit is needed, found {}", article(&type_word(found))));
     number.map(Quantity::plain).map_err(wrong)
-}
-
-fn names(value: Dynamic) -> Outcome<Vec<String>> {
-    let text = |v: &Dynamic| {
-        v.read_lock::<Member>().map(|m| m.device.name.to_string()).or_else(|| v.clone().into_string().ok())
-    };
-    let wrong = || script_error("device names are needed: a text, a device, or an array of them");
-    if let Some(members) = value.read_lock::<Members>() {
-        return Ok(members.devices.iter().map(|d| d.name.to_string()).collect());
-    }
-    match value.read_lock::<Array>() {
-        Some(array) => array.iter().map(|v| text(v).ok_or_else(wrong)).collect(),
-        None => {
-            let list = text(&value).ok_or_else(wrong)?;
-            Ok(list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect())
-        }
-    }
 }
 
 /// What can stand behind the dot of a family or a device, beside device names.

@@ -3,7 +3,7 @@
 use super::{Column, Table};
 use crate::context::here;
 use crate::families::{Members, document, getter};
-use crate::vector::{Mask, Vector, chosen, place};
+use crate::vector::{Mask, Vector, chosen, place, rising};
 use fodo_language::{Callback, Outcome, article, script_error, type_word};
 use fodo_units::Unit;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, ImmutableString, Map, NativeCallContext};
@@ -187,7 +187,7 @@ impl IntoIterator for Table {
 fn order(column: &Column, rows: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..rows).collect();
     match column {
-        Column::Numbers(v) => places.sort_by(|a, b| v.si()[*a].total_cmp(&v.si()[*b])),
+        Column::Numbers(v) => places.sort_by(|a, b| rising(&v.si()[*a], &v.si()[*b])),
         Column::Texts(texts) => places.sort_by(|a, b| texts[*a].cmp(&texts[*b])),
         Column::Truths(mask) => places.sort_by_key(|place| mask.0[*place]),
         Column::Empty => {}

@@ -4,7 +4,7 @@
 
 use super::making::making;
 use super::operators::{multiply, raise};
-use super::{Mask, Vector, entry, from_array};
+use super::{Mask, Vector, entry, from_array, rising};
 use crate::quantity::two_units;
 use fodo_language::{Callback, OrFail, Outcome, script_error};
 use fodo_units::{Quantity, Unit};
@@ -68,7 +68,7 @@ mod changing {
     /// ```
     pub fn sorted(v: Vector) -> Vector {
         let mut values = v.values.to_vec();
-        values.sort_by(f64::total_cmp);
+        values.sort_by(rising);
         v.with(values)
     }
 
@@ -84,7 +84,7 @@ mod changing {
     /// assert(v[0] == 1);
     /// ```
     pub fn sort(v: &mut Vector) {
-        Arc::make_mut(&mut v.values).sort_by(f64::total_cmp);
+        Arc::make_mut(&mut v.values).sort_by(rising);
     }
 
     /// Finds the order that sorts a vector: its places, that of the smallest entry first, of missing ones last.
@@ -103,7 +103,7 @@ mod changing {
     #[rhai_fn(pure)]
     pub fn order(v: &mut Vector) -> Array {
         let mut places: Vec<usize> = (0..v.values.len()).collect();
-        places.sort_by(|a, b| v.values[*a].total_cmp(&v.values[*b]));
+        places.sort_by(|a, b| rising(&v.values[*a], &v.values[*b]));
         places.into_iter().map(|place| Dynamic::from(place as i64)).collect()
     }
 

@@ -14,6 +14,7 @@ use crate::quantity::{self, two_units};
 use fodo_language::{Outcome, article, script_error, type_word};
 use fodo_units::{Quantity, Unit};
 use rhai::{Array, Dynamic, Engine};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Many numbers with one unit. A copy is cheap; writing to one copy leaves the others alone.
@@ -163,6 +164,11 @@ pub fn register(engine: &mut Engine) {
     elementwise::register(engine);
     masks::register(engine);
     crate::read_only(engine, "a vector", "si", |v: &Vector| Vector { unit: Unit::none(), ..v.clone() });
+}
+
+/// The order of rising numbers, what is no number last, whatever its sign.
+pub(crate) fn rising(a: &f64, b: &f64) -> Ordering {
+    a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(b))
 }
 
 #[cfg(test)]

@@ -100,10 +100,7 @@ pub fn check(file: &str, text: &str, known: &Known) -> Vec<Finding> {
     for at in fodo_language::functions_handed(&tree) {
         check.mistake(at, fodo_language::handed_report());
     }
-    let families: BTreeSet<&str> = known.facility.families.iter().map(|family| family.name.as_ref()).collect();
-    let constants: BTreeSet<String> = fodo_builtins::constants().into_iter().collect();
-    let everywhere = |name: &str| families.contains(name) || constants.contains(name);
-    if let Some((name, at)) = fodo_language::first_hidden(&tree, everywhere) {
+    if let Some((name, at)) = fodo_language::first_hidden(&tree, |name| known.variables().any(|known| known == name)) {
         check.mistake(at, fodo_language::hidden_report(&name));
     }
     // the first time round tells with what the script's own functions are called
