@@ -1,5 +1,7 @@
 //! A facility, a machine and an engine, opened as the command line says.
 
+use crate::beside::Beside;
+use crate::board::board;
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
 use crate::warn::Warnings;
@@ -20,13 +22,14 @@ use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Everything a command works with.
+/// Everything a run works with.
 pub struct App {
-    pub facility: Arc<Facility>,
+    pub ground: Arc<Ground>,
     pub session: Arc<Session>,
     pub context: Arc<Context>,
     pub engine: Engine,
@@ -34,6 +37,15 @@ pub struct App {
     pub procedures: Arc<Procedures>,
     /// Where imports are looked up, in this order.
     pub libraries: Vec<Arc<dyn Library>>,
+    /// Who wrote what; of a live machine only.
+    pub changes: Option<Arc<ChangeLog>>,
+    /// What the operator was told while something ran.
+    pub warnings: Arc<Warnings>,
+}
+
+/// What all runs of the program share.
+pub struct Ground {
+    pub facility: Arc<Facility>,
     pub machine: Machine,
     pub mode: WriteMode,
     pub role: Option<Arc<str>>,
@@ -41,18 +53,48 @@ pub struct App {
     pub data: PathBuf,
     /// How long a run may take.
     pub longest: Duration,
-    /// Who wrote what; of a live machine only.
-    pub changes: Option<Arc<ChangeLog>>,
-    /// What the operator was told while something ran.
-    pub warnings: Arc<Warnings>,
     /// The twin behind `--on twin`; only tests ask it for its truth.
     pub twin: Option<Arc<Twin>>,
+    common: Common,
+    installed: Arc<Installed>,
+    /// Scripts in this folder can be called and imported by name, too.
+    beside: Option<PathBuf>,
 }
 
-/// Where printing and progress go.
+impl Deref for App {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
+}
+
+/// Where printing, progress and what the operator has to know go.
 pub struct Screen {
     pub output: Arc<dyn Output>,
     pub progress: Arc<dyn Progress>,
+    pub notes: Arc<dyn Output>,
+}
+
+impl Ground {
+    /// An engine, its libraries and procedures on a session and context.
+    pub fn app(self: &Arc<Ground>, context: Context, screen: Screen) -> App {
+        let Ground { facility, common, installed, beside, data, .. } = self.as_ref();
+        let sources = Sources::new();
+        let (session, context) = (context.session.clone(), Arc::new(context));
+        let mut engine = engine(common, &session, screen.output);
+        let libraries: Vec<Arc<dyn Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside.as_deref()))];
+        engine.set_module_resolver(Resolver::new(libraries.clone(), sources.clone()));
+        fodo_builtins::register(&mut engine, facility);
+        let shelf = Shelf::procedures(&common.procedures, beside.as_deref(), installed.clone());
+        let procedures = Procedures::new(Arc::new(shelf), sources.clone());
+        procedures.register(&mut engine);
+        context.clone().install(&mut engine);
+        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
+        let changes = (common.on == Machine::Live).then(|| change_log(facility, self.role.as_deref(), data));
+        let warnings = Arc::new(Warnings::new(screen.notes));
+        App { ground: self.clone(), session, context, engine, sources, procedures, libraries, changes, warnings }
+    }
 }
 
 impl App {
@@ -60,8 +102,11 @@ impl App {
     pub fn open(common: &Common) -> Result<App> {
         let files = shelf::facility(&common.facility)?;
         let installed = Installed::load(&Lock::read(&*files)?, &library::store(common)?)?;
-        let screen =
-            Screen { output: Arc::new(show::Printer { json: common.json }), progress: Arc::new(show::Bar::default()) };
+        if common.json {
+            board().leave_output();
+        }
+        let output = Arc::new(show::Printer { json: common.json });
+        let screen = Screen { output, progress: Arc::new(show::Bar::default()), notes: Arc::new(show::Notes) };
         App::on(common, Arc::new(Facility::load(files)?), screen, None, Arc::new(installed))
     }
 
@@ -96,41 +141,35 @@ impl App {
         session.act_as(acting);
         let owners = facility.feedbacks.iter().filter(|feedback| !feedback.owns.is_empty());
         session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
-        let sources = Sources::new();
-        let Screen { output, progress } = screen;
-        let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
+        let context = Context::new(
+            facility.clone(),
+            session.clone(),
+            screen.output.clone(),
+            screen.progress.clone(),
+            show::width(),
+        );
         let context = context
             .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
             .with_snapshots(fodo_records::snapshots(&data, &facility.name));
-        let context = Arc::new(context);
-        let mut engine = engine(common, &session, output);
-        let libraries: Vec<Arc<dyn Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside))];
-        engine.set_module_resolver(Resolver::new(libraries.clone(), sources.clone()));
-        fodo_builtins::register(&mut engine, &facility);
-        let shelf = Shelf::procedures(&common.procedures, beside, installed);
-        let procedures = Procedures::new(Arc::new(shelf), sources.clone());
-        procedures.register(&mut engine);
-        context.clone().install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
-        let changes = (common.on == Machine::Live).then(|| change_log(&facility, role.as_deref(), &data));
-        Ok(App {
-            changes,
-            warnings: Arc::default(),
+        let ground = Arc::new(Ground {
             twin,
             facility,
-            session,
-            context,
-            engine,
-            sources,
-            procedures,
-            libraries,
             machine: common.on,
             mode,
             role,
             seed,
             data,
             longest: limits::longest(common)?,
-        })
+            common: common.clone(),
+            installed,
+            beside: beside.map(Path::to_path_buf),
+        });
+        // tests run side by side already, and keep no records
+        let context = match beside {
+            None => context.with_runs(Arc::new(Beside(ground.clone()))),
+            Some(_) => context,
+        };
+        Ok(ground.app(context, screen))
     }
 
     /// The machine in words, with the families that something else answers for.
@@ -284,7 +323,7 @@ fn mode(common: &Common) -> WriteMode {
 }
 
 /// The token of this process, stopped by Ctrl-C, SIGTERM and SIGHUP; SIGQUIT, Ctrl-\, is the panic stop; SIGTSTP, Ctrl-Z,
-/// pauses a run, and lets it go on.
+/// pauses a run, and lets it go on. Ctrl-C and Ctrl-Z leave tasks alone.
 pub fn cancel() -> &'static Cancel {
     static CANCEL: OnceLock<Cancel> = OnceLock::new();
     CANCEL.get_or_init(|| {
@@ -299,7 +338,11 @@ pub fn cancel() -> &'static Cancel {
                             stopping.hold();
                         }
                         SIGTSTP => show::pause(stopping.pause_or_resume()),
-                        _ => stopping.stop(),
+                        SIGINT => stopping.stop(),
+                        _ => {
+                            stopping.stop();
+                            board().tasks().iter().for_each(|task| task.cancel().stop());
+                        }
                     }
                 }
             });

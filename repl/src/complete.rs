@@ -1,17 +1,30 @@
 //! What the line editor knows: completion by what stands before the cursor, colours, when a line is whole.
 
 use crate::app::App;
+use crate::board::board;
+use crate::colour::{GIVEN, coloured};
 use crate::words::Words;
 use fodo_builtins::{Member, Members};
 use fodo_language::{Prompt, script_functions, type_word};
 use fodo_procedure::{Known, Origin, What};
 use rhai::{Dynamic, Engine, Map};
 use rustyline::completion::{Completer, Pair};
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use std::borrow::Cow;
 use std::sync::Arc;
+
+/// A line of its own above the prompt; what stands there is put in whenever the prompt is drawn.
+pub const STATUS: &str = " \n";
+
+/// A text that fits into a line.
+fn cut(text: &str, width: usize) -> String {
+    match text.chars().count() >= width {
+        true => text.chars().take(width.saturating_sub(2)).chain(['…']).collect(),
+        false => text.to_string(),
+    }
+}
 
 /// Words for completion, and when a line is whole.
 pub struct Lines {
@@ -56,9 +69,7 @@ impl Completer for Lines {
         let (start, found) = self.words.at(&line[..at], &line[at..]);
         let pair = |candidate: crate::words::Candidate| {
             let mut display = format!("{:<22} {}", candidate.text.trim_end_matches(['"', ']']), candidate.about);
-            if display.chars().count() >= self.width {
-                display = display.chars().take(self.width.saturating_sub(2)).chain(['…']).collect();
-            }
+            display = cut(&display, self.width);
             Pair { display: display.trim_end().to_string(), replacement: candidate.text }
         };
         Ok((start, found.into_iter().map(pair).collect()))
@@ -70,14 +81,28 @@ impl Hinter for Lines {
 }
 
 impl Highlighter for Lines {
-    /// Nobody can mistake the machine: green for the twin, yellow for a live one, red where it may be written.
+    fn highlight<'l>(&self, line: &'l str, _at: usize) -> Cow<'l, str> {
+        Cow::Owned(coloured(line, |name| self.words.known.is_given(name).then_some(GIVEN)))
+    }
+
+    fn highlight_char(&self, _line: &str, _at: usize, kind: CmdKind) -> bool {
+        kind != CmdKind::MoveCursor
+    }
+
+    /// Nobody can mistake the machine: green for the twin, yellow for a live one, red where it may be written. Above it
+    /// stands the board, as it is now.
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
+        let (board, prompt) = match prompt.strip_prefix(STATUS) {
+            Some(prompt) => (Some(board().status().unwrap_or_default()), prompt),
+            None => (None, prompt),
+        };
+        let board = board.map(|status| format!("\x1b[2m{}\x1b[0m\n", cut(&status, self.width))).unwrap_or_default();
         let colour = match prompt {
             p if p.contains(" LIVE WRITE") => "1;31",
             p if p.contains(" LIVE") => "33",
             _ => "32",
         };
-        Cow::Owned(format!("\x1b[{colour}m{prompt}\x1b[0m"))
+        Cow::Owned(format!("{board}\x1b[{colour}m{prompt}\x1b[0m"))
     }
 }
 

@@ -54,7 +54,8 @@ fn look(app: &App) -> Result<Vec<Checked>> {
     let stopped = |_: Stopped| Diagnostic::new(Kind::Stopped, "stopped by the operator");
     let (backend, wait, cancel) = (app.session.backend(), app.session.patience(), app.session.cancel());
     let sources = app.other_sources();
-    let manual = |wanted: &Wanted| sources.get(wanted.family.as_ref()).is_some_and(|source| source == "manual");
+    let manual =
+        |wanted: &Wanted| sources.get(wanted.family.as_ref()).is_some_and(|source| source == crate::sources::MANUAL);
     let all = wanted(&app.facility);
     let mut seen = HashSet::new();
     let channels: Vec<Channel> =

@@ -1,7 +1,7 @@
 //! What a run may take of time and memory, and that it ends as a run whatever happens in it.
 
-use crate::app;
 use crate::command::Common;
+use fodo_control::Cancel;
 use fodo_language::Memory;
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_units::{Quantity, Unit};
@@ -61,12 +61,12 @@ pub fn longest(common: &Common) -> Result<Duration> {
 
 /// Does the work of a run: no longer than it may take, and with a mistake of Fodo's own as an error like any other, so
 /// that what the run changed is put back.
-pub fn within<T>(longest: Duration, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn within<T>(longest: Duration, cancel: &Cancel, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (done, waiting) = channel::<()>();
-    let cancel = app::cancel();
+    let expiring = cancel.clone();
     std::thread::spawn(move || {
         if waiting.recv_timeout(longest) == Err(RecvTimeoutError::Timeout) {
-            cancel.expire();
+            expiring.expire();
         }
     });
     let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(fodo_language::panicked(panic)));

@@ -1,11 +1,13 @@
 //! The prompt.
 
 use crate::app::{self, App};
+use crate::board::board;
 use crate::command::Common;
-use crate::complete::Lines;
+use crate::complete::{Lines, STATUS};
 use crate::doc::Manual;
 use crate::words::counted;
-use crate::{limits, show};
+use crate::{beside, limits, monitor, show};
+use fodo_builtins::Task;
 use fodo_control::Time;
 use fodo_language::{Prompt, article, type_word};
 use fodo_records::{Outcome, Record, RunCard};
@@ -36,11 +38,20 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     let mut session = Prompt::new(app.sources.clone());
     // the lines that went well, for `%save`
     let mut ran: Vec<String> = Vec::new();
+    if let Ok(printer) = editor.create_external_printer() {
+        board().print_with(printer);
+    }
     println!("{} — Tab completes, help(name) explains, Ctrl-D ends", app.facility.title);
+    let mut warned = false;
     loop {
-        match editor.readline(&format!("{}> ", app.state())) {
+        let prompt = format!("{}{}> ", if board().status().is_some() { STATUS } else { "" }, app.state());
+        board().typing(true);
+        let typed = editor.readline(&prompt);
+        board().typing(false);
+        match typed {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
+                warned = false;
                 _ = editor.add_history_entry(line.trim());
                 let line = line.trim();
                 match (topic(line), line.strip_prefix('%')) {
@@ -54,10 +65,18 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
                 }
             }
             Err(ReadlineError::Interrupted) => println!("(Ctrl-D ends)"),
-            Err(ReadlineError::Eof) => break,
+            Err(ReadlineError::Eof) if warned || !board().tasks().iter().any(Task::is_running) => break,
+            Err(ReadlineError::Eof) => {
+                println!("(tasks run still: Ctrl-D once more stops them, and they put back what they changed)");
+                warned = std::io::stdin().is_terminal();
+                if !warned {
+                    break;
+                }
+            }
             Err(error) => return Err(Diagnostic::new(Kind::Internal, format!("the prompt failed: {error}")).into()),
         }
     }
+    beside::finish(true);
     _ = editor.save_history(&history);
     app.session.observe_with(None);
     let outcome = Outcome { ok: true, seconds: start.elapsed().as_secs_f64(), ..Outcome::default() };
@@ -93,6 +112,13 @@ impl App {
                 }
                 show::line(format!("{:.3} s", start.elapsed().as_secs_f64()));
             }
+            ("monitor", "") => show::line(board().status().unwrap_or("nothing is shown".into())),
+            ("monitor", "off") => show::line(format!("{} ended", counted(board().end(None), "monitor"))),
+            ("monitor", expression) => {
+                if let Err(error) = monitor::begin(self, prompt, expression) {
+                    show::error(&error);
+                }
+            }
             ("save", file) if !file.is_empty() => match self.save(ran, file) {
                 Ok(()) => show::line(format!("{} saved as {file}", counted(ran.len(), "line"))),
                 Err(error) => show::error(&error),
@@ -102,6 +128,7 @@ impl App {
                 show::error(
                     &wrong
                         .hint("`%time LINE` runs a line and says how long it took")
+                        .hint("`%monitor EXPRESSION` shows a value above the line, `%monitor off` ends that")
                         .hint("`%save FILE.rhai` keeps the lines of this session that went well as a script"),
                 );
             }
@@ -131,7 +158,7 @@ impl App {
             log.begin(&run, line, &app::fingerprint([line.as_bytes()]));
         }
         let result = self.session.begin(self.run_info(run, line), &[]).and_then(|()| {
-            let value = limits::within(self.longest, || prompt.evaluate(&self.engine, line));
+            let value = limits::within(self.longest, self.session.cancel(), || prompt.evaluate(&self.engine, line));
             match value.and_then(|value| self.session.commit().map(|_| value)) {
                 Ok(value) => Ok(value),
                 Err(error) => {

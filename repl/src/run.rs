@@ -2,7 +2,7 @@
 
 use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
-use crate::{json, limits, show};
+use crate::{beside, json, limits, show};
 use fodo_control::{Setpoint, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
@@ -57,18 +57,18 @@ pub fn run(common: &Common, arguments: &RunArguments) -> Result<ExitCode> {
 
 fn run_procedure(app: &App, common: &Common, procedure: &Procedure, set: &[(String, String)]) -> Result<ExitCode> {
     let values = procedure.header.from_texts(set)?;
-    let work = Work {
+    Ok(app.carry_out(common, work(app, procedure, &values)?, |app| app.call(procedure, &values)))
+}
+
+/// What a procedure is as a run, connected.
+fn work<'w>(app: &App, procedure: &'w Procedure, values: &Values) -> Result<Work<'w>> {
+    Ok(Work {
         title: &procedure.header.name,
         file: procedure.file.clone(),
         text: procedure.text.clone(),
-        parameters: parameters(&values),
-        watched: connect(app, procedure, &values)?,
-    };
-    Ok(app.carry_out(common, work, |app| {
-        app.procedures
-            .call(&app.engine, &app.context, procedure, &values)
-            .map_err(|error| diagnose(&app.engine, error, &procedure.file, &app.sources))
-    }))
+        parameters: parameters(values),
+        watched: connect(app, procedure, values)?,
+    })
 }
 
 /// Connects everything the procedure may read or change, at once.
@@ -111,6 +111,26 @@ pub fn eval(common: &Common, arguments: &EvalArguments) -> Result<ExitCode> {
 }
 
 impl App {
+    /// Runs a procedure beside others; what it returned, and its record.
+    pub fn run_beside(&self, procedure: &Procedure, values: &Values) -> (Result<Dynamic>, Option<String>) {
+        let start = Instant::now();
+        let work = match work(self, procedure, values) {
+            Ok(work) => work,
+            Err(error) => return (Err(error), None),
+        };
+        let (run, result) = match self.record(&work) {
+            Ok(record) => self.recorded(&work, record, |app| app.call(procedure, values), start),
+            Err(error) => (Value::Null, Err(Box::new(error.machine("no setpoint was changed")))),
+        };
+        let file = run.get("record").and_then(Value::as_str).map(String::from);
+        (result.map(|ended| ended.value), file)
+    }
+
+    fn call(&self, procedure: &Procedure, values: &Values) -> Result<Dynamic> {
+        let called = self.procedures.call(&self.engine, &self.context, procedure, values);
+        called.map_err(|error| diagnose(&self.engine, error, &procedure.file, &self.sources))
+    }
+
     /// Carries out one run: record, transaction, result.
     fn carry_out(&self, common: &Common, work: Work, action: impl FnOnce(&App) -> Result<Dynamic>) -> ExitCode {
         let start = Instant::now();
@@ -124,10 +144,14 @@ impl App {
             Ok(record) => self.recorded(&work, record, action, start),
             Err(error) => (Value::Null, Err(Box::new(error.machine("no setpoint was changed")))),
         };
+        let tasks = beside::finish(result.is_err());
         if let Some(run) = run.as_object_mut() {
             run.insert("seconds".into(), start.elapsed().as_secs_f64().into());
         }
-        self.show(common, &work, run, result)
+        match self.show(common, &work, run, result) {
+            ExitCode::SUCCESS if !tasks => ExitCode::FAILURE,
+            code => code,
+        }
     }
 
     fn record(&self, work: &Work) -> Result<Arc<Record>> {
@@ -193,7 +217,7 @@ impl App {
             return Transacted { result, before: Vec::new(), after: Vec::new() };
         }
         let before = self.session.before();
-        let result = limits::within(self.longest, || action(self));
+        let result = limits::within(self.longest, self.session.cancel(), || action(self));
         let standing = self.session.standing();
         let ended = match result {
             Ok(value) if self.mode == WriteMode::Rehearse => {

@@ -16,7 +16,12 @@ use std::time::Instant;
 /// Shows an error on the terminal.
 pub fn error(error: &Diagnostic) {
     clear();
-    _ = write!(std::io::stderr(), "{}", error.render(std::io::stderr().is_terminal()));
+    _ = write!(std::io::stderr(), "{}", rendered(error));
+}
+
+/// An error as it is shown on standard error.
+pub fn rendered(error: &Diagnostic) -> String {
+    error.render(std::io::stderr().is_terminal())
 }
 
 /// Shows something the check has found.
@@ -50,10 +55,19 @@ pub fn note(text: &str) {
     _ = writeln!(std::io::stderr(), "{start}{text}");
 }
 
-/// Shows something that is wrong and does not end what goes on.
-pub fn warning(text: &str) {
+/// Shows what the operator has to know of the run that goes on.
+pub struct Notes;
+
+impl Output for Notes {
+    fn print(&self, text: &str) {
+        note(text);
+    }
+}
+
+/// What is wrong and does not end what goes on.
+pub fn warning(text: &str) -> String {
     let word = if std::io::stderr().is_terminal() { "\x1b[33mwarning:\x1b[0m" } else { "warning:" };
-    note(&format!("{word} {text}"));
+    format!("{word} {text}")
 }
 
 /// The one object of `--json`.
@@ -127,24 +141,12 @@ impl Progress for Bar {
         let begun = state.take().filter(|known| known.name == phase);
         let mut known = begun.unwrap_or_else(|| Phase { name: phase.to_string(), since: now, shown: None });
         if known.shown.is_none_or(|at| at.elapsed().as_millis() > 100) {
-            let left = left(known.since.elapsed().as_secs_f64(), done, of);
+            let left = fodo_builtins::time_left(known.since.elapsed(), done, of);
             eprint!("\r\x1b[K{phase}: {done} of {of}{left}");
             SHOWN_LINE.store(true, Ordering::Relaxed);
             known.shown = Some(now);
         }
         *state = Some(known);
-    }
-}
-
-/// The time that a work still takes, once there is something to tell it by.
-fn left(elapsed: f64, done: usize, of: usize) -> String {
-    if done == 0 || elapsed < 1.0 {
-        return String::new();
-    }
-    let seconds = (elapsed / done as f64 * (of - done) as f64).ceil();
-    match seconds {
-        s if s < 120.0 => format!(", {s} s left"),
-        s => format!(", {:.0} min left", s / 60.0),
     }
 }
 

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+/// The source of a family whose values the operator is asked for.
+pub const MANUAL: &str = "manual";
+
 /// The live machine: its control system, and beside it whatever its families name.
 pub fn live(facility: &Facility, common: &Common) -> Result<Arc<dyn Backend>> {
     let own = backends::control_system(&facility.control, facility)?;
@@ -34,7 +37,7 @@ pub fn live(facility: &Facility, common: &Common) -> Result<Arc<dyn Backend>> {
                         let twin = Twin::new(facility, TwinOptions { seed: common.seed, perfect: false })?;
                         Arc::new(Simulator::on_wall_clock(Arc::new(twin))) as Arc<dyn Backend>
                     }
-                    "manual" => Arc::new(Manual::new(Arc::new(Terminal { json: common.json }), notes(facility))),
+                    MANUAL => Arc::new(Manual::new(Arc::new(Terminal { json: common.json }), notes(facility))),
                     word => backends::control_system(word, facility)?,
                 });
                 known.insert(source, parts.len() - 1);
@@ -68,8 +71,7 @@ pub fn words(facility: &Facility) -> String {
 
 /// What the operator is told of the channels of manual families.
 fn notes(facility: &Facility) -> Vec<Note> {
-    let manual: Vec<Arc<Family>> =
-        facility.families.iter().filter(|f| f.source.as_ref() == "manual").cloned().collect();
+    let manual: Vec<Arc<Family>> = facility.families.iter().filter(|f| f.source.as_ref() == MANUAL).cloned().collect();
     let devices = manual.iter().flat_map(|family| &family.devices);
     let setpoints: BTreeSet<&Channel> =
         devices.flat_map(|d| &d.fields).filter_map(|f| Some(&f.setpoint.as_ref()?.channel)).collect();

@@ -2,16 +2,19 @@
 
 use crate::show;
 use fodo_control::{Channel, Event, Observer};
+use fodo_language::Output;
 use fodo_report::Result;
 use serde_json::{Value, json};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Offsets that differ by less than this, or by a tenth, are taken for those of one clock [s].
 const ALIKE: f64 = 2.0;
 
-/// Clocks that are off.
-#[derive(Default)]
-pub struct Warnings(Mutex<Vec<Clock>>);
+/// Clocks that are off, and where the operator is told.
+pub struct Warnings {
+    clocks: Mutex<Vec<Clock>>,
+    notes: Arc<dyn Output>,
+}
 
 /// A clock, and the channels whose samples bear its time.
 struct Clock {
@@ -21,6 +24,10 @@ struct Clock {
 }
 
 impl Warnings {
+    pub fn new(notes: Arc<dyn Output>) -> Warnings {
+        Warnings { clocks: Mutex::default(), notes }
+    }
+
     /// All so far, for `--json`.
     pub fn list(&self) -> Vec<Value> {
         let object = |clock: &Clock| json!({ "kind": "clock", "message": clock.text, "ahead_seconds": clock.ahead, "channels": clock.channels });
@@ -28,7 +35,7 @@ impl Warnings {
     }
 
     fn clocks(&self) -> MutexGuard<'_, Vec<Clock>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -37,7 +44,7 @@ impl Observer for Warnings {
         let (channels, ahead, text) = match event {
             Event::Clock { channels, ahead, text, .. } => (channels, ahead, text),
             Event::Transaction { what: what @ ("paused" | "resumed"), text, .. } => {
-                show::note(&format!("{what}: {text}"));
+                self.notes.print(&format!("{what}: {text}"));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -47,7 +54,7 @@ impl Observer for Warnings {
         match clocks.iter_mut().find(alike) {
             Some(clock) => clock.channels.extend(channels.iter().cloned()),
             None => {
-                show::warning(text);
+                self.notes.print(&show::warning(text));
                 clocks.push(Clock { channels: channels.clone(), ahead: *ahead, text: text.clone() });
             }
         }

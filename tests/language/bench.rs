@@ -1,23 +1,67 @@
 //! A prompt on a fresh twin of `demo_ring`, set up as the program sets one up.
 
-use fodo_builtins::{Context, Progress};
+use fodo_builtins::{Context, Progress, Runs, Task};
 use fodo_control::{Cancel, RunInfo, Session, SessionOptions, WriteMode};
 use fodo_devices::{Facility, Folder};
 use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, run_on_script_thread};
 use fodo_procedure::{Known, Procedures};
-use fodo_report::{Diagnostic, Result};
+use fodo_report::{Diagnostic, Kind, Result};
 use fodo_simulator::Simulator;
 use fodo_tests::{Scratch, project};
 use fodo_twin::{Twin, TwinOptions};
-use rhai::{Dynamic, Engine};
+use rhai::{Dynamic, Engine, Map};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 struct Quiet;
 
 impl Progress for Quiet {
     fn step(&self, _: &str, _: usize, _: usize) {}
+}
+
+/// Runs procedures beside the script that has started them.
+#[derive(Default)]
+struct Beside(Mutex<Vec<Task>>);
+
+impl Runs for Beside {
+    fn start(&self, context: &Context, name: &str, options: &Map) -> Result<Task> {
+        let task = Task::new(self.all().len() + 1, name, Cancel::new());
+        let session = Arc::new(context.session.beside(WriteMode::Write, task.cancel().clone()));
+        let beside = Arc::new(context.beside(session.clone(), Arc::new(Silent), Arc::new(task.clone())));
+        let (engine, procedures) = set_up(beside.clone(), &Sources::new());
+        let (procedure, values) = procedures.beside(&engine, context, &session, &task, options)?;
+        self.0.lock().unwrap().push(task.clone());
+        let running = task.clone();
+        std::thread::spawn(move || {
+            let run = || {
+                session.begin(RunInfo::default(), &[])?;
+                let called = procedures.call(&engine, &beside, &procedure, &values);
+                _ = called.map_err(|error| Diagnostic::new(Kind::Script, error.to_string()))?;
+                session.commit()
+            };
+            running.end(run_on_script_thread(run).and_then(|ended| ended).map(|_| Dynamic::UNIT));
+        });
+        Ok(task)
+    }
+
+    fn all(&self) -> Vec<Task> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// An engine with builtins, libraries and procedures for a context.
+fn set_up(context: Arc<Context>, sources: &Sources) -> (Engine, Arc<Procedures>) {
+    let (stopped, facility) = (context.cancel().clone(), context.facility.clone());
+    let stopped = Arc::new(move || stopped.is_stopped());
+    let mut engine = engine(Setup { stopped, output: Arc::new(Silent), max_operations: 0, memory: None });
+    engine.set_module_resolver(Resolver::new(vec![Arc::new(Scripts::of("stdlib"))], sources.clone()));
+    fodo_builtins::register(&mut engine, &facility);
+    let procedures = Procedures::new(Arc::new(Scripts::of("procedures")), sources.clone());
+    procedures.register(&mut engine);
+    context.install(&mut engine);
+    sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
+    (engine, procedures)
 }
 
 /// Scripts of a folder by name.
@@ -83,19 +127,14 @@ impl Bench {
         let backend = Arc::new(Simulator::new(Arc::new(twin)));
         let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };
         let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
-        let sources = Sources::new();
-        let mut engine =
-            engine(Setup { stopped: Arc::new(|| false), output: Arc::new(Silent), max_operations: 0, memory: None });
-        engine.set_module_resolver(Resolver::new(vec![Arc::new(Scripts::of("stdlib"))], sources.clone()));
-        fodo_builtins::register(&mut engine, &facility);
-        let procedures = Procedures::new(Arc::new(Scripts::of("procedures")), sources.clone());
-        procedures.register(&mut engine);
         static BENCHES: AtomicUsize = AtomicUsize::new(0);
         let data = Scratch::new(&format!("bench-{}", BENCHES.fetch_add(1, Ordering::Relaxed)));
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
-        let context = context.with_snapshots(fodo_records::snapshots(data.path(), &facility.name));
-        Arc::new(context).install(&mut engine);
-        sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
+        let context = context
+            .with_snapshots(fodo_records::snapshots(data.path(), &facility.name))
+            .with_runs(Arc::new(Beside::default()));
+        let sources = Sources::new();
+        let (engine, procedures) = set_up(Arc::new(context), &sources);
         Bench { engine, session, prompt: Prompt::new(sources), facility, procedures, _data: data }
     }
 

@@ -6,6 +6,7 @@
 
 mod absent;
 mod adapter;
+mod beside;
 mod clocks;
 mod everywhere;
 mod facility_check;

@@ -88,7 +88,7 @@ impl Progress for Quiet {
 pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &Arc<Installed>) -> Run {
     let start = Instant::now();
     let kept = Arc::new(Kept::default());
-    let screen = Screen { output: kept.clone(), progress: Arc::new(Quiet) };
+    let screen = Screen { output: kept.clone(), progress: Arc::new(Quiet), notes: kept.clone() };
     let common = Common { seed: Some(seed), ..common.clone() };
     let result = run_on_script_thread(|| {
         let beside = test.folder();

@@ -2,6 +2,7 @@
 
 use crate::guard::OrbitGuard;
 use crate::model::{LazyModel, Model};
+use crate::started::Runs;
 use fodo_control::{Archive, Cancel, Session};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
@@ -34,6 +35,8 @@ pub struct Context {
     guard: Option<Arc<OrbitGuard>>,
     archive: Option<Arc<dyn Archive>>,
     snapshots: Option<Snapshots>,
+    runs: Option<Arc<dyn Runs>>,
+    beside: bool,
     twin: bool,
     connected: Mutex<std::collections::HashSet<Arc<str>>>,
 }
@@ -61,6 +64,8 @@ impl Context {
             guard,
             archive: None,
             snapshots: None,
+            runs: None,
+            beside: false,
             twin: false,
             connected,
         }
@@ -74,6 +79,40 @@ impl Context {
     /// With a folder for snapshots.
     pub fn with_snapshots(self, snapshots: Snapshots) -> Context {
         Context { snapshots: Some(snapshots), ..self }
+    }
+
+    /// With somebody who runs procedures beside the present run.
+    pub fn with_runs(self, runs: Arc<dyn Runs>) -> Context {
+        Context { runs: Some(runs), ..self }
+    }
+
+    /// The context of a run beside this one: the same machine and model, told to others.
+    pub fn beside(&self, session: Arc<Session>, output: Arc<dyn Output>, progress: Arc<dyn Progress>) -> Context {
+        Context {
+            facility: self.facility.clone(),
+            session,
+            output,
+            progress,
+            width: self.width,
+            model: self.model.clone(),
+            guard: self.guard.clone(),
+            archive: self.archive.clone(),
+            snapshots: self.snapshots.clone(),
+            runs: None,
+            beside: true,
+            twin: self.twin,
+            connected: Mutex::default(),
+        }
+    }
+
+    /// Whether it is that of a run beside the one at the prompt.
+    pub fn is_beside(&self) -> bool {
+        self.beside
+    }
+
+    /// Who runs procedures beside this run; nobody beside a task.
+    pub fn runs(&self) -> Option<&Arc<dyn Runs>> {
+        self.runs.as_ref()
     }
 
     /// Where snapshots are kept.

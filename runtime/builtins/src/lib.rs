@@ -18,6 +18,7 @@ mod plot;
 mod quantity;
 mod snapshots;
 mod spectrum;
+mod started;
 mod table;
 mod tasks;
 mod vector;
@@ -27,6 +28,7 @@ pub use families::{Member, Members, no_unit};
 pub use matrix::Matrix;
 pub use model::{Model, read_lattice};
 pub use orbit::{Knobs, Response, Steps};
+pub use started::{Runs, Task, time_left};
 pub use table::{Column, Table};
 pub use vector::{Mask, Vector};
 
@@ -124,8 +126,11 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "tasks",
-        about: "Progress, and work that is done again and again or whenever something changes.",
-        register: |e, _| tasks::register(e),
+        about: "Progress, work that is done again and again or whenever something changes, procedures beside each other.",
+        register: |e, _| {
+            tasks::register(e);
+            started::register(e);
+        },
         options: tasks::options,
     },
     Subject {
@@ -269,6 +274,7 @@ pub fn text(value: &rhai::Dynamic) -> String {
         of::<Knobs>,
         of::<Response>,
         of::<Steps>,
+        of::<Task>,
         of::<model::Along>,
         of::<model::ModelHandle>,
         of::<history::TwinHandle>,

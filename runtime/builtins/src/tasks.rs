@@ -56,6 +56,15 @@ impl Bounds {
     }
 }
 
+/// Time passes between two passes: that of the machine, and for a task on the twin, which has all the time in the world,
+/// that of who looks on.
+fn pause(context: &Context, span: Duration) -> Outcome<()> {
+    if context.is_beside() && context.is_twin() {
+        context.cancel().wait(span).map_err(|_| machine::stopped())?;
+    }
+    machine::pass(context, span)
+}
+
 /// One pass: its work, and whether it wants another.
 fn pass(
     context: &NativeCallContext,
@@ -92,7 +101,7 @@ fn every(context: &NativeCallContext, period: &Quantity, work: Dynamic, options:
             return Ok(passes);
         }
         let left = due.0 - now().0;
-        machine::pass(&here, Duration::from_nanos(left.max(0) as u64))?;
+        pause(&here, Duration::from_nanos(left.max(0) as u64))?;
     }
 }
 
@@ -166,7 +175,7 @@ fn on_change(context: &NativeCallContext, what: &Dynamic, work: Dynamic, options
         if bounds.span.is_some_and(|span| session.backend().now() >= start.after(span)) {
             return Ok(passes);
         }
-        machine::pass(&here, PACE)?;
+        pause(&here, PACE)?;
     }
 }
 

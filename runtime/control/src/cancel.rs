@@ -1,6 +1,6 @@
 //! Stopping: one token that every wait and every long native call takes.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// The operator stopped it.
@@ -31,6 +31,17 @@ pub struct Cancel {
 struct Shared {
     stops: Mutex<Stops>,
     changed: Condvar,
+    /// Those that a panic stop ends together.
+    together: Arc<Mutex<Vec<Weak<Shared>>>>,
+}
+
+impl Shared {
+    fn hold(&self) {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        (stops.all, stops.held) = (true, true);
+        drop(stops);
+        self.changed.notify_all();
+    }
 }
 
 #[derive(Debug, Default)]
@@ -58,15 +69,35 @@ impl Cancel {
     }
 
     /// The panic stop: everything ends, putting back included, and setpoints stay as they are. Reading goes on after
-    /// [`Cancel::reset`], writing does not.
+    /// [`Cancel::reset`], writing does not. It is that of all tokens beside this one, too.
     pub fn hold(&self) {
-        let mut stops = self.stops();
-        (stops.all, stops.held) = (true, true);
-        drop(stops);
+        self.shared.hold();
+        let together = self.together().clone();
+        together.iter().filter_map(Weak::upgrade).for_each(|other| other.hold());
+    }
+
+    /// A token for work beside this one: stopped and paused by itself, held together.
+    pub fn beside(&self) -> Cancel {
+        let held = self.is_held();
+        let stops = Mutex::new(Stops { all: held, held, ..Stops::default() });
+        let shared = Arc::new(Shared { stops, together: self.shared.together.clone(), ..Shared::default() });
+        let mut together = self.together();
+        together.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&Arc::downgrade(&self.shared)));
+        together.extend([Arc::downgrade(&self.shared), Arc::downgrade(&shared)]);
+        Cancel { shared, patience: 0 }
+    }
+
+    fn together(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.shared.together.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the run to wait at its next step, or to go on.
+    pub fn pause(&self, paused: bool) {
+        self.stops().paused = paused;
         self.shared.changed.notify_all();
     }
 
-    /// Asks the run to wait at its next step, or to go on; which of both.
+    /// Pauses what runs, lets go on what is paused; which of both.
     pub fn pause_or_resume(&self) -> bool {
         let mut stops = self.stops();
         stops.paused = !stops.paused;
@@ -190,6 +221,17 @@ mod tests {
         assert!(cancel.is_stopped() && restoring.is_stopped());
         cancel.reset();
         assert!(!cancel.is_stopped() && restoring.is_held());
+    }
+
+    #[test]
+    fn tokens_beside_each_other_are_stopped_alone_and_held_together() {
+        let (prompt, other) = (Cancel::new(), Cancel::new());
+        let tasks = [prompt.beside(), prompt.beside()];
+        tasks[0].stop();
+        tasks[1].pause(true);
+        assert!(tasks[0].is_stopped() && !tasks[1].is_stopped() && !prompt.is_stopped() && !prompt.is_paused());
+        tasks[0].hold();
+        assert!(prompt.is_held() && tasks[1].is_held() && prompt.beside().is_held() && !other.is_held());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod archive;
 mod backend;
+mod beside;
 mod cancel;
 mod clocks;
 pub mod conformance;
@@ -36,6 +37,7 @@ mod write;
 
 pub use archive::{Archive, Samples};
 pub use backend::{Backend, Fresh, Metadata, Permit, Write};
+pub use beside::Work;
 pub use cancel::{Cancel, Stopped};
 pub use event::{Event, Observer};
 pub use history::Committed;

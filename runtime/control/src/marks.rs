@@ -68,7 +68,7 @@ impl Mark {
 impl Session {
     /// Names the present setpoints, so that [`Session::revert`] can return to them; an older mark of that name is forgotten.
     pub fn set_mark(&self, name: &str) {
-        self.state().marks.set(name);
+        self.state().past().marks.set(name);
     }
 
     /// What this session has changed since a mark: setpoint, hardware value then and now; first changed first.
@@ -76,7 +76,7 @@ impl Session {
     /// # Errors
     /// Kind `script`: no such mark.
     pub fn since(&self, name: &str) -> Result<Vec<Standing>> {
-        Ok(self.state().marks.find(name)?.standing().collect())
+        Ok(self.state().past().marks.find(name)?.standing().collect())
     }
 
     /// Puts back everything that this session has changed since a mark, last changed first.
@@ -87,7 +87,7 @@ impl Session {
     /// # Errors
     /// Kind `script`: no such mark. `rights`, `limits`: as for any change; nothing is written.
     pub fn revert(&self, name: &str) -> Result<Putback> {
-        let mark = self.state().marks.find(name)?.clone();
+        let mark = self.state().past().marks.find(name)?.clone();
         let back: Vec<Change> = mark.standing().rev().map(|(setpoint, value, _)| Change { setpoint, value }).collect();
         if back.is_empty() {
             return Ok(Putback::default());

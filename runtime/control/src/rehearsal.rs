@@ -2,6 +2,7 @@
 
 use crate::session::{Session, WriteMode};
 use crate::transaction::{Standing, Transaction};
+use std::sync::{Arc, Mutex};
 
 impl Session {
     /// Does some work as a rehearsal: it reads the machine, and what it would write is kept in a table.
@@ -13,14 +14,16 @@ impl Session {
         let info = state.transaction.as_ref().map(|transaction| transaction.info.clone()).unwrap_or_default();
         let apart = Transaction::new(info);
         let (mode, outer) = (state.mode, state.transaction.replace(apart));
-        let kept = (state.marks.clone(), state.history.clone(), state.rehearsed.clone());
+        // what is rehearsed is written into a copy
+        let copy = Arc::new(Mutex::new(state.past().clone()));
+        let kept = (std::mem::replace(&mut state.past, copy), state.rehearsed.clone());
         state.mode = WriteMode::Rehearse;
         drop(state);
         let result = work();
         let mut state = self.state();
         let standing = state.transaction.as_ref().map(Transaction::standing).unwrap_or_default();
         (state.mode, state.transaction) = (mode, outer);
-        (state.marks, state.history, state.rehearsed) = kept;
+        (state.past, state.rehearsed) = kept;
         (result, standing)
     }
 }

@@ -175,11 +175,12 @@ impl Session {
                 let changes = transaction.standing();
                 putback.kept = changes.len();
                 if !changes.is_empty() {
-                    state.history.push(Committed { title, start, changes });
+                    state.past().history.push(Committed { title, start, changes });
                 }
             }
             (transaction, std::mem::take(&mut state.leases))
         };
+        self.unclaim();
         if rehearsed {
             // nothing was written
             return Putback::default();
@@ -212,37 +213,45 @@ impl Session {
 
     /// What undo would put back.
     pub fn undoable(&self) -> Option<Committed> {
-        self.state().history.done.last().cloned()
+        self.state().past().history.done.last().cloned()
     }
 
     /// What redo would set again.
     pub fn redoable(&self) -> Option<Committed> {
-        self.state().history.undone.last().cloned()
+        self.state().past().history.undone.last().cloned()
     }
 
     /// What the session has changed, oldest first.
     pub fn history(&self) -> Vec<Committed> {
-        self.state().history.done.clone()
+        self.state().past().history.done.clone()
     }
 
     /// Puts back the last committed run where its setpoints still stand as it left them.
     pub fn undo(&self) -> Result<Putback> {
-        let last = self.undoable().ok_or_else(|| nothing_to("undo"))?;
-        let putback = self.replay(&last, "undo")?;
-        let mut state = self.state();
-        state.history.done.pop();
-        state.history.undone.push(last);
-        Ok(putback)
+        let last = self.state().past().history.done.pop().ok_or_else(|| nothing_to("undo"))?;
+        let putback = self.replay(&last, "undo");
+        let state = self.state();
+        let history = &mut state.past().history;
+        if putback.is_ok() {
+            history.undone.push(last)
+        } else {
+            history.done.push(last)
+        }
+        putback
     }
 
     /// Sets again what undo put back.
     pub fn redo(&self) -> Result<Putback> {
-        let last = self.redoable().ok_or_else(|| nothing_to("redo"))?;
-        let putback = self.replay(&last.reversed(), "redo")?;
-        let mut state = self.state();
-        state.history.undone.pop();
-        state.history.done.push(last);
-        Ok(putback)
+        let last = self.state().past().history.undone.pop().ok_or_else(|| nothing_to("redo"))?;
+        let putback = self.replay(&last.reversed(), "redo");
+        let state = self.state();
+        let history = &mut state.past().history;
+        if putback.is_ok() {
+            history.done.push(last)
+        } else {
+            history.undone.push(last)
+        }
+        putback
     }
 
     /// Puts the setpoints of a committed run to their `before`, where they still hold its `after`.

@@ -1,7 +1,7 @@
 //! One machine, one operator: reading, and the only way to write.
 
-use crate::history::{Committed, History};
-use crate::marks::Marks;
+use crate::beside::{Past, Works};
+use crate::history::Committed;
 use crate::transaction::{Savepoint, Standing, Transaction};
 use crate::watch::{Owner, Watching};
 use crate::{
@@ -71,6 +71,9 @@ pub struct Session {
     pub(crate) watching: Mutex<Vec<Watching>>,
     /// Who else may be at work on families, looked at from the first write to them on.
     pub(crate) owners: Mutex<Vec<(Owner, Option<Watching>)>>,
+    /// What the sessions beside each other work on, and which of them this is.
+    pub(crate) works: Arc<Works>,
+    pub(crate) number: u64,
 }
 
 pub(crate) struct State {
@@ -78,8 +81,7 @@ pub(crate) struct State {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) guard: Option<Arc<dyn Guard>>,
     pub(crate) transaction: Option<Transaction>,
-    pub(crate) history: History,
-    pub(crate) marks: Marks,
+    pub(crate) past: Arc<Mutex<Past>>,
     /// Held until the run ends.
     pub(crate) leases: Vec<crate::lease::Lease>,
     /// Families that may be written, innermost last; a family must be in every set.
@@ -94,17 +96,32 @@ pub(crate) struct State {
     pub(crate) clocks_off: bool,
 }
 
+impl State {
+    pub(crate) fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Session {
     /// A session on a machine.
     pub fn new(backend: Arc<dyn Backend>, mode: WriteMode, cancel: Cancel, options: SessionOptions) -> Session {
+        Session::among(Arc::default(), backend, mode, cancel, options)
+    }
+
+    pub(crate) fn among(
+        works: Arc<Works>,
+        backend: Arc<dyn Backend>,
+        mode: WriteMode,
+        cancel: Cancel,
+        options: SessionOptions,
+    ) -> Session {
         let arrived = Time::default();
         let state = State {
             mode,
             observer: None,
             guard: None,
             transaction: None,
-            history: History::default(),
-            marks: Marks::default(),
+            past: Arc::default(),
             leases: Vec::new(),
             rights: Vec::new(),
             acting: None,
@@ -114,6 +131,8 @@ impl Session {
             clocks_off: false,
         };
         Session {
+            number: works.number(),
+            works,
             backend,
             cancel,
             options,
@@ -335,9 +354,10 @@ impl Session {
         let committed = Committed { title, start, changes: transaction.standing() };
         let leases = std::mem::take(&mut state.leases);
         if state.mode == WriteMode::Write {
-            state.history.push(committed.clone());
+            state.past().history.push(committed.clone());
         }
         drop(state);
+        self.unclaim();
         if let Some(journal) = transaction.journal {
             let stands = "the setpoints stay as the run has set them";
             journal.close("committed").map_err(|error| error.machine(stands))?;

@@ -239,7 +239,7 @@ impl Session {
         *self.owners() = owners.into_iter().map(|owner| (owner, None)).collect();
     }
 
-    fn owners(&self) -> MutexGuard<'_, Vec<(Owner, Option<Watching>)>> {
+    pub(crate) fn owners(&self) -> MutexGuard<'_, Vec<(Owner, Option<Watching>)>> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

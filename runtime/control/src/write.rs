@@ -31,9 +31,11 @@ impl Session {
         self.put(changes, &olds, "set", &self.cancel)
     }
 
-    /// Whether changes may be made now: rights and limits, what is watched, who else is at work on the families, leases.
+    /// Whether changes may be made now: rights and limits, what is watched, who else is at work on the families,
+    /// leases.
     pub(crate) fn allowed(&self, changes: &[Change]) -> Result<()> {
         self.check(changes)?;
+        self.not_claimed(changes)?;
         self.gate()?;
         self.not_owned(changes)?;
         self.lease(changes)
@@ -164,7 +166,7 @@ impl Session {
         if let Some(transaction) = &mut state.transaction {
             transaction.record(changes, olds)?;
         }
-        state.marks.record(changes, olds);
+        state.past().marks.record(changes, olds);
         drop(state);
         self.tell_writes(changes, olds, "rehearse")
     }
@@ -179,7 +181,7 @@ impl Session {
             transaction.journal = Some(Journal::create(folder, &transaction.info, before)?);
         }
         transaction.record(changes, olds)?;
-        state.marks.record(changes, olds);
+        state.past().marks.record(changes, olds);
         Ok(())
     }
 

@@ -555,3 +555,61 @@ fn a_panic_stop_while_putting_back_does_not_count_what_was_only_announced() {
     let putback = session.abort();
     assert_eq!((putback.held, putback.journal.is_some()), (1, true), "{putback}");
 }
+
+fn work(title: &str, changes: &[&str], reads: &[&str]) -> Work {
+    let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect();
+    Work { title: title.into(), changes: names(changes), reads: names(reads) }
+}
+
+#[test]
+fn sessions_beside_each_other_keep_out_of_each_others_families_and_share_their_past() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let prompt = open(&table, WriteMode::Write);
+    let task = prompt.beside(WriteMode::Write, Cancel::new());
+    task.claim(work("task 1 (scan)", &["HCOR"], &["BPM"])).unwrap();
+
+    prompt.begin(info("line"), &[]).unwrap();
+    let error = prompt.write(&[change("a", 5.0)]).unwrap_err();
+    assert_eq!(error.message, "task 1 (scan) works on HCOR; nothing was written");
+    let meets = |changes: &[&str], reads: &[&str]| prompt.claim(work("`other`", changes, reads)).map_err(|e| e.message);
+    assert_eq!(meets(&[], &["HCOR"]).unwrap_err(), "`other` cannot run beside task 1 (scan): both work on HCOR");
+    assert_eq!(meets(&["BPM"], &[]).unwrap_err(), "`other` cannot run beside task 1 (scan): both work on BPM");
+    // both would see what the other does to the beam
+    assert_eq!(meets(&["QF"], &["BPM"]).unwrap_err(), "`other` cannot run beside task 1 (scan): both work on BPM");
+    meets(&[], &["BPM"]).unwrap();
+    meets(&["QF"], &["TUNE"]).unwrap();
+    prompt.set_mark("before");
+    prompt.commit().unwrap();
+
+    task.begin(info("scan"), &[]).unwrap();
+    task.write(&[change("a", 5.0)]).unwrap();
+    task.commit().unwrap();
+    prompt.begin(info("line"), &[]).unwrap();
+    assert_eq!(prompt.history().len(), 1);
+    assert_eq!(prompt.since("before").unwrap().len(), 1);
+    assert!(prompt.undo().unwrap().complete());
+    assert_eq!(table.get("a"), 1.0);
+    // what ended without an end lets go of its families, too
+    task.claim(work("task 2 (scan)", &["HCOR"], &[])).unwrap();
+    drop(task);
+    prompt.write(&[change("a", 2.0)]).unwrap();
+}
+
+#[test]
+fn a_session_beside_another_is_stopped_by_its_own_token_and_puts_back() {
+    let table = Table::new(&[("a", 1.0), ("b", 2.0)]);
+    let prompt = open(&table, WriteMode::Write);
+    let cancel = Cancel::new();
+    let task = prompt.beside(WriteMode::Write, cancel.clone());
+    task.begin(info("scan"), &[]).unwrap();
+    task.write(&[change("a", 5.0)]).unwrap();
+    cancel.stop();
+    assert_eq!(task.write(&[change("a", 6.0)]).unwrap_err().kind, Kind::Stopped);
+    prompt.begin(info("line"), &[]).unwrap();
+    prompt.write(&[change("b", 3.0)]).unwrap();
+    assert!(task.abort().complete());
+    prompt.commit().unwrap();
+    assert_eq!((table.get("a"), table.get("b")), (1.0, 3.0));
+    let looking = prompt.beside(WriteMode::ReadOnly, Cancel::new());
+    assert_eq!(looking.write(&[change("a", 5.0)]).unwrap_err().kind, Kind::Rights);
+}

@@ -153,21 +153,24 @@ fn bench() -> Bench {
     Bench { table, session, told }
 }
 
+fn setpoint() -> Arc<Setpoint> {
+    Arc::new(Setpoint {
+        name: "HCOR[\"a\"].kick".into(),
+        family: "HCOR".into(),
+        channel: "a".into(),
+        readback: None,
+        unit: "A".into(),
+        limits: (-10.0, 10.0),
+        tolerance: 1e-6,
+        arrival: SECOND,
+        rate: None,
+        physics: None,
+    })
+}
+
 impl Bench {
     fn set(&self, value: f64) -> fodo_report::Result<()> {
-        let setpoint = Arc::new(Setpoint {
-            name: "HCOR[\"a\"].kick".into(),
-            family: "HCOR".into(),
-            channel: "a".into(),
-            readback: None,
-            unit: "A".into(),
-            limits: (-10.0, 10.0),
-            tolerance: 1e-6,
-            arrival: SECOND,
-            rate: None,
-            physics: None,
-        });
-        self.session.write(&[Change { setpoint, value }])
+        self.session.write(&[Change { setpoint: setpoint(), value }])
     }
 
     fn read(&self) -> fodo_report::Result<f64> {
@@ -283,6 +286,47 @@ fn a_family_of_a_feedback_that_runs_is_refused_also_when_it_starts_in_mid_run() 
     assert_eq!(bench.a(), 1.0);
     bench.table.put("loop", 0.0);
     bench.set(2.0).unwrap();
+}
+
+/// Undoing, redoing and reverting are changes as any other.
+#[test]
+fn undo_and_revert_leave_a_family_to_the_feedback_that_runs() {
+    let bench = bench();
+    let runs: Broken = Arc::new(|reading| (reading.value.number() == Some(1.0)).then(|| "it is on".to_string()));
+    let condition = Condition { name: "orbit feedback".into(), channel: "loop".into(), broken: runs, then: Then::Stop };
+    bench.session.owned_by(vec![Owner { families: vec!["HCOR".into()], condition, instead: String::new() }]);
+    bench.session.set_mark("before");
+    bench.set(1.0).unwrap();
+    bench.session.commit().unwrap();
+    bench.table.put("loop", 1.0);
+    bench.session.begin(RunInfo::default(), &[]).unwrap();
+    let undone = bench.session.undo().unwrap_err();
+    assert_eq!(undone.message, "HCOR belongs to the orbit feedback while it runs");
+    assert_eq!(bench.session.revert("before").unwrap_err().message, undone.message);
+    assert_eq!(bench.a(), 1.0);
+    bench.table.put("loop", 0.0);
+    assert!(bench.session.undo().unwrap().complete());
+    bench.table.put("loop", 1.0);
+    assert_eq!(bench.session.redo().unwrap_err().message, undone.message);
+    assert_eq!(bench.a(), 0.0);
+}
+
+#[test]
+fn what_a_run_watched_ends_with_it_however_it_ends() {
+    let bench = bench();
+    bench.session.watch(vec![beam(Then::Stop)]).unwrap();
+    bench.session.abort();
+    bench.table.put("beam", 0.0);
+    bench.read().unwrap();
+}
+
+#[test]
+fn a_setpoint_stands_once_in_a_set() {
+    let bench = bench();
+    let change = |value| Change { setpoint: setpoint(), value };
+    let error = bench.session.write(&[change(1.0), change(2.0)]).unwrap_err();
+    assert_eq!(error.message, "HCOR[\"a\"].kick would be set twice in one set; nothing was written");
+    assert_eq!(bench.a(), 0.0);
 }
 
 #[test]

@@ -251,3 +251,34 @@ pub(crate) fn find<'f, T>(
             .into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test says what failed by where
+
+    use super::*;
+    use fodo_control::{Time, Value};
+
+    /// A feedback of which nobody knows whether it runs keeps its families.
+    #[test]
+    fn a_state_that_is_not_known_is_neither_on_nor_off() {
+        let feedback = Feedback {
+            name: "orbit".into(),
+            channel: "loop".into(),
+            owns: Vec::new(),
+            on: 1.0,
+            off: 0.0,
+            instead: "".into(),
+        };
+        let reading = |value| Reading::good(value, Time::default());
+        for state in ["on", "off", "either"] {
+            let broken = feedback.wanted(state).broken;
+            let invalid = Reading::invalid(Value::Number(0.0), Time::default(), "no link");
+            assert_eq!(broken(&invalid).unwrap(), "its state is invalid: no link (loop)");
+            assert!(broken(&reading(Value::Text("off".into()))).unwrap().contains("not a number"));
+            assert!(broken(&reading(Value::Number(f64::NAN))).is_some());
+            // and what is not known is not taken for the state at the beginning
+            assert_eq!(broken(&reading(Value::Number(1.0))).is_none(), state != "off");
+        }
+    }
+}

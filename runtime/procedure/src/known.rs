@@ -113,6 +113,11 @@ impl Known {
         named.or_else(|| families.iter().find(|family| family.role.as_ref() == word)).cloned()
     }
 
+    /// Whether a name stands for a family, a unit or the model.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.constants.contains(name) || self.facility.families.iter().any(|family| family.name.as_ref() == name)
+    }
+
     /// Names and roles of the families.
     pub fn families(&self) -> impl Iterator<Item = &str> {
         self.facility.families.iter().flat_map(|family| [family.name.as_ref(), family.role.as_ref()])

@@ -1,7 +1,8 @@
 //! Running procedures: found by name, checked, given their rights, called.
 
 use crate::header::{Header, read_header};
-use fodo_builtins::{Context, Members, here};
+use fodo_builtins::{Context, Members, Task, here};
+use fodo_control::{Session, Work};
 use fodo_language::{Callback, Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, FnPtr, Map, NativeCallContext, Scope};
@@ -100,6 +101,34 @@ impl Procedures {
         }
     }
 
+    /// A procedure made ready for a session beside that of `context`: found, its options checked, its families that
+    /// session's own.
+    ///
+    /// # Errors
+    /// Those of its name and options; `rights`: the run of `context`, or one beside it, works on its families.
+    pub fn beside(
+        &self,
+        engine: &Engine,
+        context: &Context,
+        session: &Session,
+        task: &Task,
+        map: &Map,
+    ) -> Result<(Arc<Procedure>, Values)> {
+        let procedure = self.find(engine, task.name())?;
+        let values = procedure.header.from_map(map, &name_of)?;
+        procedure.check(context, &values)?;
+        let changes = procedure.may_change(context, &values)?;
+        let reads = procedure.reads(context, &values)?;
+        let works_on = |family: &Arc<str>| changes.contains(family) || reads.contains(family);
+        if let Some((changed, ..)) = context.session.standing().iter().find(|(changed, ..)| works_on(&changed.family)) {
+            let what = format!("{} works on {}, which this run has changed", task.title(), changed.family);
+            let hint = "start it in a run of its own: at the prompt, on a line of its own";
+            return Err(Diagnostic::new(Kind::Rights, what).hint(hint).into());
+        }
+        session.claim(Work { title: task.title(), changes, reads })?;
+        Ok((procedure, values))
+    }
+
     fn comment(&self, name: &str) -> String {
         let header = self.library.find(name, None).and_then(|(file, text)| read_header(&file, &text).ok().flatten());
         let Some(header) = header else { return String::new() };
@@ -110,7 +139,6 @@ impl Procedures {
     fn call_by_name(&self, context: &NativeCallContext, name: &str, map: &Map) -> Outcome<Dynamic> {
         let engine = context.engine();
         let procedure = self.find(engine, name).or_fail()?;
-        let name_of = |v: &Dynamic| v.read_lock::<Members>().map(|m| m.family.name.to_string());
         let values = procedure.header.from_map(map, &name_of).or_fail()?;
         self.call(engine, &*here(context)?, &procedure, &values)
     }
@@ -134,6 +162,9 @@ impl Procedures {
         let p = procedure.arguments(context, values).or_fail()?;
         let allowed: HashSet<Arc<str>> = procedure.may_change(context, values).or_fail()?.into_iter().collect();
         let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
+        let reads = procedure.reads(context, values).or_fail()?;
+        let title = format!("`{}`", procedure.header.name);
+        context.session.claim(Work { title, changes: allowed.iter().cloned().collect(), reads }).or_fail()?;
         self.announce(context, procedure, &named);
         let Header { watchers, feedbacks, .. } = &procedure.header;
         let conditions = context.facility.conditions(watchers, feedbacks);
@@ -242,6 +273,11 @@ impl Procedure {
         }
         Ok(map)
     }
+}
+
+/// The name of a family given as an option.
+fn name_of(value: &Dynamic) -> Option<String> {
+    value.read_lock::<Members>().map(|members| members.family.name.to_string())
 }
 
 /// What a procedure returns holds no function: it would run with the rights of whoever calls it.

@@ -1,0 +1,89 @@
+//! `%monitor`: values above the prompt's line.
+
+use crate::app::{App, Screen};
+use crate::beside::beside;
+use crate::board::board;
+use fodo_builtins::{Member, Members, Progress, Vector, text};
+use fodo_control::{Cancel, WriteMode};
+use fodo_language::{Prompt, Silent, diagnose, run_on_script_thread};
+use fodo_report::Result;
+use fodo_units::Quantity;
+use rhai::{AST, Dynamic, Scope};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a value is looked for.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 40;
+
+/// The file of the expression in errors.
+const FILE: &str = "<monitor>";
+
+/// An expression that is evaluated again and again, on a session that only reads.
+struct Expression {
+    app: App,
+    scope: Scope<'static>,
+    functions: AST,
+    tree: AST,
+}
+
+/// Nobody sees how far a monitor is.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn step(&self, _: &str, _: usize, _: usize) {}
+}
+
+/// Shows the value of an expression above the line, as it is now and every second. It sees the variables and functions of the
+/// prompt as they are now.
+pub fn begin(app: &App, prompt: &mut Prompt, expression: &str) -> Result<()> {
+    let screen = Screen { output: Arc::new(Silent), progress: Arc::new(Quiet), notes: Arc::new(Silent) };
+    let app = beside(&app.ground, &app.context, WriteMode::ReadOnly, &Cancel::new(), screen);
+    let tree = app.sources.compile(&app.engine, FILE, expression)?;
+    let (scope, functions) = (prompt.scope().clone(), prompt.functions().clone());
+    let mut monitored = Expression { app, scope, functions, tree };
+    let mut value = monitored.value()?;
+    if value.is::<Members>() || value.is::<Member>() {
+        let read = format!("({expression}).get()");
+        monitored.tree = monitored.app.sources.compile(&monitored.app.engine, FILE, &read)?;
+        value = monitored.value()?;
+    }
+    let number = board().begin(expression, short(&value));
+    std::thread::spawn(move || {
+        _ = run_on_script_thread(|| {
+            let mut shown = true;
+            while shown {
+                std::thread::sleep(PERIOD);
+                let value = monitored.value();
+                shown = board().show(number, value.map_or_else(|error| cut(&error.message), |value| short(&value)));
+            }
+        });
+    });
+    Ok(())
+}
+
+impl Expression {
+    fn value(&mut self) -> Result<Dynamic> {
+        let all = self.functions.merge(&self.tree);
+        let value = self.app.engine.eval_ast_with_scope(&mut self.scope.clone(), &all);
+        value.map_err(|error| diagnose(&self.app.engine, error, FILE, &self.app.sources))
+    }
+}
+
+fn short(value: &Dynamic) -> String {
+    let vector = value.read_lock::<Vector>();
+    match vector.as_ref().map(|vector| (vector.si(), vector.unit())) {
+        Some(([one], unit)) => cut(&Quantity::from_si(*one, unit.clone()).to_string()),
+        _ => cut(&text(value)),
+    }
+}
+
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.chars().count() > SHOWN {
+        true => line.chars().take(SHOWN).chain(['…']).collect(),
+        false => line.to_string(),
+    }
+}
