@@ -25,14 +25,17 @@ pub fn difference(a: &Changes, b: &Changes) -> f64 {
     a.iter().map(|(device, change)| (change - b[device]).abs()).fold(0.0, f64::max) / largest
 }
 
+/// Corrections that bring the orbit down to rounding; more would be decided by the last bits.
+const THREE: [&str; 4] = ["run", "correct_orbit", "--set", "iterations=3"];
+
 pub fn on_twin(scratch: &Scratch, facility: &Path, more: &[&str]) -> Value {
-    let arguments = [&["run", "correct_orbit", "--facility", facility.to_str().unwrap()], more].concat();
+    let arguments = [&THREE, ["--facility", facility.to_str().unwrap()].as_slice(), more].concat();
     support::json(scratch, &arguments)
 }
 
 fn over_ca(scratch: &Scratch, facility: &Path, port: u16) -> Value {
-    let mut command = support::fodo(scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
-    command.arg("--facility").arg(facility);
+    let mut command = support::fodo(scratch, &THREE);
+    command.args(["--on", "live", "--write", "--json", "--facility"]).arg(facility);
     point(&mut command, port);
     object(&Running::start(command).output())
 }
