@@ -10,9 +10,9 @@ use fodo_control::{
 };
 use fodo_devices::Facility;
 use fodo_language::{Library, Output, Resolver, Setup, Sources};
-use fodo_libraries::{Installed, Lock};
+use fodo_libraries::{Installed, Lock, Pinned};
 use fodo_procedure::Procedures;
-use fodo_records::{All, ChangeLog, ChannelNote, Record, RunCard, Writer};
+use fodo_records::{All, ChangeLog, ChannelNote, LibraryNote, Record, RunCard, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
@@ -34,6 +34,8 @@ pub struct App {
     pub procedures: Arc<Procedures>,
     /// Where imports are looked up, in this order.
     pub libraries: Vec<Arc<dyn Library>>,
+    /// The libraries of other laboratories among them.
+    pub installed: Arc<Installed>,
     pub machine: Machine,
     pub mode: WriteMode,
     pub role: Option<Arc<str>>,
@@ -107,7 +109,7 @@ impl App {
         let libraries: Vec<Arc<dyn Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside))];
         engine.set_module_resolver(Resolver::new(libraries.clone(), sources.clone()));
         fodo_builtins::register(&mut engine, &facility);
-        let shelf = Shelf::procedures(&common.procedures, beside, installed);
+        let shelf = Shelf::procedures(&common.procedures, beside, installed.clone());
         let procedures = Procedures::new(Arc::new(shelf), sources.clone());
         procedures.register(&mut engine);
         context.clone().install(&mut engine);
@@ -124,6 +126,7 @@ impl App {
             sources,
             procedures,
             libraries,
+            installed,
             machine: common.on,
             mode,
             role,
@@ -163,6 +166,7 @@ impl App {
             facility_sha256: fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()])),
             machine: self.machine.word().to_string(),
             sources: self.other_sources(),
+            libraries: self.installed.pinned().map(note).collect(),
             rights: self.rights().to_string(),
             seed: self.seed,
             operator: fodo_control::user(),
@@ -205,6 +209,11 @@ impl App {
             start: Time::wall().seconds(),
         }
     }
+}
+
+fn note(library: Pinned) -> LibraryNote {
+    let Pinned { name, version, revision, content } = library;
+    LibraryNote { name, version, revision, content_sha256: content }
 }
 
 /// The change log of a facility, for what this operator writes.
