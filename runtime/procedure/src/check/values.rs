@@ -192,7 +192,7 @@ fn wrong_value(parameter: &fodo_language::Parameter, value: &What) -> Option<Dia
     if let (ParameterKind::Named { .. } | ParameterKind::Any, _) = (&parameter.kind, &value) {
         return None;
     }
-    parameter.check(&value, &|_| None).err().map(|report| *report)
+    parameter.check(&value, &|_, _| None).err().map(|report| *report)
 }
 
 fn needs(parameter: &fodo_language::Parameter, found: &str) -> Option<Diagnostic> {
