@@ -12,9 +12,9 @@ use fodo_control::{
 };
 use fodo_devices::Facility;
 use fodo_language::{Library, Output, Resolver, Setup, Sources};
-use fodo_libraries::{Installed, Lock};
+use fodo_libraries::{Installed, Lock, Pinned};
 use fodo_procedure::Procedures;
-use fodo_records::{All, ChangeLog, ChannelNote, Record, RunCard, Writer};
+use fodo_records::{All, ChangeLog, ChannelNote, LibraryNote, Record, RunCard, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
@@ -56,7 +56,8 @@ pub struct Ground {
     /// The twin behind `--on twin`; only tests ask it for its truth.
     pub twin: Option<Arc<Twin>>,
     common: Common,
-    installed: Arc<Installed>,
+    /// The libraries of other laboratories.
+    pub installed: Arc<Installed>,
     /// Scripts in this folder can be called and imported by name, too.
     beside: Option<PathBuf>,
 }
@@ -202,6 +203,7 @@ impl App {
             facility_sha256: fingerprint(tables.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()])),
             machine: self.machine.word().to_string(),
             sources: self.other_sources(),
+            libraries: self.installed.pinned().map(note).collect(),
             rights: self.rights().to_string(),
             seed: self.seed,
             operator: fodo_control::user(),
@@ -244,6 +246,11 @@ impl App {
             start: Time::wall().seconds(),
         }
     }
+}
+
+fn note(library: Pinned) -> LibraryNote {
+    let Pinned { name, version, revision, content } = library;
+    LibraryNote { name, version, revision, content_sha256: content }
 }
 
 /// The change log of a facility, for what this operator writes.

@@ -64,10 +64,10 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
                     lines.learn(&mut session, &app.engine);
                 }
             }
-            Err(ReadlineError::Interrupted) => println!("(Ctrl-D ends)"),
+            Err(ReadlineError::Interrupted) => show::line("(Ctrl-D ends)"),
             Err(ReadlineError::Eof) if warned || !board().tasks().iter().any(Task::is_running) => break,
             Err(ReadlineError::Eof) => {
-                println!("(tasks run still: Ctrl-D once more stops them, and they put back what they changed)");
+                show::line("(tasks run still: Ctrl-D once more stops them, and they put back what they changed)");
                 warned = std::io::stdin().is_terminal();
                 if !warned {
                     break;
@@ -81,7 +81,7 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     app.session.observe_with(None);
     let outcome = Outcome { ok: true, seconds: start.elapsed().as_secs_f64(), ..Outcome::default() };
     if let Ok(record) = Arc::try_unwrap(record) {
-        println!("record: {}", record.finish(&outcome)?.display());
+        show::line(format!("record: {}", record.finish(&outcome)?.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -57,6 +57,10 @@ fn completion_knows_what_stands_before_it() {
         keys(CTRL_C, "(Ctrl-D ends)"),
         keys("correct_orbit(#{ cut\t", "cutoff: "),
         keys(CTRL_C, "(Ctrl-D ends)"),
+        keys("start(\"corr\t", "start(\"correct_orbit\""),
+        keys(CTRL_C, "(Ctrl-D ends)"),
+        keys("start(\"correct_orbit\", #{ cuto\t", "cutoff: "),
+        keys(CTRL_C, "(Ctrl-D ends)"),
         // letters in between may be left out
         keys("corrorb\t", "correct_orbit("),
         keys(CTRL_C, "(Ctrl-D ends)"),
@@ -95,6 +99,9 @@ fn functions_over_several_lines_and_history() {
         line("?fit_line", "Fits a straight line"),
         line("help(HCOR[\"HCOR_003\"])", "limits -1 mrad"),
         line("help()", "fit_line, fit_parabola"),
+        line("help(watchers)", "BEAM.current above 5 mA, else the run pauses"),
+        line("?orbit_feedback", "nothing is known"),
+        line("help(\"feedbacks\")", "sets HCOR, VCOR"),
         line("help(measure_respons)", "did you mean `measure_response`?"),
     ];
     typed("several-lines", DEMO, &steps, None);

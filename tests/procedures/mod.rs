@@ -2,6 +2,7 @@
 
 mod beside;
 mod correct_orbit;
+mod device;
 mod tester;
 
 use fodo_devices::{Facility, Folder};

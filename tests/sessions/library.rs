@@ -93,6 +93,17 @@ impl World {
         std::fs::read_to_string(self.path(lab).join("ring/libraries.lock")).unwrap_or_default()
     }
 
+    /// What the record of a laboratory's only run has of its only library.
+    fn recorded(&self, lab: &str, what: &str) -> String {
+        let runs = std::fs::read_dir(self.path(lab).join("data/runs")).unwrap().map(|entry| entry.unwrap().path());
+        let records: Vec<PathBuf> = runs.filter(|path| path.extension() == Some("h5".as_ref())).collect();
+        let [record] = records.as_slice() else { panic!("not one record: {records:?}") };
+        let record = hdf5_pure::File::open(record).unwrap();
+        let of_all = record.dataset(&format!("entry/process/libraries/{what}")).unwrap().read_string().unwrap();
+        let [one] = of_all.as_slice() else { panic!("not one library: {of_all:?}") };
+        one.clone()
+    }
+
     /// The file of a cached library.
     fn cached(&self, lab: &str, library: &str, file: &str) -> PathBuf {
         let cache = self.path(lab).join("data/libraries");
@@ -156,6 +167,12 @@ fn two_laboratories_share_a_procedure() {
     let text = world.told("a", &["run", "measure_tuning", "--set", "step=5 urad"]);
     assert!(text.contains("measure_tuning is of the library tuning 0.1.0; it may change HCOR\n"), "{text}");
     assert!(text.contains("rms:"), "{text}");
+    // the record has what was installed
+    let lock = world.lock("a");
+    assert_eq!(world.recorded("a", "name"), "tuning");
+    assert_eq!(world.recorded("a", "version"), "0.1.0");
+    assert_eq!(world.recorded("a", "revision"), first);
+    assert!(lock.contains(&format!("content = \"sha256:{}\"", world.recorded("a", "content_sha256"))), "{lock}");
     // known to check, completion and other scripts as the shipped ones are
     assert!(world.told("a", &["eval", "measure_tuning().rms > 1.0 * um"]).contains("true"));
     assert!(world.told("a", &["library", "list"]).contains("measure_tuning           may change HCOR"));

@@ -281,6 +281,32 @@ fn a_script_that_is_being_typed_is_answered() {
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
+#[test]
+fn a_header_is_completed_with_watchers_and_feedbacks() {
+    let scratch = Scratch::new("lsp-watchers");
+    let mut server = Server::start(&scratch);
+    server.ask("initialize", &json!({}));
+    server.open("");
+    for (text, wanted, about) in [
+        ("procedure(#{ changes: [], watchers: [\"", "beam\"", "BEAM.current above 5 mA"),
+        ("procedure(#{ changes: [], feedbacks: #{ ", "orbit: ", "sets HCOR, VCOR"),
+        ("procedure(#{ changes: [], feedbacks: #{ orbit: \"", "either\"", ""),
+        ("procedure(#{ parameters: #{ one: de", "device(", "a device"),
+        ("procedure(#{ parameters: #{ one: device(\"", "beam position monitor\"", "BPM"),
+    ] {
+        server.change(text);
+        let place = json!({ "textDocument": { "uri": "file:///half.rhai" }, "position": { "line": 0, "character": text.len() } });
+        let answer = server.ask("textDocument/completion", &place).0.to_string();
+        let written = Value::from(wanted).to_string();
+        assert!(answer.contains(&written) && answer.contains(about), "{text}\n{answer}");
+    }
+    let text = "watchers([\"";
+    server.change(text);
+    let place =
+        json!({ "textDocument": { "uri": "file:///half.rhai" }, "position": { "line": 0, "character": text.len() } });
+    assert!(!server.ask("textDocument/completion", &place).0.to_string().contains("beam"));
+}
+
 /// Scripts changed at random, asked about at a random place.
 #[test]
 fn changed_scripts_are_answered() {

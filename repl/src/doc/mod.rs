@@ -61,8 +61,13 @@ enum Topic<'m> {
     Scripts(&'m Script, Vec<&'m FunctionDoc>),
     Library(&'m Script),
     Property(Property),
+    /// All watchers and feedbacks, or the one of that name.
+    Watchers(Option<String>),
     Subject(&'m Subject),
 }
+
+/// What lists watchers and feedbacks.
+const WATCHERS: [&str; 2] = ["watchers", "feedbacks"];
 
 /// Prints what is known about a name, or writes the pages of the reference.
 pub fn doc(common: &Common, arguments: &DocArguments) -> Result<ExitCode> {
@@ -203,8 +208,16 @@ impl Manual {
             })
             .or_else(|| scripts().find(|script| script.name == name).map(Topic::Library))
             .or_else(|| self.subjects.iter().find(|subject| subject.name == name).map(Topic::Subject))
+            .or_else(|| WATCHERS.contains(&name).then_some(Topic::Watchers(None)))
+            .or_else(|| self.watchers().any(|one| one == name).then(|| Topic::Watchers(Some(name.into()))))
             .or_else(|| families().find_map(|f: &Family| device(f).map(|at| Topic::Device(f, &f.devices[at]))))
             .or_else(|| fodo_builtins::properties().find(|property| property.name == name).map(Topic::Property))
+    }
+
+    /// Names of the facility's watchers and feedbacks.
+    fn watchers(&self) -> impl Iterator<Item = &str> {
+        let watchers = self.facility.watchers.iter().map(|watcher| watcher.name.as_ref());
+        watchers.chain(self.facility.feedbacks.iter().map(|feedback| feedback.name.as_ref()))
     }
 
     fn unknown(&self, topic: &str) -> Box<Diagnostic> {
@@ -212,6 +225,8 @@ impl Manual {
         let mut known: Vec<String> = fodo_builtins::constants();
         known.extend(self.facility.families.iter().map(|family| family.name.to_string()));
         known.extend(self.facility.families.iter().flat_map(|f| &f.devices).map(|device| device.name.to_string()));
+        known.extend(WATCHERS.map(String::from));
+        known.extend(self.watchers().map(String::from));
         for subject in &self.subjects {
             known.push(subject.name.clone());
             known.extend(subject.names().map(String::from));

@@ -5,7 +5,7 @@ use crate::show;
 use crate::words::counted;
 use fodo_builtins::Property;
 use fodo_devices::{Device, Family, Field};
-use fodo_language::{FunctionDoc, FunctionUse, article};
+use fodo_language::{FunctionDoc, FunctionUse, Value, article};
 use std::io::IsTerminal;
 
 impl Manual {
@@ -20,6 +20,7 @@ impl Manual {
             Topic::Scripts(script, functions) => of_scripts(script, functions),
             Topic::Library(script) => of_library(script),
             Topic::Property(property) => of_property(property),
+            Topic::Watchers(name) => self.of_watchers(name.as_deref()),
             Topic::Subject(subject) => summaries(subject),
         }
     }
@@ -38,15 +39,39 @@ impl Manual {
         }
     }
 
+    /// Watchers and feedbacks with what they ask for and the channel that tells; those of one name, or all.
+    fn of_watchers(&self, name: Option<&str>) -> String {
+        let wanted = |known: &str| name.is_none_or(|name| name == known);
+        let watchers = self.facility.watchers.iter().filter(|watcher| wanted(&watcher.name));
+        let watchers = watchers.map(|w| [w.name.to_string(), w.about(), w.channel.to_string()]);
+        let feedbacks = self.facility.feedbacks.iter().filter(|feedback| wanted(&feedback.name));
+        let feedbacks = feedbacks.map(|f| [f.name.to_string(), f.about(), f.channel.to_string()]);
+        let part = |title: &str, rows: Vec<[String; 3]>| {
+            let none = format!("  {} has none\n", self.facility.name);
+            format!("{}\n{}", bold(title), if rows.is_empty() { none } else { table(&rows) })
+        };
+        let parts = [
+            ("watchers: conditions that a header names, as in `watchers: [\"beam\"]`", watchers.collect::<Vec<_>>()),
+            ("feedbacks: loops beside Fodo, as in `feedbacks: #{ tune: \"off\" }`", feedbacks.collect()),
+        ];
+        let shown = parts.into_iter().filter(|(_, rows)| name.is_none() || !rows.is_empty());
+        shown.map(|(title, rows)| part(title, rows)).collect::<String>().trim_end().to_string()
+    }
+
     /// Families and procedures, then every subject with its names.
     fn index(&self) -> String {
         let families: Vec<&str> = self.facility.families.iter().map(|f| f.name.as_ref()).collect();
         let procedures = self.subjects.iter().flat_map(|s| &s.procedures).map(|p| p.header.name.as_str());
         let orbit = &self.facility.orbit;
+        let watchers: Vec<&str> = self.facility.watchers.iter().map(|watcher| watcher.name.as_ref()).collect();
+        let feedbacks: Vec<&str> = self.facility.feedbacks.iter().map(|feedback| feedback.name.as_ref()).collect();
+        let listed = |names: &[&str]| if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        let watchers = format!("{}; feedbacks: {}; see help(watchers)", listed(&watchers), listed(&feedbacks));
         let mut text = format!(
-            "families:   {}\nprocedures: {}\nlook:       get_orbit(), {}.get(), model.tune_x\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\n\n",
+            "families:   {}\nprocedures: {}\nwatchers:   {}\nlook:       get_orbit(), {}.get(), model.tune_x\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\n\n",
             families.join(", "),
             procedures.collect::<Vec<_>>().join(", "),
+            watchers,
             orbit.monitors,
             orbit.horizontal,
         );
@@ -166,7 +191,8 @@ fn of_procedure(procedure: &Procedure) -> String {
     text.push_str(&bold("Use"));
     text.push_str(&match header.parameters.first().and_then(|p| Some((&p.name, p.default.as_ref()?))) {
         Some((parameter, value)) => {
-            format!("\n  {name}(#{{ {parameter}: {value} }})      fodo run {name} --set {parameter}=\"{value}\"")
+            let written = if let Value::Named { .. } = value { format!("\"{value}\"") } else { value.to_string() };
+            format!("\n  {name}(#{{ {parameter}: {written} }})      fodo run {name} --set {parameter}=\"{value}\"")
         }
         None => format!("\n  {name}()      fodo run {name}"),
     });

@@ -74,7 +74,7 @@ const HEADER: [(&str, &str); 8] = [
 ];
 
 /// The kinds of parameters in a header with the options of each.
-const KINDS: [(&str, &str, &[&str]); 7] = [
+const KINDS: [(&str, &str, &[&str]); 8] = [
     (
         "number",
         "a number with its unit: `number(5.0, \"urad\", #{ min: 0.0, max: 50.0, help: \"…\" })`",
@@ -85,6 +85,7 @@ const KINDS: [(&str, &str, &[&str]); 7] = [
     ("choice", "one of some words: `choice([\"x\", \"y\"], #{ help: \"…\" })`", &["default", "help"]),
     ("text", "a text: `text(\"\", #{ help: \"…\" })`", &["help"]),
     ("family", "a family: `family(\"horizontal corrector\", #{ help: \"…\" })`", &["roles", "optional", "help"]),
+    ("device", "a device: `device(\"horizontal corrector\", #{ help: \"…\" })`", &["roles", "optional", "help"]),
     ("families", "several families: `families([\"QF\", \"QD\"], #{ help: \"…\" })`", &["roles", "optional", "help"]),
 ];
 
@@ -305,13 +306,18 @@ impl Words {
 
     /// Inside `name(… #{ `: the options of `name`, those of a kind of parameter, or the keys of the header.
     fn keys(&self, place: &Place, head: &str, begun: &str) -> Option<Vec<Candidate>> {
+        let key = |name: &str, about: String| candidate(format!("{name}: "), about, Sort::Option);
         let [.., call, map] = place.open.as_slice() else { return None };
+        if in_feedbacks(place, head) {
+            let feedbacks = self.known.facility.feedbacks.iter();
+            let mut found: Vec<Candidate> = feedbacks.map(|feedback| key(&feedback.name, feedback.about())).collect();
+            found.retain(|c| !map.keys.iter().any(|used| c.text.strip_suffix(": ") == Some(used)));
+            return Some(beginning(found, begun));
+        }
         if call.bracket != '(' {
             return None;
         }
-        let name = head[..call.at].trim_end();
-        let name = &name[word_start(name)..];
-        let key = |name: &str, about: String| candidate(format!("{name}: "), about, Sort::Option);
+        let name = called(head, call.at);
         let found: Vec<Candidate> = match self.kind_of_parameter(place, head, name) {
             _ if name == "procedure" => HEADER.iter().map(|(name, about)| key(name, (*about).to_string())).collect(),
             Some(options) => options.iter().map(|name| key(name, String::new())).collect(),
@@ -327,8 +333,7 @@ impl Words {
 
     /// Whether the cursor stands inside `procedure(#{ parameters: #{`.
     fn in_header(&self, place: &Place, head: &str) -> bool {
-        let Some(call) = place.open.first().filter(|open| open.bracket == '(') else { return false };
-        head[..call.at].ends_with("procedure")
+        in_procedure(place, head)
             && place.open.get(1).is_some_and(|map| map.keys.last().is_some_and(|k| k == "parameters"))
     }
 
@@ -360,14 +365,21 @@ impl Words {
         if let Some(What::Family(origins) | What::Device(origins)) = reads.map(|of| self.what(of)) {
             return words(origins.first().map(|origin| fields(&origin.family)).unwrap_or_default(), ")");
         }
+        if head.ends_with("start(") {
+            let procedures = self.known.procedures();
+            return words(procedures.map(|(name, header)| (name.to_string(), header.title.clone())).collect(), "");
+        }
         let families = || self.known.facility.families.iter();
         let named = || families().map(|family| (family.name.to_string(), about_family(family)));
         let roles = || families().map(|family| (family.role.to_string(), family.name.to_string()));
-        if head.ends_with("family(") || head.ends_with("families([") {
+        if ["family(", "families([", "device("].iter().any(|call| head.ends_with(call)) {
             return words(roles().chain(named()).collect(), "");
         }
         match place.open.last().and_then(|map| map.keys.last()).map(String::as_str) {
             _ if place.open.last().is_none_or(|open| open.bracket == '(') => Vec::new(),
+            Some(_) if in_feedbacks(place, head) => {
+                words(["on", "off", "either"].map(|state| (state.to_string(), String::new())).into(), "")
+            }
             Some(key) => words(self.choices(place, head, key), ""),
             // `changes: ["`
             None => {
@@ -380,6 +392,10 @@ impl Words {
                         words(parameters.chain(named()).chain(roles()).collect(), "")
                     }
                     Some("roles") => words(roles().collect(), ""),
+                    Some("watchers") if in_procedure(place, head) => {
+                        let watchers = self.known.facility.watchers.iter();
+                        words(watchers.map(|watcher| (watcher.name.to_string(), watcher.about())).collect(), "")
+                    }
                     _ => Vec::new(),
                 }
             }
@@ -389,13 +405,33 @@ impl Words {
     /// The words that an option may be.
     fn choices(&self, place: &Place, head: &str, key: &str) -> Vec<(String, String)> {
         let Some((call, _)) = place.call() else { return Vec::new() };
-        let name = &head[word_start(&head[..call])..call];
-        let Some((_, options)) = self.known.options(name) else { return Vec::new() };
+        let Some((_, options)) = self.known.options(called(head, call)) else { return Vec::new() };
         match options.iter().find(|option| option.name == key).map(|option| &option.kind) {
             Some(ParameterKind::Choice(words)) => words.iter().map(|word| (word.clone(), String::new())).collect(),
             _ => Vec::new(),
         }
     }
+}
+
+/// What is called by the bracket at a place; by `start("correct_orbit", …` the procedure.
+fn called(text: &str, bracket: usize) -> &str {
+    let (before, behind) = text.split_at(bracket);
+    let before = before.trim_end();
+    match &before[word_start(before)..] {
+        "start" => behind.split('"').nth(1).unwrap_or("start"),
+        name => name,
+    }
+}
+
+/// Whether the outermost call is that of a header.
+fn in_procedure(place: &Place, head: &str) -> bool {
+    place.open.first().is_some_and(|call| call.bracket == '(' && head[..call.at].ends_with("procedure"))
+}
+
+/// Whether the cursor stands inside `procedure(#{ feedbacks: #{`.
+fn in_feedbacks(place: &Place, head: &str) -> bool {
+    let [_, header, feedbacks] = place.open.as_slice() else { return false };
+    feedbacks.bracket == '#' && header.keys.last().is_some_and(|key| key == "feedbacks") && in_procedure(place, head)
 }
 
 fn about_family(family: &Family) -> String {

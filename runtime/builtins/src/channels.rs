@@ -154,7 +154,7 @@ pub fn register(engine: &mut Engine) {
         "get_reading",
         ["members: family", "array"],
         "/// Reads the main field of every device with its time and validity; never an error of the machine.\n///\n\
-         /// # Returns\n/// An array of maps as `get_reading()` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `get_reading()` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `script`: a field has no channel.\n///\n\
          /// # Example\n/// ```rhai\n/// let bad = BPM.get_reading().filter(|r| r.validity != \"good\");\n/// assert(bad.len == 0);\n/// ```",
@@ -166,7 +166,7 @@ pub fn register(engine: &mut Engine) {
         ["members: family", "field: text", "array"],
         "/// Reads a field of every device by its name, with time and validity; never an error of the machine.\n///\n\
          /// # Parameters\n/// - `field`: a field such as `\"x\"`.\n///\n\
-         /// # Returns\n/// An array of maps as `get_reading()` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `get_reading()` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `script`: no such field, or it has no channel.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM.get_reading(\"x\").len == BPM.len);\n/// ```",
@@ -218,7 +218,7 @@ pub fn register(engine: &mut Engine) {
         ["members: family", "span: quantity", "array"],
         "/// Follows the main field of every device and keeps every sample that the sources give.\n///\n\
          /// # Parameters\n/// - `span`: how long, on the machine's clock [s].\n///\n\
-         /// # Returns\n/// An array of maps as `follow(span)` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `follow(span)` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: channels are absent or were lost, or samples came faster than they were taken.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM[0..3].follow(0.5 * s).len == 3);\n/// ```",
@@ -230,7 +230,7 @@ pub fn register(engine: &mut Engine) {
         ["members: family", "field: text", "span: quantity", "array"],
         "/// Follows a field of every device by its name and keeps every sample that the sources give.\n///\n\
          /// # Parameters\n/// - `field`: a field such as `\"x\"`.\n/// - `span`: how long, on the machine's clock [s].\n///\n\
-         /// # Returns\n/// An array of maps as `follow(span)` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `follow(span)` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: channels are absent or were lost, or samples came faster than they were taken.\n///\n\
          /// # Example\n/// ```rhai\n/// let spread = BPM.follow(\"x\", 1.0 * s).map(|seen| seen.value.std());\n/// ```",

@@ -280,7 +280,7 @@ pub fn register(engine: &mut Engine) {
         ["members: family", "from: text", "to: text", "array"],
         "/// Tells what the facility's archive holds of the main field of every device between two moments.\n///\n\
          /// # Parameters\n/// - `from`, `to`: moments as `history(channel, from, to)` has them.\n///\n\
-         /// # Returns\n/// An array of maps as `history(from, to)` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `history(from, to)` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Asks the archive, not the machine.\n///\n\
          /// # Errors\n/// - As `history(from, to)` of a device; all channels without data are named.\n///\n\
          /// # Example\n/// ```rhai,fails\n/// let kicks = HCOR.history(\"-1 h\", \"now\");\n/// ```",
@@ -293,7 +293,7 @@ pub fn register(engine: &mut Engine) {
         "/// Tells what the facility's archive holds of a field of every device between two moments.\n///\n\
          /// # Parameters\n/// - `field`: a field such as `\"x\"`.\n\
          /// - `from`, `to`: moments as `history(channel, from, to)` has them.\n///\n\
-         /// # Returns\n/// An array of maps as `history(from, to)` of a device gives, in lattice order.\n///\n\
+         /// # Returns\n/// An array of maps as `history(from, to)` of a device gives, in the order of the devices.\n///\n\
          /// # On the machine\n/// Asks the archive, not the machine.\n///\n\
          /// # Errors\n/// - As `history(from, to)` of a device; all channels without data are named.\n///\n\
          /// # Example\n/// ```rhai,fails\n/// let orbits = BPM.history(\"x\", \"-1 h\", \"now\");\n/// ```",

@@ -60,7 +60,7 @@ fn near(a: &Dynamic, b: &Dynamic, tolerance: &Dynamic) -> Outcome<()> {
     let allowed = quantity::from_dynamic(tolerance)
         .ok_or_else(|| script_error("the tolerance must be a number or a quantity"))?;
     for found in [&other, &allowed.unit] {
-        if found.dimension() != unit.dimension() {
+        if found.dimension() != unit.dimension() && !quantity::in_metres(&unit, found) {
             return Err(quantity::two_units("compared", &unit, found));
         }
     }

@@ -108,20 +108,28 @@ fn checked(act: &str, a: &Quantity, b: &Quantity) -> Outcome<()> {
     if a.dimension() == b.dimension() { Ok(()) } else { Err(two_units(act, &a.unit, &b.unit)) }
 }
 
-/// Zero is zero in every unit; everything else must agree.
+/// Zero is zero in every unit, and a plain number beside a place along the machine counts in metres; everything else must
+/// agree.
 pub(crate) fn comparable(a: &Quantity, b: &Quantity) -> Outcome<()> {
     let zero = |q: &Quantity| q.si == 0.0 && q.dimension().is_none();
-    if zero(a) || zero(b) { Ok(()) } else { checked("compared", a, b) }
+    let free = zero(a) || zero(b) || in_metres(&a.unit, &b.unit);
+    if free { Ok(()) } else { checked("compared", a, b) }
+}
+
+/// Whether one is a place along the machine and the other a plain number.
+pub(crate) fn in_metres(a: &Unit, b: &Unit) -> bool {
+    let both = |place: &Unit, number: &Unit| place.is_position() && is_plain(number);
+    both(a, b) || both(b, a)
 }
 
 fn sum(a: &Quantity, b: &Quantity) -> Outcome<Dynamic> {
     checked("added", a, b)?;
-    Ok(plain_or_quantity(Quantity::from_si(a.si + b.si, a.unit.clone())))
+    Ok(plain_or_quantity(Quantity::from_si(a.si + b.si, a.unit.of_sum(&b.unit))))
 }
 
 fn difference(a: &Quantity, b: &Quantity) -> Outcome<Dynamic> {
     checked("subtracted", a, b)?;
-    Ok(plain_or_quantity(Quantity::from_si(a.si - b.si, a.unit.clone())))
+    Ok(plain_or_quantity(Quantity::from_si(a.si - b.si, a.unit.of_difference(&b.unit))))
 }
 
 fn product(a: &Quantity, b: &Quantity) -> Dynamic {
@@ -151,12 +159,18 @@ fn cancelled(result: Quantity, a: &Quantity) -> Dynamic {
 
 fn larger(a: &Quantity, b: &Quantity) -> Outcome<Dynamic> {
     comparable(a, b)?;
-    Ok(Dynamic::from(if a.si >= b.si || a.si.is_nan() { a.clone() } else { b.clone() }))
+    Ok(one_of(if a.si >= b.si || a.si.is_nan() { [a, b] } else { [b, a] }))
 }
 
 fn smaller(a: &Quantity, b: &Quantity) -> Outcome<Dynamic> {
     comparable(a, b)?;
-    Ok(Dynamic::from(if a.si <= b.si || a.si.is_nan() { a.clone() } else { b.clone() }))
+    Ok(one_of(if a.si <= b.si || a.si.is_nan() { [a, b] } else { [b, a] }))
+}
+
+/// The first of two; a plain number has the unit of what it was compared with.
+fn one_of([chosen, other]: [&Quantity; 2]) -> Dynamic {
+    let unit = if is_plain(&chosen.unit) { &other.unit } else { &chosen.unit };
+    Dynamic::from(Quantity::from_si(chosen.si, unit.clone()))
 }
 
 /// `unit` to the power `exponent`, which must be a whole number or a half.
@@ -621,6 +635,7 @@ mod tests {
             ("1000 * um == 1 * mm", "true"),
             ("5 * A > 0", "true"),
             ("max(1 * mm, 2 * um)", "1 mm"),
+            ("max(-1 * mm, 0) + 1 * mm", "1 mm"),
             ("min(3, 2.5)", "2.5"),
             ("3 * min", "3 min"),
             ("sin(90 * deg)", "1.0"),

@@ -14,32 +14,38 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The setpoints of the families that an option names, or of all.
+/// The setpoints of the families and devices that an option names, or of all.
 fn setpoints(context: &Context, options: &Values) -> Outcome<Vec<(Arc<Setpoint>, Field)>> {
-    let wanted = options.maybe_dynamic("families").map(|value| named(&value)).transpose()?;
-    if let Some(wanted) = &wanted {
-        wanted.iter().try_for_each(|name| context.facility.family(name).map(drop)).or_fail()?;
-    }
-    let families = context.facility.families.iter();
-    let families = families.filter(|f| wanted.as_ref().is_none_or(|wanted| wanted.contains(f.name.as_ref())));
-    let fields = families.flat_map(|family| &family.devices).flat_map(|device| &device.fields);
+    let wanted = options.maybe_dynamic("families").map(|value| named(context, &value)).transpose()?;
+    let devices = context.facility.families.iter().flat_map(|family| &family.devices);
+    let devices = devices.filter(|device| wanted.as_ref().is_none_or(|wanted| wanted.contains(&key(device))));
+    let fields = devices.flat_map(|device| &device.fields);
     Ok(fields.filter_map(|field| Some((field.setpoint.clone()?, field.clone()))).collect())
 }
 
-/// Names of families, from families or texts, one or an array.
-fn named(value: &Dynamic) -> Outcome<HashSet<String>> {
+/// A device among all of a facility: its family and its name.
+type Key = (Arc<str>, Arc<str>);
+
+fn key(device: &Arc<Device>) -> Key {
+    (device.family.clone(), device.name.clone())
+}
+
+/// The devices that families, parts of them, devices or names of families mean, one or an array.
+fn named(context: &Context, value: &Dynamic) -> Outcome<HashSet<Key>> {
     if let Some(array) = value.read_lock::<Array>() {
-        let parts = array.iter().map(named).collect::<Outcome<Vec<_>>>()?;
+        let parts = array.iter().map(|one| named(context, one)).collect::<Outcome<Vec<_>>>()?;
         return Ok(parts.into_iter().flatten().collect());
     }
-    // of joined families each has its own
-    let of = |devices: &[Arc<Device>]| devices.iter().map(|device| device.family.to_string()).collect();
-    let families = value.read_lock::<Members>().map(|members| of(&members.devices));
-    let families =
-        families.or_else(|| value.read_lock::<Member>().map(|member| of(std::slice::from_ref(&member.device))));
-    families
-        .or_else(|| value.clone().into_string().ok().map(|name| HashSet::from([name])))
-        .ok_or_else(|| script_error("`families` are families or their names"))
+    if let Some(members) = value.read_lock::<Members>() {
+        return Ok(members.devices.iter().map(key).collect());
+    }
+    if let Some(member) = value.read_lock::<Member>() {
+        return Ok(HashSet::from([key(&member.device)]));
+    }
+    let name = value.clone().into_string();
+    let name =
+        name.map_err(|_| script_error("`families` are families, parts of them, devices, or names of families"))?;
+    Ok(context.facility.family(&name).or_fail()?.devices.iter().map(key).collect())
 }
 
 fn save(context: &Context, name: &str, options: &Map) -> Outcome<String> {
@@ -187,7 +193,7 @@ pub fn options() -> Vec<Options> {
 fn save_options() -> Options {
     Options::new("save_snapshot")
         .any("families")
-        .help("families or their names")
+        .help("families, parts of them, devices, or names of families")
         .otherwise("all that can be set")
         .text("comment")
         .help("a text: what is to be known of it later")
@@ -197,13 +203,16 @@ fn save_options() -> Options {
 }
 
 fn compare_options() -> Options {
-    Options::new("compare_snapshot").any("families").help("families or their names").otherwise("all of the snapshot")
+    Options::new("compare_snapshot")
+        .any("families")
+        .help("families, parts of them, devices, or names of families")
+        .otherwise("all of the snapshot")
 }
 
 fn restore_options() -> Options {
     Options::new("restore_snapshot")
         .any("families")
-        .help("families or their names")
+        .help("families, parts of them, devices, or names of families")
         .otherwise("all of the snapshot")
         .integer("steps")
         .default(1)

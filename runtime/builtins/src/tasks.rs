@@ -85,6 +85,10 @@ fn every(context: &NativeCallContext, period: &Quantity, work: Dynamic, options:
     let here = here(context)?;
     let period = machine::span(period, "is not a time to repeat something after")?;
     let bounds = Bounds::read(&here, &loop_options("every").read(options)?)?;
+    if period.is_zero() && bounds.times.is_none() && bounds.span.is_none() {
+        let wrong = Diagnostic::new(Kind::Script, "without `times` or `span` a period of 0 s has no end");
+        return Err(fail(wrong.hint("name a period, `every(1.0 * s, …)`, or an end, `#{ times: 10 }`").into()));
+    }
     let now = || here.session.backend().now();
     let (start, mut passes) = (now(), 0);
     let mut due = start;

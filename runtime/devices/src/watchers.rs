@@ -122,15 +122,38 @@ impl Watcher {
         Condition { name, channel: self.channel.clone(), broken, then: self.then }
     }
 
+    /// A value as people read it.
+    fn shown(&self, number: f64) -> String {
+        match &self.field {
+            Some((field, _)) => Quantity::from_si(number, field.physics.clone()).to_string(),
+            None => number.to_string(),
+        }
+    }
+
+    /// What must hold, in words.
+    fn should(&self) -> String {
+        match self.wanted {
+            Wanted::Above(limit) => format!("above {}", self.shown(limit)),
+            Wanted::Below(limit) => format!("below {}", self.shown(limit)),
+            Wanted::Is(value) => self.shown(value),
+        }
+    }
+
+    /// What it asks for and what follows if it does not hold: `BEAM.current above 5 mA, else the run pauses`.
+    pub fn about(&self) -> String {
+        let then = match self.then {
+            Then::Pause { .. } => "the run pauses",
+            Then::Stop => "the run ends and is put back",
+            Then::Hold => "the run ends and nothing more is written",
+        };
+        format!("{} {}, else {then}", self.reads, self.should())
+    }
+
     fn broken(&self, reading: &Reading) -> Option<String> {
         let reads = &self.reads;
         if let Validity::Invalid(why) = &reading.validity {
             return Some(format!("{reads} is invalid: {why}"));
         }
-        let shown = |number: f64| match &self.field {
-            Some((field, _)) => Quantity::from_si(number, field.physics.clone()).to_string(),
-            None => number.to_string(),
-        };
         let number = match &self.field {
             Some((field, place)) => place.number(&reading.value).map(|number| field.to_physics(number)),
             None => reading.value.number().ok_or_else(|| reading.value.to_string()),
@@ -139,12 +162,12 @@ impl Watcher {
             Ok(number) => number,
             Err(held) => return Some(format!("{reads} holds {held}, not one number")),
         };
-        let (holds, should) = match self.wanted {
-            Wanted::Above(limit) => (number > limit, format!("above {}", shown(limit))),
-            Wanted::Below(limit) => (number < limit, format!("below {}", shown(limit))),
-            Wanted::Is(value) => (number == value, shown(value)),
+        let holds = match self.wanted {
+            Wanted::Above(limit) => number > limit,
+            Wanted::Below(limit) => number < limit,
+            Wanted::Is(value) => number == value,
         };
-        (!holds).then(|| format!("{reads} is {}, it should be {should}", shown(number)))
+        (!holds).then(|| format!("{reads} is {}, it should be {}", self.shown(number), self.should()))
     }
 
     /// What a channel of its own holds while all is well; none where a device tells.
@@ -195,6 +218,12 @@ impl Feedback {
             (runs != wanted).then(|| format!("it is {}, and {must} {} ({channel})", word(runs), word(wanted)))
         });
         Condition { name: format!("{} feedback", self.name).into(), channel: self.channel.clone(), broken, then }
+    }
+
+    /// How one sees whether it runs, and what it sets then: `on while its channel holds 1, off at 0; sets HCOR, VCOR`.
+    pub fn about(&self) -> String {
+        let sets = if self.owns.is_empty() { String::new() } else { format!("; sets {}", self.owns.join(", ")) };
+        format!("on while its channel holds {}, off at {}{sets}", self.on, self.off)
     }
 
     /// What a header asks of it: `on`, `off`, `either`.

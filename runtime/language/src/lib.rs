@@ -30,7 +30,7 @@ pub use hidden::{first_hidden, hidden_report};
 pub use library::{Library, Resolver};
 pub use markdown::{Block, blocks};
 pub use numbers::divide_integers;
-pub use options::{Options, Parameter, ParameterKind, Value, Values, check_values, text_value, unknown_option};
+pub use options::{NameOf, Options, Parameter, ParameterKind, Value, Values, check_values, text_value, unknown_option};
 pub use prompt::Prompt;
 pub use reflect::{FunctionDoc, FunctionUse, functions, script_functions};
 pub use sources::Sources;

@@ -8,6 +8,9 @@ use fodo_units::{Quantity, Unit};
 use rhai::{Dynamic, FnPtr, Map};
 use std::collections::BTreeMap;
 
+/// The name of a value, if it is something of the machine of this sort (`"family"`, `"device"`).
+pub type NameOf<'n> = &'n dyn Fn(&str, &Dynamic) -> Option<String>;
+
 /// What values an option takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParameterKind {
@@ -23,9 +26,9 @@ pub enum ParameterKind {
     Choice(Vec<String>),
     /// Any text.
     Text,
-    /// Something of the machine by name (`what`: "family"); if not empty, only of the `permitted` roles.
+    /// Something of the machine by name; if not empty, only of the `permitted` roles.
     Named {
-        /// The word for it.
+        /// The word for it: `"family"`, `"device"`.
         what: String,
         /// Roles it may have; the caller checks them.
         permitted: Vec<String>,
@@ -39,6 +42,11 @@ pub enum ParameterKind {
 }
 
 impl ParameterKind {
+    /// Whether it takes a device of the machine.
+    pub fn is_device(&self) -> bool {
+        matches!(self, ParameterKind::Named { what, .. } if what == "device")
+    }
+
     /// The word for help and errors.
     pub fn word(&self) -> String {
         match self {
@@ -238,8 +246,8 @@ impl Parameter {
     }
 
     /// Checks a value given by a script. `name_of` tells the name of a value that is not a text.
-    pub fn check(&self, value: &Dynamic, name_of: &dyn Fn(&Dynamic) -> Option<String>) -> Result<Value> {
-        let found = || article(&type_word(value.type_name()));
+    pub fn check(&self, value: &Dynamic, name_of: NameOf) -> Result<Value> {
+        let found = || article(&word_of(value, name_of));
         let text = || value.clone().into_string().ok();
         match &self.kind {
             ParameterKind::Number(unit) => self.number(unit, quantity_of(value).ok_or_else(|| self.needs(&found()))?),
@@ -254,7 +262,7 @@ impl Parameter {
             ParameterKind::Boolean => value.as_bool().map(Value::Boolean).map_err(|_| self.needs(&found())),
             ParameterKind::Choice(words) => self.choice(words, &text().ok_or_else(|| self.needs(&found()))?),
             ParameterKind::Text => text().map(Value::Text).ok_or_else(|| self.needs(&found())),
-            ParameterKind::Named { many, .. } => self.named(value, *many, name_of),
+            ParameterKind::Named { what, many, .. } => self.named(value, *many, what, name_of),
             ParameterKind::Function => {
                 let callable = value.is::<FnPtr>() || value.is::<crate::Callback>();
                 callable.then(|| Value::Any(value.clone())).ok_or_else(|| self.needs(&found()))
@@ -263,9 +271,9 @@ impl Parameter {
         }
     }
 
-    fn named(&self, value: &Dynamic, many: bool, name_of: &dyn Fn(&Dynamic) -> Option<String>) -> Result<Value> {
-        let name = |v: &Dynamic| v.clone().into_string().ok().or_else(|| name_of(v));
-        let found = || self.needs(&article(&type_word(value.type_name())));
+    fn named(&self, value: &Dynamic, many: bool, what: &str, name_of: NameOf) -> Result<Value> {
+        let name = |v: &Dynamic| v.clone().into_string().ok().or_else(|| name_of(what, v));
+        let found = || self.needs(&article(&word_of(value, name_of)));
         if let Some(array) = value.read_lock::<rhai::Array>().filter(|_| many) {
             let names = array.iter().map(name).collect::<Option<Vec<_>>>().ok_or_else(found)?;
             let given = array.iter().any(|v| !v.is_string()).then(|| value.clone());
@@ -326,6 +334,12 @@ impl Parameter {
     }
 }
 
+/// The word for a value, which may be something of the machine.
+fn word_of(value: &Dynamic, name_of: NameOf) -> String {
+    let machine = ["family", "device"].into_iter().find(|word| name_of(word, value).is_some());
+    machine.map_or_else(|| type_word(value.type_name()), String::from)
+}
+
 fn plain_number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.1}") } else { format!("{value}") }
 }
@@ -364,13 +378,7 @@ pub fn unknown_option<'a>(owner: &str, known: impl IntoIterator<Item = &'a str>,
 }
 
 /// Checks the map a script gave to `owner` and fills in the defaults.
-pub fn check_values(
-    owner: &str,
-    parameters: &[Parameter],
-    map: &Map,
-    name_of: &dyn Fn(&Dynamic) -> Option<String>,
-    what: &str,
-) -> Result<Values> {
+pub fn check_values(owner: &str, parameters: &[Parameter], map: &Map, name_of: NameOf, what: &str) -> Result<Values> {
     let mut values = Values::defaults(owner, parameters);
     for (name, value) in map {
         let parameter = find(owner, parameters, name, what)?;
@@ -540,7 +548,7 @@ impl Options {
         self.change(|p| {
             p.default = match (&p.kind, value.as_float().or(value.as_int().map(|n| n as f64))) {
                 (ParameterKind::Number(unit), Ok(x)) => Some(Value::Number(Quantity::new(x, unit.clone()))),
-                _ => p.check(&value, &|_| None).ok(),
+                _ => p.check(&value, &|_, _| None).ok(),
             }
         })
     }
@@ -589,7 +597,7 @@ impl Options {
 
     /// Checks the map a script gave.
     pub fn read(&self, map: &Map) -> Outcome<Values> {
-        check_values(&self.owner, &self.parameters, map, &|_| None, "option").map_err(fail)
+        check_values(&self.owner, &self.parameters, map, &|_, _| None, "option").map_err(fail)
     }
 }
 

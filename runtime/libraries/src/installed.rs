@@ -1,6 +1,6 @@
 //! What a session has of libraries: procedures by name, scripts for import.
 
-use crate::{Content, Lock, Manifest, Plan, Store};
+use crate::{Content, Lock, Locked, Manifest, Plan, Store};
 use fodo_language::Library;
 use fodo_report::Result;
 use std::collections::BTreeMap;
@@ -17,6 +17,21 @@ pub struct Installed {
 struct Ready {
     manifest: Manifest,
     content: Content,
+    revision: Option<String>,
+    hash: String,
+}
+
+/// A library with what pins it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pinned {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The git revision; none of a plain folder.
+    pub revision: Option<String>,
+    /// The hash of its content.
+    pub content: String,
 }
 
 /// The library a file belongs to.
@@ -44,7 +59,7 @@ impl Installed {
         for (name, locked) in &lock.libraries {
             let content = store.load(name, locked)?;
             let manifest = Manifest::of(&content, &shown(name, &locked.version))?;
-            installed.put(manifest, content);
+            installed.put(manifest, content, locked);
         }
         Ok(installed)
     }
@@ -53,13 +68,24 @@ impl Installed {
     pub fn of(plan: &Plan) -> Installed {
         let mut installed = Installed::default();
         for (name, manifest) in &plan.manifests {
-            installed.put(manifest.clone(), plan.contents[name].clone());
+            installed.put(manifest.clone(), plan.contents[name].clone(), &plan.lock.libraries[name]);
         }
         installed
     }
 
-    fn put(&mut self, manifest: Manifest, content: Content) {
-        self.libraries.insert(shown(&manifest.name, &manifest.version), Ready { manifest, content });
+    fn put(&mut self, manifest: Manifest, content: Content, locked: &Locked) {
+        let (revision, hash) = (locked.revision.clone(), locked.content.clone());
+        self.libraries.insert(shown(&manifest.name, &manifest.version), Ready { manifest, content, revision, hash });
+    }
+
+    /// All of them, by name, with what pins each.
+    pub fn pinned(&self) -> impl Iterator<Item = Pinned> {
+        self.libraries.values().map(|ready| Pinned {
+            name: ready.manifest.name.clone(),
+            version: ready.manifest.version.to_string(),
+            revision: ready.revision.clone(),
+            content: ready.hash.clone(),
+        })
     }
 
     /// File and text of every procedure.

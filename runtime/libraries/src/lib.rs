@@ -15,7 +15,7 @@ mod source;
 mod store;
 
 pub use content::Content;
-pub use installed::{Installed, Origin};
+pub use installed::{Installed, Origin, Pinned};
 pub use lock::{FACILITY, LOCK_FILE, Lock, Locked};
 pub use manifest::{MANIFEST, Manifest, Wanted, is_name};
 pub use plan::{Plan, Refresh, plan};

@@ -31,8 +31,6 @@ pub struct Curve {
     pub chi2: f64,
     /// Points less parameters.
     pub freedom: usize,
-    /// Times the function was asked.
-    pub calls: usize,
 }
 
 const STEPS: usize = 500;
@@ -57,19 +55,14 @@ pub fn fit_curve<E: From<Box<Diagnostic>>>(
     }
     finite(y, "y")?;
     let weights = weights(points, sigma)?;
-    let mut calls = 0;
-    let mut at = |p: &[f64]| -> Result<Vec<f64>, E> {
-        calls += 1;
-        function(p)
-    };
     let residual = |curve: &[f64]| DVector::from_iterator(points, (0..points).map(|i| (curve[i] - y[i]) * weights[i]));
     let mut p = DVector::from_iterator(count, start.iter().map(|s| s.value));
-    let mut curve = at(p.as_slice())?;
+    let mut curve = function(p.as_slice())?;
     if let Some(place) = curve.iter().position(|v| !v.is_finite()) {
         return Err(wrong(format!("the function is not a finite number at point {place} with the start values")));
     }
     let mut r = residual(&curve);
-    let mut jacobian = differences(&mut at, &p, start, &weights)?;
+    let mut jacobian = differences(&mut function, &p, start, &weights)?;
     let mut scale = DVector::from_element(count, 0.0);
     let (mut damping, mut growth) = (1e-3, 2.0);
     let mut resting = false;
@@ -84,7 +77,7 @@ pub fn fit_curve<E: From<Box<Diagnostic>>>(
         };
         let small = (0..count).all(|k| step[k].abs() <= REST * (p[k].abs() + REST * start[k].size.abs()));
         let next = &p + &step;
-        let tried = at(next.as_slice())?;
+        let tried = function(next.as_slice())?;
         let after = residual(&tried);
         let gain = r.norm_squared() - after.norm_squared();
         let promised = r.norm_squared() - (&r + &jacobian * &step).norm_squared();
@@ -92,7 +85,7 @@ pub fn fit_curve<E: From<Box<Diagnostic>>>(
             let ratio = gain / promised;
             let flat = gain <= REST * REST * r.norm_squared();
             (p, curve, r) = (next, tried, after);
-            jacobian = differences(&mut at, &p, start, &weights)?;
+            jacobian = differences(&mut function, &p, start, &weights)?;
             damping *= f64::max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0).powi(3));
             growth = 2.0;
             resting = small || flat || r.norm_squared() == 0.0;
@@ -113,7 +106,7 @@ pub fn fit_curve<E: From<Box<Diagnostic>>>(
     let unit = undamped(&jacobian, names)?;
     let (chi2, freedom) = (r.norm_squared(), points - count);
     let covariance = unit * variance(chi2, freedom, sigma.is_some());
-    Ok(Curve { parameters: p.as_slice().to_vec(), covariance, curve, chi2, freedom, calls })
+    Ok(Curve { parameters: p.as_slice().to_vec(), covariance, curve, chi2, freedom })
 }
 
 fn wrong<E: From<Box<Diagnostic>>>(message: String) -> E {

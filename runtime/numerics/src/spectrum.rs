@@ -76,6 +76,8 @@ pub fn inverse_fft(transform: &[Complex<f64>], length: usize) -> Result<Vec<f64>
 /// As [`fft`].
 pub fn spectrum(signal: &[f64], window: Window) -> Result<Vec<Complex<f64>>> {
     let length = signal.len();
+    // one entry cannot be faded in and out
+    let window = if length == 1 { Window::None } else { window };
     let weights: Vec<f64> = (0..length).map(|n| window.at(n, length)).collect();
     let faded: Vec<f64> = signal.iter().zip(&weights).map(|(x, w)| x * w).collect();
     let total: f64 = weights.iter().sum();
@@ -112,6 +114,7 @@ mod tests {
             let lines = spectrum(&signal, window).unwrap();
             assert!((lines[10].norm() - 3.0).abs() < 1e-12 && (lines[10].arg() - 0.4).abs() < 1e-12);
             assert!((lines[0].re - 0.5).abs() < 1e-12);
+            assert_eq!(spectrum(&[-2.0], window).unwrap(), [Complex::new(-2.0, 0.0)]);
         }
     }
 }

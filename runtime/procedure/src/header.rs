@@ -2,10 +2,10 @@
 
 use crate::vocabulary;
 use fodo_language::{
-    Parameter, ParameterKind, Sources, Value, Values, check_values, diagnose, diagnose_parse, text_value,
+    NameOf, Parameter, ParameterKind, Sources, Value, Values, check_values, diagnose, diagnose_parse, text_value,
 };
 use fodo_report::{Diagnostic, Kind, Result};
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, FnCallExpr, Map, Position, Stmt};
+use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Map, Position, Stmt};
 use std::collections::BTreeMap;
 
 /// The header of a procedure.
@@ -240,8 +240,8 @@ impl Header {
 
     /// Checks the map of a call in a script and fills in the defaults.
     ///
-    /// `name_of` tells the name of a value that is not a text: a family object.
-    pub fn from_map(&self, map: &Map, name_of: &dyn Fn(&Dynamic) -> Option<String>) -> Result<Values> {
+    /// `name_of` tells the name of a value that is not a text: a family object, a device.
+    pub fn from_map(&self, map: &Map, name_of: NameOf) -> Result<Values> {
         self.complete(check_values(&self.name, &self.parameters, map, name_of, "parameter")?)
     }
 
@@ -256,10 +256,14 @@ impl Header {
         Err(Box::new(report))
     }
 
-    /// Checks that given families have a permitted role: the declared ones, or without any those of the default.
+    /// Checks that given families and devices have a permitted role: the declared ones, or without any those of the default.
     ///
-    /// `roles_of` tells the roles of a family, `None` if there is no such family.
-    pub fn check_roles(&self, values: &Values, roles_of: &dyn Fn(&str) -> Option<Vec<String>>) -> Result<()> {
+    /// `roles_of` tells the roles of the family that a parameter's value names, or of the family of the device; `None` if there is none.
+    pub fn check_roles(
+        &self,
+        values: &Values,
+        roles_of: &dyn Fn(&Parameter, &str) -> Option<Vec<String>>,
+    ) -> Result<()> {
         for parameter in &self.parameters {
             let ParameterKind::Named { permitted, .. } = &parameter.kind else { continue };
             if !values.is_given(&parameter.name) {
@@ -267,10 +271,10 @@ impl Header {
             }
             let mut permitted = permitted.clone();
             if let (true, Some(Value::Named { names, .. })) = (permitted.is_empty(), &parameter.default) {
-                permitted = names.iter().filter_map(|name| roles_of(name)).flatten().collect();
+                permitted = names.iter().filter_map(|name| roles_of(parameter, name)).flatten().collect();
             }
             for name in names(values.get(&parameter.name)) {
-                let Some(roles) = roles_of(&name) else { continue };
+                let Some(roles) = roles_of(parameter, &name) else { continue };
                 if !roles.iter().any(|role| permitted.contains(role)) {
                     return Err(self.wrong_role(parameter, &name, &roles, &permitted));
                 }
@@ -293,6 +297,7 @@ impl Header {
         for entry in &self.changes {
             let of_parameter = self.parameter(entry).map(|parameter| {
                 let mut words = names(parameter.default.as_ref());
+                words.iter_mut().for_each(|word| *word = family_word(word).to_string());
                 if let ParameterKind::Named { permitted, .. } = &parameter.kind {
                     words.extend(permitted.iter().cloned());
                 }
@@ -305,21 +310,26 @@ impl Header {
         words
     }
 
-    /// The families a run with `values` may change.
+    /// The families, and devices given by name, that a run with `values` may change.
     pub fn effective_changes(&self, values: &Values) -> Vec<String> {
         self.resolve(&self.changes, values)
     }
 
-    /// The families a run with `values` reads.
+    /// The families, and devices given by name, that a run with `values` reads.
     pub fn effective_reads(&self, values: &Values) -> Vec<String> {
         self.resolve(&self.reads, values)
+    }
+
+    /// The names that an entry of `changes` or `reads` stands for: those of a parameter's value, or itself.
+    pub(crate) fn words(&self, entry: &str, values: &Values) -> Vec<String> {
+        let of_parameter = self.parameter(entry).map(|p| names(values.get(&p.name)));
+        of_parameter.unwrap_or_else(|| vec![entry.to_string()])
     }
 
     fn resolve(&self, entries: &[String], values: &Values) -> Vec<String> {
         let mut families: Vec<String> = Vec::new();
         for entry in entries {
-            let of_parameter = self.parameter(entry).map(|p| names(values.get(&p.name)));
-            for name in of_parameter.unwrap_or_else(|| vec![entry.clone()]) {
+            for name in self.words(entry, values) {
                 if !families.contains(&name) {
                     families.push(name);
                 }
@@ -327,6 +337,11 @@ impl Header {
         }
         families
     }
+}
+
+/// The family or role of a device that is written as `BPM[3]` or `BPM["BPM_004"]`; another word as it is.
+pub(crate) fn family_word(word: &str) -> &str {
+    word.split_once('[').map_or(word, |(family, _)| family.trim_end())
 }
 
 fn names(value: Option<&Value>) -> Vec<String> {

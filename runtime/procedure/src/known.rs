@@ -97,6 +97,11 @@ impl Known {
         self.procedures.get(name)
     }
 
+    /// The procedures, by name.
+    pub fn procedures(&self) -> impl Iterator<Item = (&str, &Header)> {
+        self.procedures.iter().map(|(name, header)| (name.as_str(), header))
+    }
+
     /// The options or parameters that `name` takes in a map: its own declaration, or those of several with one name.
     pub fn options(&self, name: &str) -> Option<(&'static str, Vec<&Parameter>)> {
         if let Some(header) = self.procedures.get(name) {

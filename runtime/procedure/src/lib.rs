@@ -8,6 +8,7 @@
 mod check;
 mod header;
 mod known;
+mod named;
 mod runner;
 mod vocabulary;
 mod what;

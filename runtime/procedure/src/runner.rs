@@ -1,9 +1,13 @@
 //! Running procedures: found by name, checked, given their rights, called.
 
-use crate::header::{Header, read_header};
-use fodo_builtins::{Context, Members, Task, here};
+use crate::header::{Header, family_word, read_header};
+use crate::named::{device, family};
+use fodo_builtins::{Context, Member, Members, Task, here};
 use fodo_control::{Session, Work};
-use fodo_language::{Callback, Library, OrFail, Outcome, Sources, Value, Values, diagnose, fail};
+use fodo_devices::Family;
+use fodo_language::{
+    Callback, Library, OrFail, Outcome, Parameter, ParameterKind, Sources, Value, Values, diagnose, fail,
+};
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, FnPtr, Map, NativeCallContext, Scope};
 use std::collections::{BTreeMap, HashSet};
@@ -194,7 +198,7 @@ impl Procedures {
 impl Procedure {
     /// The families a run with these values may change.
     pub fn may_change(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
-        self.families(context, &self.header.effective_changes(values), values)
+        self.families(context, &self.header.changes, values)
     }
 
     /// An error about a word of the header, with its place.
@@ -208,20 +212,51 @@ impl Procedure {
 
     /// The families a run with these values reads.
     pub fn reads(&self, context: &Context, values: &Values) -> Result<Vec<Arc<str>>> {
-        self.families(context, &self.header.effective_reads(values), values)
+        self.families(context, &self.header.reads, values)
     }
 
-    /// Families by name or role; a default that this facility does not have is left out.
-    fn families(&self, context: &Context, names: &[String], values: &Values) -> Result<Vec<Arc<str>>> {
-        let mut found = Vec::new();
-        for name in names {
-            match family(context, name) {
-                Ok(members) => found.push(members.family.name.clone()),
-                Err(_) if self.is_optional(name, values) => {}
-                Err(error) => return Err(self.not_there(*error, name, values)),
+    /// The families of entries of the header; a default that this facility does not have is left out.
+    fn families(&self, context: &Context, entries: &[String], values: &Values) -> Result<Vec<Arc<str>>> {
+        let mut found: Vec<Arc<str>> = Vec::new();
+        for entry in entries {
+            for name in self.header.words(entry, values) {
+                match self.meant(context, self.header.parameter(entry), &name) {
+                    Ok((family, _)) if found.contains(&family.name) => {}
+                    Ok((family, _)) => found.push(family.name.clone()),
+                    Err(_) if self.is_optional(&name, values) => {}
+                    Err(error) => return Err(self.not_there(*error, &name, values)),
+                }
             }
         }
         Ok(found)
+    }
+
+    /// What a word of the header, or the value of one of its parameters, stands for: the family, and what `run` sees.
+    fn meant(&self, context: &Context, parameter: Option<&Parameter>, word: &str) -> Result<(Arc<Family>, Dynamic)> {
+        match parameter.filter(|parameter| parameter.kind.is_device()) {
+            Some(parameter) => {
+                let member = device(context, word, &self.roles(context, parameter))?;
+                Ok((member.family.clone(), Dynamic::from(member)))
+            }
+            None => {
+                let members = family(context, word)?;
+                Ok((members.family.clone(), Dynamic::from(members)))
+            }
+        }
+    }
+
+    /// The roles that a parameter may be given: those declared, or those of its default.
+    fn roles(&self, context: &Context, parameter: &Parameter) -> Vec<Arc<str>> {
+        match (&parameter.kind, &parameter.default) {
+            (ParameterKind::Named { permitted, .. }, _) if !permitted.is_empty() => {
+                permitted.iter().map(|role| role.as_str().into()).collect()
+            }
+            (_, Some(Value::Named { names, .. })) => {
+                let of_default = names.iter().filter_map(|name| family(context, family_word(name)).ok());
+                of_default.map(|members| members.family.role.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The error for a family that is not there: given as a parameter, or written in the header.
@@ -238,29 +273,30 @@ impl Procedure {
 
     /// Whether a name is the default of an optional family parameter that was not given.
     fn is_optional(&self, name: &str, values: &Values) -> bool {
-        let named = |p: &&fodo_language::Parameter| matches!(values.get(&p.name), Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
+        let named = |p: &&Parameter| matches!(values.get(&p.name), Some(Value::Named { names, .. }) if names.iter().any(|n| n == name));
         self.header.parameters.iter().filter(named).any(|p| p.optional && !values.is_given(&p.name))
     }
 
     fn check(&self, context: &Context, values: &Values) -> Result<()> {
-        let roles = |name: &str| family(context, name).ok().map(|m| vec![m.family.role.to_string()]);
+        let roles = |parameter: &Parameter, word: &str| {
+            let found = self.meant(context, Some(parameter), word);
+            found.ok().map(|(family, _)| vec![family.role.to_string()])
+        };
         self.header.check_roles(values, &roles)
     }
 
-    /// The map that `fn run(p)` sees: families by name become families.
+    /// The map that `fn run(p)` sees: families and devices by name become families and devices.
     fn arguments(&self, context: &Context, values: &Values) -> Result<Map> {
         let mut map = values.to_map();
         for (name, value) in values.iter() {
-            let many = matches!(
-                self.header.parameter(name).map(|p| &p.kind),
-                Some(fodo_language::ParameterKind::Named { many: true, .. })
-            );
+            let parameter = self.header.parameter(name);
+            let many = matches!(parameter.map(|p| &p.kind), Some(ParameterKind::Named { many: true, .. }));
             let families = match value {
                 Value::Named { names, given: None } => names,
                 _ => continue,
             };
-            let find = |n: &String| match family(context, n) {
-                Ok(members) => Ok(Dynamic::from(members)),
+            let find = |n: &String| match self.meant(context, parameter, n) {
+                Ok((_, found)) => Ok(found),
                 Err(_) if self.is_optional(n, values) => Ok(Dynamic::UNIT),
                 Err(error) => Err(Diagnostic { kind: Kind::Script, ..*self.not_there(*error, n, values) }.into()),
             };
@@ -275,9 +311,12 @@ impl Procedure {
     }
 }
 
-/// The name of a family given as an option.
-fn name_of(value: &Dynamic) -> Option<String> {
-    value.read_lock::<Members>().map(|members| members.family.name.to_string())
+/// The name of a family or device given as a parameter.
+fn name_of(what: &str, value: &Dynamic) -> Option<String> {
+    match what {
+        "device" => value.read_lock::<Member>().map(|member| member.device.shown()),
+        _ => value.read_lock::<Members>().map(|members| members.family.name.to_string()),
+    }
 }
 
 /// What a procedure returns holds no function: it would run with the rights of whoever calls it.
@@ -305,13 +344,4 @@ fn joined(names: &HashSet<Arc<str>>) -> String {
 fn place(file: &str, text: &str, what: &str) -> Label {
     let start = text.find(what).unwrap_or(0);
     Label::at_bytes(file, text, start..start + what.len())
-}
-
-/// A family by its name, or the first with that role.
-fn family(context: &Context, name: &str) -> Result<Members> {
-    let by_role = context.facility.families.iter().find(|family| family.role.as_ref() == name);
-    match by_role {
-        Some(family) => Ok(Members::all(family)),
-        None => context.facility.family(name).map(Members::all),
-    }
 }

@@ -1,4 +1,4 @@
-//! The words of a header: `procedure`, `number`, `integer`, `boolean`, `choice`, `text`, `family`, `families`.
+//! The words of a header: `procedure`, `number`, `integer`, `boolean`, `choice`, `text`, `family`, `families`, `device`.
 
 use crate::header::Header;
 use fodo_language::{Outcome, Parameter, ParameterKind, Value, article, fail, type_word};
@@ -31,10 +31,10 @@ pub(crate) fn engine() -> Engine {
     engine.register_fn("text", |default: Dynamic, o: Map| simple(ParameterKind::Text, default, o));
     engine.register_fn("choice", |words: Array| choice(words, Map::new()));
     engine.register_fn("choice", choice);
-    engine.register_fn("family", |name: Dynamic| named(name, Map::new(), false));
-    engine.register_fn("family", |name: Dynamic, options: Map| named(name, options, false));
-    engine.register_fn("families", |names: Dynamic| named(names, Map::new(), true));
-    engine.register_fn("families", |names: Dynamic, options: Map| named(names, options, true));
+    for word in ["family", "families", "device"] {
+        engine.register_fn(word, move |name: Dynamic| named(name, Map::new(), word));
+        engine.register_fn(word, move |name: Dynamic, options: Map| named(name, options, word));
+    }
     engine
 }
 
@@ -103,8 +103,9 @@ fn choice(words: Array, mut options: Map) -> Outcome<Parameter> {
     Ok(parameter)
 }
 
-fn named(default: Dynamic, mut options: Map, many: bool) -> Outcome<Parameter> {
-    let word = if many { "families" } else { "family" };
+fn named(default: Dynamic, mut options: Map, word: &str) -> Outcome<Parameter> {
+    let many = word == "families";
+    let what = if word == "device" { "device" } else { "family" };
     let permitted = match options.remove("roles") {
         Some(roles) => texts(&roles).ok_or_else(|| fail(Box::new(error("`roles` is an array of texts"))))?,
         None => Vec::new(),
@@ -114,12 +115,16 @@ fn named(default: Dynamic, mut options: Map, many: bool) -> Outcome<Parameter> {
         Some(Ok(optional)) => optional,
         Some(Err(_)) => return Err(fail(Box::new(error("`optional` is true or false")))),
     };
-    let mut parameter = Parameter::new("", ParameterKind::Named { what: "family".into(), permitted, many });
+    let mut parameter = Parameter::new("", ParameterKind::Named { what: what.into(), permitted, many });
     parameter.optional = optional;
     read_options(&mut parameter, &options, word, &["roles", "optional", "help"], &Unit::none())?;
     if !default.is_unit() {
         let names = texts(&default).filter(|names| many || names.len() == 1);
-        let names = names.ok_or_else(|| wrong_default(word, &default))?;
+        let mut names = names.ok_or_else(|| wrong_default(word, &default))?;
+        if what == "device" {
+            // the first of a family or role
+            names.iter_mut().filter(|name| !name.ends_with(']')).for_each(|name| name.push_str("[0]"));
+        }
         parameter.default = Some(Value::Named { names, given: None });
     }
     Ok(parameter)
@@ -133,7 +138,7 @@ fn wrong_default(word: &str, found: &Dynamic) -> Box<EvalAltResult> {
 
 /// The default must itself pass the check of its parameter.
 fn default_in_range(parameter: &Parameter, default: Dynamic) -> Outcome<Value> {
-    parameter.check(&default, &|_| None).map_err(|mut report| {
+    parameter.check(&default, &|_, _| None).map_err(|mut report| {
         report.message = format!("the default does not fit: {}", report.message.replace("`` ", "it "));
         report.hints.clear();
         fail(report)
@@ -240,8 +245,9 @@ fn parameters(value: &Dynamic) -> Option<Outcome<Vec<Parameter>>> {
     let map = value.read_lock::<Map>()?;
     let one = |(name, value): (&rhai::Identifier, &Dynamic)| {
         let found = value.clone().try_cast::<Parameter>().ok_or_else(|| {
-            error(format!("the parameter `{name}` is not declared"))
-                .map_hint("declare it with `number`, `integer`, `boolean`, `choice`, `text`, `family` or `families`")
+            error(format!("the parameter `{name}` is not declared")).map_hint(
+                "declare it with `number`, `integer`, `boolean`, `choice`, `text`, `family`, `families` or `device`",
+            )
         })?;
         Ok(Parameter { name: name.to_string(), ..found })
     };

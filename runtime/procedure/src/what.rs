@@ -1,5 +1,6 @@
 //! What a value is, as far as it can be told without evaluating anything.
 
+use crate::header::family_word;
 use fodo_devices::Family;
 use fodo_language::{Parameter, ParameterKind, Value};
 use fodo_units::Unit;
@@ -83,10 +84,12 @@ impl What {
             ParameterKind::Named { many, .. } => {
                 let Some(Value::Named { names, .. }) = &parameter.default else { return What::Unknown };
                 let origin = |name: &String| {
-                    family_of(name).map(|family| Origin { family, parameter: Some(parameter.name.clone()) })
+                    family_of(family_word(name))
+                        .map(|family| Origin { family, parameter: Some(parameter.name.clone()) })
                 };
                 let Some(origins) = names.iter().map(origin).collect::<Option<Vec<_>>>() else { return What::Unknown };
                 match many {
+                    false if parameter.kind.is_device() => What::Device(origins),
                     true => What::array(origins.into_iter().map(|origin| What::Family(vec![origin])).collect()),
                     false => What::Family(origins),
                 }

@@ -178,18 +178,18 @@ fn values_of_a_call_are_checked() {
     let mut map = Map::new();
     map.insert("gain".into(), Dynamic::from(1_i64));
     map.insert("step".into(), Dynamic::from(Quantity::parse("7 urad").unwrap()));
-    let values = header.from_map(&map, &|_| None).unwrap();
+    let values = header.from_map(&map, &|_, _| None).unwrap();
     assert_eq!(values.number("gain").unwrap(), 1.0);
     let given = values.to_map();
     assert_eq!(given["cutoff"].as_float().unwrap(), 1e-3);
     assert_eq!(given["step"].clone().cast::<Quantity>().to_string(), "7 µrad");
     assert_eq!(given["horizontal"].clone().into_string().unwrap(), "HCOR");
     map.insert("horizontal".into(), Dynamic::from(vec![1_u8]));
-    let report = header.from_map(&map, &|_| None).unwrap_err();
+    let report = header.from_map(&map, &|_, _| None).unwrap_err();
     assert!(report.message.starts_with("`horizontal` must be a family"), "{}", report.message);
-    let values = header.from_map(&map, &|_| Some("QF".to_string())).unwrap();
+    let values = header.from_map(&map, &|_, _| Some("QF".to_string())).unwrap();
     assert!(matches!(values.get("horizontal"), Some(Value::Named { names, given: Some(_) }) if names == &["QF"]));
-    let roles = |family: &str| match family {
+    let roles = |_: &fodo_procedure::Parameter, family: &str| match family {
         "HCOR" => Some(vec!["horizontal corrector".to_string()]),
         "QF" => Some(vec!["quadrupole".to_string()]),
         _ => Some(vec![]),
@@ -245,7 +245,7 @@ fn the_check_finds_mistakes_at_their_place() {
         (
             "\"vertical\"]",
             "\"gain\"]",
-            "8:29+6 the parameter `gain` is no family (`changes` and `reads` name families, or parameters made by `family` or `families`)",
+            "8:29+6 the parameter `gain` is no family (`changes` and `reads` name families, or parameters made by `family`, `families` or `device`)",
         ),
         (
             "bumps || p.plane",

@@ -30,6 +30,8 @@ pub struct RunCard {
     pub machine: String,
     /// Families that something else answers for: `TUNE` is `manual`, say.
     pub sources: BTreeMap<String, String>,
+    /// The libraries of other laboratories that the session had.
+    pub libraries: Vec<LibraryNote>,
     /// Optics mode of the facility.
     pub optics: String,
     /// Whether the run may write: `read-only`, `rehearse`, `write`.
@@ -42,6 +44,20 @@ pub struct RunCard {
     pub version: String,
     /// Start, on the wall clock (readings and commands carry the machine's clock).
     pub start: Time,
+}
+
+/// A library as it was pinned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LibraryNote {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The git revision; none of a plain folder.
+    pub revision: Option<String>,
+    /// SHA-256 of its content, hexadecimal, as in the facility's lock.
+    pub content_sha256: String,
 }
 
 /// How a run ended.

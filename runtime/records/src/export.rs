@@ -84,6 +84,13 @@ fn process(content: &Content) -> FinishedGroup {
     string(&mut process, "script", &card.script_text);
     string(&mut process, "script_sha256", &card.script_sha256);
     string(&mut process, "parameters", &card.parameters.to_string());
+    let libraries = &card.libraries;
+    let mut columns = group("libraries", "NXcollection");
+    strings(&mut columns, "name", libraries.iter().map(|l| l.name.as_str()));
+    strings(&mut columns, "version", libraries.iter().map(|l| l.version.as_str()));
+    strings(&mut columns, "revision", libraries.iter().map(|l| l.revision.as_deref().unwrap_or_default()));
+    strings(&mut columns, "content_sha256", libraries.iter().map(|l| l.content_sha256.as_str()));
+    process.add_group(columns.finish());
     if let Some(seed) = card.seed {
         process.create_dataset("seed").with_u64_data(&[seed]).with_shape(&[]);
     }

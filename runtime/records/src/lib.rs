@@ -18,7 +18,7 @@ mod log;
 mod record;
 mod snapshot;
 
-pub use card::{ChannelNote, Outcome, RunCard, SetpointValue};
+pub use card::{ChannelNote, LibraryNote, Outcome, RunCard, SetpointValue};
 pub use changes::{All, ChangeLine, ChangeLog, Writer};
 pub use index::{RunState, RunSummary, finish_interrupted, runs};
 pub use record::Record;

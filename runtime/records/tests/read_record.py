@@ -17,6 +17,7 @@ with h5py.File(sys.argv[1]) as file:
     assert process["script"].asstr()[()] == "//! # Correct the orbit\n// 10 µrad\n"
     assert process["seed"][()] == 7
     assert '"cutoff":0.001' in process["parameters"].asstr()[()]
+    assert list(process["libraries/name"].asstr()) == ["tuning"]
     commands = entry["commands"]
     assert list(commands["name"].asstr()[:2]) == ['HCOR["HCOR_001"].kick', 'HCOR["HCOR_002"].kick']
     assert np.array_equal(commands["new"], [0.0, 1e-5, 2e-5])

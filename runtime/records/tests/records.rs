@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
 use fodo_control::{Event, Observer, Reading, Time, Validity, Value};
-use fodo_records::{ChannelNote, Outcome, Record, RunCard, RunState, SetpointValue, finish_interrupted, runs};
+use fodo_records::{
+    ChannelNote, LibraryNote, Outcome, Record, RunCard, RunState, SetpointValue, finish_interrupted, runs,
+};
 use fodo_report::Kind;
 use hdf5_pure::File;
 use serde_json::json;
@@ -38,6 +40,12 @@ fn card() -> RunCard {
         machine: "twin".into(),
         optics: "default".into(),
         rights: "write".into(),
+        libraries: vec![LibraryNote {
+            name: "tuning".into(),
+            version: "1.0.0".into(),
+            revision: None,
+            content_sha256: "cd34".into(),
+        }],
         seed: Some(7),
         operator: "Ada".into(),
         version: "0.1.0".into(),
@@ -115,6 +123,10 @@ fn what_goes_in_comes_out() {
     let words = |path: &str| file.dataset(&format!("entry/{path}")).unwrap().read_string().unwrap();
     let numbers = |path: &str| file.dataset(&format!("entry/{path}")).unwrap().read_f64().unwrap();
     assert_eq!(words("process/script"), [card().script_text]);
+    assert_eq!(words("process/libraries/name"), ["tuning"]);
+    assert_eq!(words("process/libraries/version"), ["1.0.0"]);
+    assert_eq!(words("process/libraries/revision"), [""]);
+    assert_eq!(words("process/libraries/content_sha256"), ["cd34"]);
     assert_eq!(words("start_time"), ["2026-11-23T07:12:09.000000Z"]);
     assert_eq!(words("end_time"), ["2026-11-23T07:12:10.500000Z"]);
     assert_eq!(numbers("commands/new"), [0.0, 1e-5, 2e-5]);

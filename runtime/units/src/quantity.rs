@@ -91,7 +91,7 @@ impl Quantity {
     /// Sum of two quantities of one dimension.
     pub fn plus(&self, other: &Quantity) -> Result<Quantity, WrongUnit> {
         other.check(&self.unit)?;
-        Ok(Quantity { si: self.si + other.si, unit: self.unit.clone() })
+        Ok(Quantity { si: self.si + other.si, unit: self.unit.of_sum(&other.unit) })
     }
 
     /// Product.

@@ -106,6 +106,7 @@ pub struct Unit {
     symbol: Arc<str>,
     first: Option<First>,
     asked: bool,
+    position: bool,
 }
 
 /// The first factor of a unit whose prefix may be chosen: the `m` of `mm`, the `rad` of `urad/A`.
@@ -142,13 +143,35 @@ impl std::error::Error for UnknownUnit {}
 impl Unit {
     /// The unit of a plain number, `1`.
     pub fn none() -> Unit {
-        Unit { dimension: Dimension::NONE, scale: 1.0, symbol: "1".into(), first: None, asked: false }
+        Unit { dimension: Dimension::NONE, scale: 1.0, symbol: "1".into(), first: None, asked: false, position: false }
     }
 
     /// The SI unit of a dimension (eV for energies, rad for angles).
     pub fn si(dimension: Dimension) -> Unit {
         let symbol: Arc<str> = dimension.to_string().into();
-        Unit { dimension, scale: 1.0, first: First::of(&symbol), symbol, asked: false }
+        Unit { dimension, scale: 1.0, first: First::of(&symbol), symbol, asked: false, position: false }
+    }
+
+    /// The unit of places along the machine: metres, never with a prefix; a plain number beside one counts in metres.
+    pub fn position() -> Unit {
+        Unit { first: None, position: true, ..Unit::si(METRE) }
+    }
+
+    /// Whether it counts places along the machine.
+    pub fn is_position(&self) -> bool {
+        self.position
+    }
+
+    /// The unit of a sum: a length from a place on is a place.
+    #[must_use]
+    pub fn of_sum(&self, other: &Unit) -> Unit {
+        if other.position { other.clone() } else { self.clone() }
+    }
+
+    /// The unit of a difference: from one place to another is a length.
+    #[must_use]
+    pub fn of_difference(&self, other: &Unit) -> Unit {
+        if self.position && other.position { Unit::si(METRE) } else { self.clone() }
     }
 
     /// Reads `mm`, `urad`, `1/m^2`, `m^-2`, `rad/A`, `T m`, `kHz`, `%`.
@@ -169,7 +192,8 @@ impl Unit {
                 scale *= f64::powi(s, i32::from(exponent));
             }
         }
-        Ok(Unit { dimension, scale, symbol: text.trim().into(), first: First::of(text.trim()), asked: false })
+        let symbol: Arc<str> = text.trim().into();
+        Ok(Unit { dimension, scale, first: First::of(&symbol), symbol, asked: false, position: false })
     }
 
     /// This many of it as one unit: 1e-3 of `rad` is a milliradian.
@@ -338,6 +362,24 @@ mod tests {
         // six digits would hide a step of the RF frequency
         let asked = Unit::parse("kHz").unwrap().as_asked();
         assert_eq!(crate::Quantity::from_si(352_372_123.0, asked).to_string(), "352372.123 kHz");
+    }
+
+    #[test]
+    fn places_along_the_machine_have_no_prefix() {
+        let (place, length) = (Unit::position(), Unit::si(METRE));
+        for (si, shown) in [(0.35, "0.35 m"), (1200.0, "1200 m"), (26_658.9, "26658.9 m")] {
+            assert_eq!(crate::Quantity::from_si(si, place.clone()).to_string(), shown);
+        }
+        for (unit, is_place) in [
+            (place.of_sum(&length), true),
+            (length.of_sum(&place), true),
+            (place.of_difference(&length), true),
+            (place.of_difference(&place), false),
+            (length.of_difference(&place), false),
+        ] {
+            assert_eq!(unit.is_position(), is_place);
+            assert_eq!(unit, length);
+        }
     }
 
     #[test]

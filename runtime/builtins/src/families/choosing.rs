@@ -79,6 +79,18 @@ impl Members {
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         found
     }
+
+    /// All devices from `s` on, once round the ring; without those that `ends` name.
+    fn all_round(&self, s: f64, around: f64, ends: &[&Dynamic]) -> Members {
+        let named = |device: &Device| {
+            ends.iter().any(|end| end.read_lock::<Member>().is_some_and(|end| same(&end.device, device)))
+        };
+        let inside = self.devices.iter().filter(|device| stands(device) && !named(device));
+        let mut devices: Vec<Arc<Device>> = inside.cloned().collect();
+        let on = |device: &Device| (device.s - s).rem_euclid(around);
+        devices.sort_by(|a, b| on(a).total_cmp(&on(b)));
+        self.with(devices)
+    }
 }
 
 /// Where one looks for neighbours.
@@ -125,12 +137,15 @@ fn place(place: &Dynamic) -> Outcome<(f64, String)> {
             false => Err(script_error(format!("{} stands nowhere in the lattice", member.device.shown()))),
         };
     }
-    match place.read_lock::<Quantity>() {
-        Some(s) if Unit::parse("m").is_ok_and(|metre| s.check(&metre).is_ok()) => Ok((s.si, s.to_string())),
+    let along = Unit::position();
+    match crate::quantity::from_dynamic(place) {
+        Some(s) if s.check(&along).is_ok() || crate::quantity::in_metres(&s.unit, &along) => {
+            Ok((s.si, Quantity::from_si(s.si, along).to_string()))
+        }
         _ => {
             let found = article(&type_word(place.type_name()));
             let report = Diagnostic::new(Kind::Script, format!("a place is a device or a length, found {found}"));
-            Err(fail(Box::new(report.hint("`QF[0]`, `12.0 * m`"))))
+            Err(fail(Box::new(report.hint("`QF[0]`, `12.0 * m`, or the number of metres"))))
         }
     }
 }
@@ -160,8 +175,12 @@ fn counted(count: INT) -> Outcome<usize> {
 
 /// Devices from one place on to another, in the order of the beam.
 fn between(context: &Context, members: &Members, from: &Dynamic, to: &Dynamic) -> Outcome<Members> {
+    let ends = [from, to];
     let ((from, _), (to, _)) = (place(from)?, place(to)?);
     let around = context.facility.positions.last().copied().unwrap_or(0.0);
+    if to - from >= around - HERE {
+        return Ok(members.all_round(from, around, &ends));
+    }
     let length = (to - from).rem_euclid(around);
     let found = members.from(from, Way::Downstream, around);
     let inside = found.into_iter().filter(|(distance, _)| *distance < length - HERE);
@@ -269,18 +288,18 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "downstream",
-        ["members: family", "place: device or quantity", "device"],
+        ["members: family", "place: device, quantity or number", "device"],
         "/// Finds the first device of a family downstream of a place; after the last comes the first again.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a length along the ring [m]. What stands at that place is passed over.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]. What stands at that place is passed over.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
-         /// # Errors\n/// - `a place is`: it is neither a device nor a length.\n/// - `were asked for`: the family has not so many.\n///\n\
+         /// # Errors\n/// - `a place is`: it is neither a device nor a length or number.\n/// - `were asked for`: the family has not so many.\n///\n\
          /// # Example\n/// ```rhai\n/// let monitor = BPM.downstream(QF[0]);\n/// assert(monitor.s > QF[0].s);\n/// ```",
         |c: NativeCallContext, m: Members, place: Dynamic| neighbour(&*here(&c)?, &m, &place, Way::Downstream)
     );
     document!(
         engine,
         "downstream",
-        ["members: family", "place: device or quantity", "count: integer", "family"],
+        ["members: family", "place: device, quantity or number", "count: integer", "family"],
         "/// Finds the next devices of a family downstream of a place; see `downstream(members, place)`.",
         |c: NativeCallContext, m: Members, place: Dynamic, count: INT| {
             neighbours(&*here(&c)?, &m, &place, Way::Downstream, counted(count)?)
@@ -289,9 +308,9 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "upstream",
-        ["members: family", "place: device or quantity", "device"],
+        ["members: family", "place: device, quantity or number", "device"],
         "/// Finds the last device of a family upstream of a place; before the first comes the last again.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a length along the ring [m]. What stands at that place is passed over.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]. What stands at that place is passed over.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
          /// # Errors\n/// As `downstream`.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM.upstream(BPM[1]) == BPM[0]);\n/// ```",
@@ -300,7 +319,7 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "upstream",
-        ["members: family", "place: device or quantity", "count: integer", "family"],
+        ["members: family", "place: device, quantity or number", "count: integer", "family"],
         "/// Finds the last devices of a family upstream of a place; see `upstream(members, place)`.",
         |c: NativeCallContext, m: Members, place: Dynamic, count: INT| {
             neighbours(&*here(&c)?, &m, &place, Way::Upstream, counted(count)?)
@@ -309,9 +328,9 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "nearest",
-        ["members: family", "place: device or quantity", "device"],
+        ["members: family", "place: device, quantity or number", "device"],
         "/// Finds the device of a family that is nearest to a place, on either side.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a length along the ring [m]; centres count.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]; centres count.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
          /// # Errors\n/// As `downstream`.\n///\n\
          /// # Example\n/// ```rhai\n/// let corrector = HCOR.nearest(BPM[4]);\n/// ```",
@@ -320,7 +339,7 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "nearest",
-        ["members: family", "place: device or quantity", "count: integer", "family"],
+        ["members: family", "place: device, quantity or number", "count: integer", "family"],
         "/// Finds the devices of a family that are nearest to a place; see `nearest(members, place)`.",
         |c: NativeCallContext, m: Members, place: Dynamic, count: INT| {
             neighbours(&*here(&c)?, &m, &place, Way::Either, counted(count)?)
@@ -329,11 +348,11 @@ fn along_the_beam(engine: &mut Engine) {
     document!(
         engine,
         "between",
-        ["members: family", "from: device or quantity", "to: device or quantity", "family"],
+        ["members: family", "from: device, quantity or number", "to: device, quantity or number", "family"],
         "/// Gives the devices of a family between two places, going downstream from the first to the second.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `from`, `to`: devices, or lengths along the ring [m]. What stands at them is left out.\n///\n\
-         /// # Returns\n/// Those devices, in the order of the beam; across the end of the ring if `to` is before `from`.\n///\n\
-         /// # Errors\n/// - `a place is`: one is neither a device nor a length.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `from`, `to`: devices, or places along the ring [m]. What stands at them is left out.\n///\n\
+         /// # Returns\n/// Those devices, in the order of the beam; across the end of the ring if `to` is before `from`, all of them from 0 to the length of the ring.\n///\n\
+         /// # Errors\n/// - `a place is`: one is neither a device nor a length or number.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM.between(BPM[2], BPM[5]) == BPM[3..5]);\n/// ```",
         |c: NativeCallContext, m: Members, from: Dynamic, to: Dynamic| between(&*here(&c)?, &m, &from, &to)
     );
@@ -366,7 +385,7 @@ fn conditions(engine: &mut Engine) {
         ["members: family", "names: text, device, family or array", "family"],
         "/// Gives the devices of a family without those named.\n///\n\
          /// # Parameters\n/// - `names`: device names separated by commas, a device, a family, or an array of these.\n///\n\
-         /// # Returns\n/// The remaining devices, in lattice order.\n///\n\
+         /// # Returns\n/// The remaining devices, in their order.\n///\n\
          /// # Errors\n/// - `script`: the family has no such device.\n///\n\
          /// # Example\n/// ```rhai\n/// let good = BPM.without([BPM[3]]);\n/// assert(good.len == BPM.len - 1);\n/// ```",
         |m: Members, which: Dynamic| m.without(&which)
@@ -376,10 +395,10 @@ fn conditions(engine: &mut Engine) {
         "where",
         ["members: family", "condition: function", "family"],
         "/// Gives the devices of a family for which a condition holds.\n///\n\
-         /// # Parameters\n/// - `condition`: a function of one device, such as `|q| q.s > 100.0 * m`.\n///\n\
-         /// # Returns\n/// Those devices, in lattice order.\n///\n\
+         /// # Parameters\n/// - `condition`: a function of one device, such as `|q| q.s > 100.0`: places count in metres.\n///\n\
+         /// # Returns\n/// Those devices, in their order.\n///\n\
          /// # Errors\n/// - `script`: the condition does not answer true or false.\n///\n\
-         /// # Example\n/// ```rhai\n/// let first_half = BPM.where(|b| b.s < 38.4 * m);\n/// ```",
+         /// # Example\n/// ```rhai\n/// let first_half = BPM.where(|b| b.s < 38.4);\n/// ```",
         |c: NativeCallContext, m: Members, condition: Dynamic| -> Outcome<Members> {
             let condition = fodo_language::Callback::from_dynamic(&c, condition, "the condition")?;
             let mut kept = Vec::new();

@@ -16,7 +16,7 @@ use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, ImmutableString, Modul
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Devices of one family, in lattice order: the family itself or a part of it.
+/// Devices of one family: the family itself, in lattice order, or a part of it, in the order in which it was chosen.
 #[derive(Clone)]
 pub struct Members {
     /// The family they belong to.
@@ -84,7 +84,6 @@ impl Members {
         }
     }
 
-    /// The same without devices named.
     /// The devices less those given: names, devices, families, arrays of them.
     fn without(&self, which: &Dynamic) -> Outcome<Members> {
         if let Some(array) = which.read_lock::<Array>() {
@@ -134,7 +133,7 @@ impl Wanted {
     }
 }
 
-/// Families that were joined may have fields that do not go into one vector.
+/// Families that were joined may have fields that do not go into one vector, if no unit was asked for.
 fn one_dimension(members: &Members, fields: &[(&Device, &Field)]) -> Outcome<()> {
     let Some((first, field)) = fields.first() else { return Ok(()) };
     let other = fields.iter().find(|(_, other)| other.physics.dimension() != field.physics.dimension());
@@ -262,7 +261,9 @@ fn read(context: &Context, members: &Members, want: &Wanted, setpoints: bool) ->
     context.connect(members.devices.iter())?;
     let fields: Vec<(&Device, &Field)> =
         members.devices.iter().map(|device| Ok((device.as_ref(), want.of(device)?))).collect::<Outcome<_>>()?;
-    one_dimension(members, &fields)?;
+    if want.unit.is_none() {
+        one_dimension(members, &fields)?;
+    }
     let physics: Vec<f64> = if setpoints {
         let points = fields.iter().map(|(d, f)| setpoint_of(d, f)).collect::<Outcome<Vec<_>>>()?;
         let values = context.session.setpoints(&points).or_fail()?;
@@ -356,13 +357,12 @@ fn names_of(of: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
-    let metres = |of: fn(&Device) -> f64| {
-        let unit = Unit::parse("m").or_fail()?;
+    let each = |of: fn(&Device) -> f64, unit: Unit| {
         Ok(Dynamic::from(Vector::from_si(members.devices.iter().map(|d| of(d)).collect(), unit)))
     };
     match name {
-        "s" => metres(|d| d.s),
-        "length" => metres(|d| d.length),
+        "s" => each(|d| d.s, Unit::position()),
+        "length" => each(|d| d.length, Unit::parse("m").or_fail()?),
         "names" => Ok(members.devices.iter().map(|d| Dynamic::from(d.name.to_string())).collect::<Array>().into()),
         "name" => Ok(members.family.name.to_string().into()),
         "role" => Ok(members.family.role.to_string().into()),
@@ -387,12 +387,12 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
 }
 
 fn member_property(context: &NativeCallContext, member: &Member, name: &str) -> Outcome<Dynamic> {
-    let metre = |value: f64| Ok(Dynamic::from(Quantity::from_si(value, Unit::parse("m").or_fail()?)));
+    let quantity = |value: f64, unit: Unit| Ok(Dynamic::from(Quantity::from_si(value, unit)));
     match name {
         "name" => Ok(member.device.name.to_string().into()),
         "family" => Ok(Dynamic::from(Members::all(&own_family(context, member)?))),
-        "s" => metre(member.device.s),
-        "length" => metre(member.device.length),
+        "s" => quantity(member.device.s, Unit::position()),
+        "length" => quantity(member.device.length, Unit::parse("m").or_fail()?),
         other if member.device.field(other).is_some() => Err(fail(to_be_read(&member.device.shown(), other))),
         other => {
             let mut near: Vec<&str> = names_of("device").collect();
@@ -524,7 +524,7 @@ fn functions(engine: &mut Engine) {
         "get",
         ["members: family", "vector"],
         "/// Reads the main field of every device: settled, fresh, averaged as the family says.\n///\n\
-         /// # Returns\n/// A vector in the field's physics unit, one entry for each device in lattice order.\n///\n\
+         /// # Returns\n/// A vector in the field's physics unit, one entry for each device, in the order of `members`.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: every channel that is absent, invalid or not a number, in one error.\n///\n\
          /// # Example\n/// ```rhai\n/// let k1 = QF.get();\n/// ```",

@@ -1,7 +1,7 @@
 //! Values between points.
 
 use crate::families::document;
-use crate::quantity::{self, from_dynamic, two_units};
+use crate::quantity::{self, from_dynamic, in_metres, two_units};
 use crate::vector::Vector;
 use fodo_language::{Options, OrFail, Outcome, article, fail, script_error, type_word};
 use fodo_numerics::{Interpolation, Method, Outside};
@@ -33,7 +33,7 @@ fn interpolate(x: &Vector, y: &Vector, at: &Dynamic, map: &Map) -> Outcome<Dynam
     };
     let curve = Interpolation::new(x.si(), y.si(), method, outside).or_fail()?;
     let value = |place: f64| curve.at(place).ok_or_else(|| beyond(place, &curve, x.unit()));
-    let fits = |unit: &Unit| match unit.dimension() == x.unit().dimension() {
+    let fits = |unit: &Unit| match unit.dimension() == x.unit().dimension() || in_metres(x.unit(), unit) {
         true => Ok(()),
         false => Err(two_units("compared", x.unit(), unit)),
     };

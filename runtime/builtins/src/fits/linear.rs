@@ -1,6 +1,6 @@
 //! Fits that are linear in their parameters: lines, parabolas, polynomials, any basis.
 
-use super::{Found, Points, deviations, per, sigma_option};
+use super::{Found, Points, deviations, middle, per, sigma_option};
 use crate::families::document;
 use crate::matrix::Matrix;
 use crate::quantity;
@@ -9,12 +9,37 @@ use fodo_language::{OrFail, Outcome, article, fail, script_error, type_word};
 use fodo_numerics::{Linear, fit_linear};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map};
 
 const HIGHEST: INT = 12;
 
-fn powers(points: &Points, degree: usize) -> Outcome<Linear> {
+/// A polynomial in `x - middle`, so that points far from zero lose no digits.
+struct Powers {
+    fit: Linear,
+    middle: f64,
+}
+
+impl Powers {
+    /// The same polynomial in x.
+    fn about_zero(self) -> Linear {
+        let count = self.fit.coefficients.len();
+        // (x - m)^j = sum over k of binomial(j, k) x^k (-m)^(j - k)
+        let mut turn = DMatrix::zeros(count, count);
+        for j in 0..count {
+            let mut binomial = 1.0;
+            for k in (0..=j).rev() {
+                turn[(k, j)] = binomial * (-self.middle).powi((j - k) as i32);
+                binomial *= k as f64 / (j - k + 1) as f64;
+            }
+        }
+        let coefficients = &turn * DVector::from_column_slice(&self.fit.coefficients);
+        let covariance = &turn * &self.fit.covariance * turn.transpose();
+        Linear { coefficients: coefficients.as_slice().to_vec(), covariance, ..self.fit }
+    }
+}
+
+fn powers(points: &Points, degree: usize) -> Outcome<Powers> {
     let x = points.x.si();
     if x.len() <= degree {
         return Err(script_error(format!(
@@ -23,8 +48,9 @@ fn powers(points: &Points, degree: usize) -> Outcome<Linear> {
             x.len()
         )));
     }
-    let design = DMatrix::from_fn(x.len(), degree + 1, |i, k| x[i].powi(k as i32));
-    fit_linear(&design, points.y.si(), points.sigma.as_deref()).or_fail()
+    let middle = middle(x);
+    let design = DMatrix::from_fn(x.len(), degree + 1, |i, k| (x[i] - middle).powi(k as i32));
+    Ok(Powers { fit: fit_linear(&design, points.y.si(), points.sigma.as_deref()).or_fail()?, middle })
 }
 
 fn read<'a>(owner: &str, x: &'a Vector, y: &'a Vector, options: &Map) -> Outcome<Points<'a>> {
@@ -33,7 +59,7 @@ fn read<'a>(owner: &str, x: &'a Vector, y: &'a Vector, options: &Map) -> Outcome
 
 fn line(x: &Vector, y: &Vector, options: &Map) -> Outcome<Map> {
     let points = read("fit_line", x, y, options)?;
-    let fit = powers(&points, 1)?;
+    let fit = powers(&points, 1)?.about_zero();
     let found = Found {
         parameters: vec![
             ("offset", fit.coefficients[0], y.unit().clone()),
@@ -49,14 +75,15 @@ fn line(x: &Vector, y: &Vector, options: &Map) -> Outcome<Map> {
 
 fn parabola(x: &Vector, y: &Vector, options: &Map) -> Outcome<Map> {
     let points = read("fit_parabola", x, y, options)?;
-    let fit = powers(&points, 2)?;
+    let Powers { fit, middle } = powers(&points, 2)?;
     let [c, b, a] = [0, 1, 2].map(|k| fit.coefficients[k]);
-    let (wide, high) = (x.largest(), y.largest());
+    let wide = x.si().iter().fold(0.0, |wide: f64, x| wide.max((x - middle).abs()));
+    let high = y.largest();
     if a.abs() * wide * wide <= 1e-12 * high {
         let report = Diagnostic::new(Kind::Script, "the points have no turning point: they lie on a straight line");
         return Err(fail(Box::new(report.hint("scan a wider range"))));
     }
-    // the turning point and how it moves with c, b, a
+    // the turning point from the middle, and how it moves with c, b, a
     let place = -b / (2.0 * a);
     let by_place = [0.0, -1.0 / (2.0 * a), b / (2.0 * a * a)];
     let by_value = [1.0, -b / (2.0 * a), b * b / (4.0 * a * a)];
@@ -68,7 +95,7 @@ fn parabola(x: &Vector, y: &Vector, options: &Map) -> Outcome<Map> {
     let sigma = [spread(by_place), spread(by_value), fit.covariance[(2, 2)].sqrt()];
     let found = Found {
         parameters: vec![
-            ("x", place, x.unit().clone()),
+            ("x", middle + place, x.unit().clone()),
             ("y", c + b * place / 2.0, y.unit().clone()),
             ("curvature", a, per(y.unit(), x.unit(), 2)?),
         ],
@@ -103,7 +130,7 @@ fn polynomial(x: &Vector, y: &Vector, degree: INT, options: &Map) -> Outcome<Map
         return Err(script_error(format!("{degree} cannot be the degree of a polynomial: it is 0 to {HIGHEST}")));
     }
     let points = read("fit_polynomial", x, y, options)?;
-    let fit = powers(&points, degree as usize)?;
+    let fit = powers(&points, degree as usize)?.about_zero();
     let units = (0..=degree as usize).map(|k| per(y.unit(), x.unit(), k)).collect::<Outcome<Vec<_>>>()?;
     Ok(listed(&points, &fit, &units))
 }

@@ -114,6 +114,13 @@ fn deviations(covariance: &DMatrix<f64>) -> Vec<f64> {
     covariance.diagonal().iter().map(|variance| variance.sqrt()).collect()
 }
 
+/// Halfway between the smallest and the largest.
+fn middle(x: &[f64]) -> f64 {
+    let (low, high) = x.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
+    let middle = low + 0.5 * (high - low);
+    if middle.is_finite() { middle } else { 0.0 }
+}
+
 /// The unit of y over a power of x.
 fn per(y: &Unit, x: &Unit, power: usize) -> Outcome<Unit> {
     if power == 0 || x.dimension().is_none() {

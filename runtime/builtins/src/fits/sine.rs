@@ -1,7 +1,7 @@
 //! Fits of one oscillation.
 
 use super::curve::Failed;
-use super::{Found, Points, sigma_option};
+use super::{Found, Points, middle, sigma_option};
 use crate::families::document;
 use crate::quantity::{from_dynamic, radian, two_units};
 use crate::vector::Vector;
@@ -53,28 +53,38 @@ fn sine(x: &Vector, y: &Vector, map: &Map) -> Outcome<Map> {
     if x.si().len() < needed {
         return Err(script_error(format!("a sine needs at least {needed} points, found {}", x.si().len())));
     }
-    // offset, sine, cosine and their covariance; the frequency with its error
-    let (p, c, frequency, sigma_f, curve, chi2, freedom) = match known {
+    // fitted from the middle of all x on, so that points far from zero lose no digits
+    let middle = middle(x.si());
+    let shifted: Vec<f64> = x.si().iter().map(|x| x - middle).collect();
+    // offset, sine, cosine, frequency and their covariance
+    let (p, c, frequency, curve, chi2, freedom) = match known {
         Some(f) => {
-            let design = DMatrix::from_fn(x.si().len(), 3, |i, k| wave(TAU * f * x.si()[i], k));
+            let design = DMatrix::from_fn(shifted.len(), 3, |i, k| wave(TAU * f * shifted[i], k));
             let fit = fit_linear(&design, y.si(), points.sigma.as_deref()).or_fail()?;
-            (fit.coefficients, fit.covariance, f, 0.0, fit.curve, fit.chi2, fit.freedom)
+            (fit.coefficients, fit.covariance.resize(4, 4, 0.0), f, fit.curve, fit.chi2, fit.freedom)
         }
-        None => free(&points)?,
+        None => free(&shifted, &points)?,
     };
     let (a, b) = (p[1], p[2]);
     let amplitude = a.hypot(b);
     let (aa, bb, ab) = (c[(1, 1)], c[(2, 2)], c[(1, 2)]);
     let by_amplitude = (a * a * aa + b * b * bb + 2.0 * a * b * ab) / (amplitude * amplitude);
     let by_phase = (b * b * aa + a * a * bb - 2.0 * a * b * ab) / amplitude.powi(4);
+    // from the middle back to x = 0
+    let turns = frequency * middle;
+    let phase = b.atan2(a) - TAU * (turns - turns.round());
+    let phase_frequency = (a * c[(2, 3)] - b * c[(1, 3)]) / (amplitude * amplitude);
+    let back = TAU * middle;
+    let by_phase = by_phase + back * back * c[(3, 3)] - 2.0 * back * phase_frequency;
+    let by_phase = if by_phase < 0.0 { 0.0 } else { by_phase };
     let found = Found {
         parameters: vec![
             ("offset", p[0], y.unit().clone()),
             ("amplitude", amplitude, y.unit().clone()),
-            ("phase", b.atan2(a), radian()?),
+            ("phase", phase - TAU * (phase / TAU).round(), radian()?),
             ("frequency", frequency, unit),
         ],
-        sigma: vec![c[(0, 0)].sqrt(), by_amplitude.sqrt(), by_phase.sqrt(), sigma_f],
+        sigma: vec![c[(0, 0)].sqrt(), by_amplitude.sqrt(), by_phase.sqrt(), c[(3, 3)].sqrt()],
         curve,
         chi2,
         freedom,
@@ -98,11 +108,11 @@ fn wave(angle: f64, k: usize) -> f64 {
     [1.0, angle.sin(), angle.cos()][k]
 }
 
-type Fitted = (Vec<f64>, DMatrix<f64>, f64, f64, Vec<f64>, f64, usize);
+type Fitted = (Vec<f64>, DMatrix<f64>, f64, Vec<f64>, f64, usize);
 
 /// The fit with the frequency free.
-fn free(points: &Points) -> Outcome<Fitted> {
-    let (x, y) = (points.x.si(), points.y.si());
+fn free(x: &[f64], points: &Points) -> Outcome<Fitted> {
+    let y = points.y.si();
     let none = || script_error("the points show no oscillation: all x are the same");
     let guessed = guess(x, y).ok_or_else(none)?;
     // at the guess the other three follow by linear least squares
@@ -121,8 +131,8 @@ fn free(points: &Points) -> Outcome<Fitted> {
     };
     let names = ["offset", "sine", "cosine", "frequency"];
     let fit = fit_curve(at, y, points.sigma.as_deref(), &starts, &names).map_err(|failed| failed.0)?;
-    let sigma = fit.covariance[(3, 3)].sqrt();
-    Ok((fit.parameters.clone(), fit.covariance, fit.parameters[3], sigma, fit.curve, fit.chi2, fit.freedom))
+    let frequency = fit.parameters[3];
+    Ok((fit.parameters, fit.covariance, frequency, fit.curve, fit.chi2, fit.freedom))
 }
 
 pub(super) fn register(engine: &mut Engine) {

@@ -121,7 +121,7 @@ fn track(context: &NativeCallContext, model: &ModelHandle, particles: &Map, map:
         entry.insert("particle".into(), (lost.particle as i64).into());
         entry.insert("turn".into(), (lost.loss.turn as i64).into());
         entry.insert("element".into(), ring.element(lost.loss.element).name.to_string().into());
-        entry.insert("s".into(), crate::quantity::of(lost.position, Unit::parse("m").or_fail()?));
+        entry.insert("s".into(), crate::quantity::of(lost.position, Unit::position()));
         Ok(entry.into())
     });
     let lost = lost.collect::<Outcome<Array>>()?;

@@ -104,7 +104,8 @@ pub fn property(model: &Model, name: &str, functions: impl Fn() -> Vec<String>) 
     if let Some((_, unit, compute)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
         let values = compute(model.optics().or_fail()?).into();
         let (places, lattice) = (model.places().into(), model.lattice.clone());
-        return Ok(Dynamic::from(Along { values, unit: Unit::parse(unit).or_fail()?, places, lattice }));
+        let unit = if name == "s" { Unit::position() } else { Unit::parse(unit).or_fail()? };
+        return Ok(Dynamic::from(Along { values, unit, places, lattice }));
     }
     let known: Vec<String> = properties().map(|property| property.name.to_string()).chain(functions()).collect();
     let report = Diagnostic::new(Kind::Script, format!("the model has no `{name}`"));

@@ -1,6 +1,6 @@
 //! More of the optics of a model: coupled, in six dimensions, off momentum, inside elements; derivatives of responses.
 
-use super::studies::{map, one, vector};
+use super::studies::{map, one, places, vector};
 use super::{Model, ModelHandle};
 use crate::families::document;
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
@@ -16,7 +16,7 @@ fn coupled(model: &Model) -> Outcome<Map> {
     let found = model.or_failed(model.ring.coupled_optics()).or_fail()?;
     let coupling = |row, column| found.coupling.iter().map(|matrix| matrix[(row, column)]).collect();
     Ok(map([
-        ("s", vector(found.position.clone(), "m")?),
+        ("s", places(found.position.clone())),
         ("tune_1", found.tunes[0].into()),
         ("tune_2", found.tunes[1].into()),
         ("beta_1", vector(found.beta_1.clone(), "m")?),
@@ -50,7 +50,7 @@ fn moving(model: &Model, values: &Values) -> Outcome<Map> {
     let tunes = found.tunes();
     let times = found.damping_times().into_iter().map(|time| one(time, "s")).collect::<Outcome<Array>>()?;
     Ok(map([
-        ("s", vector(found.position.clone(), "m")?),
+        ("s", places(found.position.clone())),
         ("tune", vector(tunes.to_vec(), "1")?),
         ("damping_time", times.into()),
         ("beta_x", vector(found.beta_x.clone(), "m")?),
@@ -73,7 +73,7 @@ fn sizes(model: &Model) -> Outcome<Map> {
     let root = |row: usize| matrices.iter().map(|beam| beam[(row, row)].max(0.0).sqrt()).collect();
     let tilt = |beam: &nalgebra::Matrix6<f64>| 0.5 * (2.0 * beam[(0, 2)]).atan2(beam[(0, 0)] - beam[(2, 2)]);
     Ok(map([
-        ("s", vector(model.ring.positions(), "m")?),
+        ("s", places(model.ring.positions())),
         ("size_x", vector(root(0), "m")?),
         ("size_y", vector(root(2), "m")?),
         ("tilt", vector(matrices.iter().map(tilt).collect(), "rad")?),
@@ -112,7 +112,7 @@ fn chromatic(model: &Model) -> Outcome<Map> {
         ]);
         Ok(functions.into())
     };
-    Ok(map([("s", vector(found.position.clone(), "m")?), ("x", plane(&found.x)?), ("y", plane(&found.y)?)]))
+    Ok(map([("s", places(found.position.clone())), ("x", plane(&found.x)?), ("y", plane(&found.y)?)]))
 }
 
 fn inside_options() -> Options {
@@ -132,7 +132,7 @@ fn inside(model: &Model, values: &Values) -> Outcome<Map> {
 
 fn told(optics: Optics) -> Outcome<Map> {
     Ok(map([
-        ("s", vector(optics.position, "m")?),
+        ("s", places(optics.position)),
         ("beta_x", vector(optics.beta_x, "m")?),
         ("beta_y", vector(optics.beta_y, "m")?),
         ("alpha_x", vector(optics.alpha_x, "1")?),

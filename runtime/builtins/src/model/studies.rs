@@ -25,6 +25,11 @@ pub fn vector(values: Vec<f64>, unit: &str) -> Outcome<Dynamic> {
     Ok(Dynamic::from(Vector::from_si(values, Unit::parse(unit).or_fail()?)))
 }
 
+/// Places along the lattice.
+pub fn places(values: Vec<f64>) -> Dynamic {
+    Dynamic::from(Vector::from_si(values, Unit::position()))
+}
+
 /// A quantity; a plain number where there is no unit.
 pub fn one(value: f64, unit: &str) -> Outcome<Dynamic> {
     Ok(quantity::of(value, Unit::parse(unit).or_fail()?))
@@ -104,7 +109,7 @@ fn momentum(model: &Model, elements: &[usize], values: &Values) -> Outcome<Map> 
     let found = model.or_failed(momentum_aperture(&ring_of(model, values), elements, &options)).or_fail()?;
     let positions = model.ring.positions();
     Ok(map([
-        ("s", vector(found.elements.iter().map(|&index| positions[index]).collect(), "m")?),
+        ("s", places(found.elements.iter().map(|&index| positions[index]).collect())),
         ("negative", vector(found.negative, "1")?),
         ("positive", vector(found.positive, "1")?),
     ]))

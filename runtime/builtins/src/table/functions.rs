@@ -54,8 +54,7 @@ fn from_names(names: &Array, columns: &Array) -> Outcome<Table> {
 }
 
 fn of_family(members: &Members) -> Outcome<Table> {
-    let metre = fodo_language::OrFail::or_fail(Unit::parse("m"))?;
-    let s = Vector::from_si(members.devices.iter().map(|d| d.s).collect(), metre);
+    let s = Vector::from_si(members.devices.iter().map(|d| d.s).collect(), Unit::position());
     Table::of(["name", "s"], &[Dynamic::from(members.clone()), Dynamic::from(s)])
 }
 

@@ -225,15 +225,16 @@ impl Table {
         if let Some((name, _)) = self.columns.iter().find(|(name, _)| !entries.contains_key(name.as_str())) {
             return Err(script_error(format!("the row has no entry `{name}`")));
         }
-        if self.columns.is_empty() {
+        let made = self.columns.is_empty().then(|| {
             let names = entries.keys().map(|name| (name.as_str().into(), Column::Empty));
-            self.columns = Arc::new(names.collect());
-        }
+            Arc::new(names.collect::<Vec<(ImmutableString, Column)>>())
+        });
         // all entries are tried before one is put, so that no column becomes longer than the others
         let cell = |(name, column): &(ImmutableString, Column)| {
             column.cell(&entries[name.as_str()]).map_err(|error| in_column(name, error))
         };
-        let cells = self.columns.iter().map(cell).collect::<Outcome<Vec<_>>>()?;
+        let cells = made.as_ref().unwrap_or(&self.columns).iter().map(cell).collect::<Outcome<Vec<_>>>()?;
+        self.columns = made.unwrap_or_else(|| std::mem::take(&mut self.columns));
         let columns = Arc::make_mut(&mut self.columns).iter_mut();
         columns.zip(cells).for_each(|((_, column), cell)| column.put(row, cell));
         Ok(())

@@ -136,7 +136,8 @@ mod changing {
     /// assert(diff(vector([1, 4, 9]))[1] == 5);
     /// ```
     pub fn diff(v: Vector) -> Vector {
-        v.with(v.values.windows(2).map(|w| w[1] - w[0]).collect())
+        let unit = v.unit.of_difference(&v.unit);
+        Vector::from_si(v.values.windows(2).map(|w| w[1] - w[0]).collect(), unit)
     }
 
     /// Adds up the entries from the first to each.

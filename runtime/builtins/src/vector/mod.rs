@@ -64,6 +64,11 @@ impl Vector {
         quantity::of(si, self.unit.clone())
     }
 
+    /// How far entries are apart, in the vector's unit; of places along the machine a length.
+    fn spread(&self, si: f64) -> Dynamic {
+        quantity::of(si, self.unit.of_difference(&self.unit))
+    }
+
     fn with(&self, values: Vec<f64>) -> Vector {
         Vector::from_si(values, self.unit.clone())
     }

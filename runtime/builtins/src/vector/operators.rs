@@ -1,7 +1,7 @@
 //! What stands between vectors: arithmetic, comparison, masks joined.
 
 use super::{Mask, Vector};
-use crate::quantity::{two_units, unit_power};
+use crate::quantity::{in_metres, two_units, unit_power};
 use fodo_language::{Outcome, script_error};
 use fodo_units::{Quantity, Unit};
 use rhai::Engine;
@@ -84,12 +84,12 @@ pub(super) fn combine(a: &Operand, b: &Operand, unit: Unit, function: impl Fn(f6
 }
 
 fn add(a: Operand, b: Operand) -> Outcome<Vector> {
-    let unit = a.same(&b, "added")?;
+    let unit = a.same(&b, "added")?.of_sum(b.unit());
     combine(&a, &b, unit, |x, y| x + y)
 }
 
 fn subtract(a: Operand, b: Operand) -> Outcome<Vector> {
-    let unit = a.same(&b, "subtracted")?;
+    let unit = a.same(&b, "subtracted")?.of_difference(b.unit());
     combine(&a, &b, unit, |x, y| x - y)
 }
 
@@ -104,7 +104,7 @@ fn divide(a: Operand, b: Operand) -> Outcome<Vector> {
 }
 
 fn compare(a: Operand, b: Operand, function: impl Fn(f64, f64) -> bool) -> Outcome<Mask> {
-    if !a.is_zero() && !b.is_zero() {
+    if !a.is_zero() && !b.is_zero() && !in_metres(a.unit(), b.unit()) {
         a.same(&b, "compared")?;
     }
     let length = a.length(&b)?;

@@ -4,6 +4,7 @@
 
 use super::operators::multiply;
 use super::{Vector, entry};
+use crate::quantity::in_metres;
 use fodo_language::{Outcome, script_error};
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine};
@@ -98,7 +99,7 @@ mod summing {
         let n = v.values.len() as f64;
         let mean = v.values.iter().sum::<f64>() / n;
         let squares: f64 = v.values.iter().map(|x| (x - mean).powi(2)).sum();
-        Ok(v.one((squares / (n - 1.0).max(1.0)).sqrt()))
+        Ok(v.spread((squares / (n - 1.0).max(1.0)).sqrt()))
     }
 
     /// Takes the root of the mean square of the entries.
@@ -231,7 +232,7 @@ mod summing {
     /// Finds the value below which a part of the entries lies, interpolated between the two nearest entries.
     ///
     /// # Parameters
-    /// - `part`: the part in percent [1], 0 to 100.
+    /// - `part`: the part: a number of percent [1], 0 to 100, or a quantity such as `95 * percent`.
     ///
     /// # Returns
     /// The value, in the vector's unit; not a number when an entry is missing.
@@ -243,14 +244,19 @@ mod summing {
     /// # Example
     /// ```rhai
     /// assert_near(linspace(0, 1, 101).percentile(95), 0.95, 1e-12);
+    /// assert(linspace(0, 1, 101).percentile(50 * percent) == 0.5);
     /// ```
     #[rhai_fn(pure, return_raw)]
     pub fn percentile(v: &mut Vector, part: Dynamic) -> Outcome<Dynamic> {
         v.not_empty("percentile")?;
-        let percent = part.as_float().or_else(|_| part.as_int().map(|n| n as f64));
+        let percent = crate::quantity::from_dynamic(&part).and_then(|q| match q.unit.symbol() {
+            "1" => Some(q.si),
+            "%" | "percent" | "permille" => Some(q.si * 100.0),
+            _ => None,
+        });
         match percent {
-            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(v.one(quantile(&v.values, percent / 100.0))),
-            _ => Err(script_error(format!("{part} is no percentage: it goes from 0 to 100"))),
+            Some(percent) if (0.0..=100.0).contains(&percent) => Ok(v.one(quantile(&v.values, percent / 100.0))),
+            _ => Err(script_error(format!("{} is no percentage: it goes from 0 to 100", crate::text(&part)))),
         }
     }
 
@@ -316,7 +322,10 @@ mod summing {
     /// ```
     #[rhai_fn(name = "index_of_nearest", pure, return_raw)]
     pub fn index_of_nearest(v: &mut Vector, value: Dynamic) -> Outcome<i64> {
-        let value = entry(&value, &v.unit)?;
+        let value = match crate::quantity::from_dynamic(&value) {
+            Some(number) if in_metres(&v.unit, &number.unit) => number.si,
+            _ => entry(&value, &v.unit)?,
+        };
         let far = |x: &f64| (x - value).abs();
         let found = v.values.iter().enumerate().filter(|(_, x)| !x.is_nan());
         let found = found.min_by(|(_, a), (_, b)| far(a).total_cmp(&far(b)));

@@ -117,6 +117,7 @@ impl<'a> Check<'a> {
         self.options(name, arguments, written);
         self.written(name, arguments, at);
         self.family_by_name(name, arguments, written);
+        self.started(name, arguments, written);
         if !self.no_unit(name, arguments, written) {
             self.fitting(name, arguments, at);
         }

@@ -1,7 +1,7 @@
 //! The header: families that are there, parameters that are used, `run`.
 
 use super::{Check, statements_of};
-use crate::header::{Header, header_call, key_order};
+use crate::header::{Header, family_word, header_call, key_order};
 use fodo_language::{ParameterKind, Value};
 use fodo_report::{Diagnostic, Kind};
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
@@ -17,7 +17,8 @@ impl Check<'_> {
                 Some(ParameterKind::Named { .. }) => {}
                 Some(_) => {
                     let report = Diagnostic::new(Kind::Script, format!("the parameter `{entry}` is no family"));
-                    let hint = "`changes` and `reads` name families, or parameters made by `family` or `families`";
+                    let hint =
+                        "`changes` and `reads` name families, or parameters made by `family`, `families` or `device`";
                     self.mistake(place(entry), report.hint(hint));
                 }
                 None => self.family(entry, place(entry), &parameters),
@@ -26,7 +27,10 @@ impl Check<'_> {
         for parameter in header.parameters.iter().filter(|parameter| !parameter.optional) {
             let ParameterKind::Named { permitted, .. } = &parameter.kind else { continue };
             if let Some(Value::Named { names, .. }) = &parameter.default {
-                names.iter().for_each(|name| self.family(name, place(name), &[]));
+                for name in names {
+                    let of = family_word(name);
+                    self.family(of, words.get(name).copied().unwrap_or_else(|| place(of)), &[]);
+                }
             }
             permitted.iter().for_each(|role| self.role(role, place(role)));
         }

@@ -80,6 +80,19 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// `start("correct_orbit", #{ … })`: a procedure that there is, with parameters that it has.
+    pub(super) fn started(&mut self, name: &str, arguments: &[What], written: &'a [Expr]) {
+        let ("start", [What::Text(Some(procedure)), given @ ..], [argument, ..]) = (name, arguments, written) else {
+            return;
+        };
+        if self.known.procedure(procedure).is_some() {
+            return self.options(procedure, given, written);
+        }
+        let names = self.known.procedures().map(|(name, _)| name);
+        let report = Diagnostic::new(Kind::Usage, format!("there is no procedure `{procedure}`"));
+        self.mistake(argument.position(), report.near(procedure, names));
+    }
+
     /// `HCOR["HCOR_001"]`: the family must have that device.
     pub(super) fn device(&mut self, of: &What, index: &What, at: Position) {
         if let (What::Family(_), What::Text(Some(name))) = (of, index) {
@@ -192,7 +205,7 @@ fn wrong_value(parameter: &fodo_language::Parameter, value: &What) -> Option<Dia
     if let (ParameterKind::Named { .. } | ParameterKind::Any, _) = (&parameter.kind, &value) {
         return None;
     }
-    parameter.check(&value, &|_| None).err().map(|report| *report)
+    parameter.check(&value, &|_, _| None).err().map(|report| *report)
 }
 
 fn needs(parameter: &fodo_language::Parameter, found: &str) -> Option<Diagnostic> {
