@@ -49,31 +49,35 @@ pub struct App {
     pub twin: Option<Arc<Twin>>,
 }
 
-/// Where printing and progress go.
-pub struct Screen {
+/// What is around the scripts that run.
+pub struct Around<'p> {
+    /// Where printing goes.
     pub output: Arc<dyn Output>,
+    /// Where progress goes.
     pub progress: Arc<dyn Progress>,
+    /// What stops them.
+    pub cancel: Cancel,
+    /// A folder whose scripts can be called and imported by name, too.
+    pub beside: Option<&'p Path>,
 }
 
 impl App {
     /// Opens facility and machine.
     pub fn open(common: &Common) -> Result<App> {
-        let files = shelf::facility(&common.facility)?;
-        let installed = Installed::load(&Lock::read(&*files)?, &library::store(common)?)?;
-        let screen =
-            Screen { output: Arc::new(show::Printer { json: common.json }), progress: Arc::new(show::Bar::default()) };
-        App::on(common, Arc::new(Facility::load(files)?), screen, None, Arc::new(installed))
+        App::beside(common, None)
     }
 
-    /// Opens the machine of a facility with its libraries; scripts in the folder `beside` can be called and imported by
-    /// name, too.
-    pub fn on(
-        common: &Common,
-        facility: Arc<Facility>,
-        screen: Screen,
-        beside: Option<&Path>,
-        installed: Arc<Installed>,
-    ) -> Result<App> {
+    /// Opens facility and machine; scripts in a folder can be called and imported by name, too.
+    pub fn beside(common: &Common, beside: Option<&Path>) -> Result<App> {
+        let files = shelf::facility(&common.facility)?;
+        let installed = Installed::load(&Lock::read(&*files)?, &library::store(common)?)?;
+        let (output, progress) = (Arc::new(show::Printer { json: common.json }), Arc::new(show::Bar::default()));
+        let around = Around { output, progress, cancel: cancel().clone(), beside };
+        App::on(common, Arc::new(Facility::load(files)?), around, Arc::new(installed))
+    }
+
+    /// Opens the machine of a facility with its libraries.
+    pub fn on(common: &Common, facility: Arc<Facility>, around: Around, installed: Arc<Installed>) -> Result<App> {
         let twin = match common.on {
             Machine::Twin => Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?)),
             Machine::Live => None,
@@ -88,7 +92,8 @@ impl App {
         if common.on == Machine::Live {
             interrupted(&data, mode)?;
         }
-        let session = session(common, &facility, backend, mode, &data);
+        let Around { output, progress, cancel, beside } = around;
+        let session = session(common, &facility, backend, mode, &data, cancel);
         // the twin of this process is everybody's own
         let free = common.on == Machine::Twin && mode == WriteMode::Write;
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
@@ -97,7 +102,6 @@ impl App {
         let owners = facility.feedbacks.iter().filter(|feedback| !feedback.owns.is_empty());
         session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
         let sources = Sources::new();
-        let Screen { output, progress } = screen;
         let context = Context::new(facility.clone(), session.clone(), output.clone(), progress, show::width());
         let context = context
             .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
@@ -256,6 +260,7 @@ pub fn session(
     backend: Arc<dyn Backend>,
     mode: WriteMode,
     data: &Path,
+    cancel: Cancel,
 ) -> Arc<Session> {
     let live = common.on == Machine::Live;
     let options = SessionOptions {
@@ -265,7 +270,7 @@ pub fn session(
         wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
         reconnect: None,
     };
-    Arc::new(Session::new(backend, mode, cancel().clone(), options))
+    Arc::new(Session::new(backend, mode, cancel, options))
 }
 
 /// Where leases are kept: one folder for all sessions that may write the machine.

@@ -1,16 +1,17 @@
 //! What the line editor knows: completion by what stands before the cursor, colours, when a line is whole.
 
 use crate::app::App;
-use crate::words::Words;
+use crate::words::{Candidate, Words};
 use fodo_builtins::{Member, Members};
 use fodo_language::{Prompt, script_functions, type_word};
 use fodo_procedure::{Known, Origin, What};
 use rhai::{Dynamic, Engine, Map};
-use rustyline::completion::{Completer, Pair};
+use rustyline::completion::{self, Completer};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// Words for completion, and when a line is whole.
@@ -49,19 +50,40 @@ fn what(value: &Dynamic, engine: &Engine) -> What {
     What::kind(&type_word(engine.map_type_name(value.type_name())))
 }
 
-impl Completer for Lines {
-    type Candidate = Pair;
+/// A candidate in the list below the line; of very many it is asked for none.
+pub struct Shown {
+    candidate: Candidate,
+    width: usize,
+    display: OnceCell<String>,
+}
 
-    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+impl Shown {
+    fn text(&self) -> String {
+        let mut text = format!("{:<22} {}", self.candidate.text.trim_end_matches(['"', ']']), self.candidate.about);
+        if text.chars().count() >= self.width {
+            text = text.chars().take(self.width.saturating_sub(2)).chain(['…']).collect();
+        }
+        text.trim_end().to_string()
+    }
+}
+
+impl completion::Candidate for Shown {
+    fn display(&self) -> &str {
+        self.display.get_or_init(|| self.text())
+    }
+
+    fn replacement(&self) -> &str {
+        &self.candidate.text
+    }
+}
+
+impl Completer for Lines {
+    type Candidate = Shown;
+
+    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Shown>)> {
         let (start, found) = self.words.at(&line[..at], &line[at..]);
-        let pair = |candidate: crate::words::Candidate| {
-            let mut display = format!("{:<22} {}", candidate.text.trim_end_matches(['"', ']']), candidate.about);
-            if display.chars().count() >= self.width {
-                display = display.chars().take(self.width.saturating_sub(2)).chain(['…']).collect();
-            }
-            Pair { display: display.trim_end().to_string(), replacement: candidate.text }
-        };
-        Ok((start, found.into_iter().map(pair).collect()))
+        let shown = |candidate| Shown { candidate, width: self.width, display: OnceCell::new() };
+        Ok((start, found.into_iter().map(shown).collect()))
     }
 }
 
