@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json; then our Channel
 # Access with pyepics and aioca and our PV Access with p4p on a real softIocPVA (unless --only names a work of the physics).
+# Between them the program itself: whole commands, the interpreter's share, completion. What is not reached is said at the end.
 # Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,6 +15,12 @@ cargo build --release --locked --package fodo-lattice --package fodo-dynamics --
 target/release/examples/convert facilities/ebs_ring/lattice.toml at_json >target/ebs_ring.at.json
 "$venv/bin/python" benches/physics.py "$PWD/target/ebs_ring.at.json" "$@"
 case " $* " in *" --only "*) exit ;; esac
+cargo build --release --locked
+missed=()
+benches/figures.py
+for bench in interpreter completion; do
+    "benches/$bench.py" || missed+=("$bench")
+done
 tests/setup/epics.sh >/dev/null
 cargo build --release --locked --package fodo-epics --example channel_access --package fodo-pva --example pva
 .venv/bin/python benches/channel_access.py
@@ -23,4 +30,8 @@ if pkg-config --exists tango 2>/dev/null && tests/setup/tango.sh >/dev/null; the
     .venv/bin/python benches/tango_reads.py
 else
     echo 'SKIPPED: no libtango; run tests/setup/tango.sh' >&2
+fi
+if [ ${#missed[@]} -gt 0 ]; then
+    echo "NOT REACHED: ${missed[*]}" >&2
+    exit 1
 fi

@@ -70,20 +70,27 @@ impl Deref for App {
     }
 }
 
-/// Where printing, progress and what the operator has to know go.
-pub struct Screen {
+/// What is around the scripts that run.
+pub struct Around<'p> {
+    /// Where printing goes.
     pub output: Arc<dyn Output>,
+    /// Where progress goes.
     pub progress: Arc<dyn Progress>,
+    /// Where goes what the operator has to know.
     pub notes: Arc<dyn Output>,
+    /// What stops them.
+    pub cancel: Cancel,
+    /// A folder whose scripts can be called and imported by name, too.
+    pub beside: Option<&'p Path>,
 }
 
 impl Ground {
     /// An engine, its libraries and procedures on a session and context.
-    pub fn app(self: &Arc<Ground>, context: Context, screen: Screen) -> App {
+    pub fn app(self: &Arc<Ground>, context: Context, notes: Arc<dyn Output>) -> App {
         let Ground { facility, common, installed, beside, data, .. } = self.as_ref();
         let sources = Sources::new();
         let (session, context) = (context.session.clone(), Arc::new(context));
-        let mut engine = engine(common, &session, screen.output);
+        let mut engine = engine(common, &session, context.output.clone());
         let libraries: Vec<Arc<dyn Library>> = vec![installed.clone(), Arc::new(Shelf::stdlib(beside.as_deref()))];
         engine.set_module_resolver(Resolver::new(libraries.clone(), sources.clone()));
         fodo_builtins::register(&mut engine, facility);
@@ -93,7 +100,7 @@ impl Ground {
         context.clone().install(&mut engine);
         sources.know(facility.families.iter().map(|f| f.name.to_string()).chain(fodo_builtins::constants()));
         let changes = (common.on == Machine::Live).then(|| change_log(facility, self.role.as_deref(), data));
-        let warnings = Arc::new(Warnings::new(screen.notes));
+        let warnings = Arc::new(Warnings::new(notes));
         App { ground: self.clone(), session, context, engine, sources, procedures, libraries, changes, warnings }
     }
 }
@@ -101,25 +108,23 @@ impl Ground {
 impl App {
     /// Opens facility and machine.
     pub fn open(common: &Common) -> Result<App> {
+        App::beside(common, None)
+    }
+
+    /// Opens facility and machine; scripts in a folder can be called and imported by name, too.
+    pub fn beside(common: &Common, beside: Option<&Path>) -> Result<App> {
         let files = shelf::facility(&common.facility)?;
         let installed = Installed::load(&Lock::read(&*files)?, &library::store(common)?)?;
         if common.json {
             board().leave_output();
         }
-        let output = Arc::new(show::Printer { json: common.json });
-        let screen = Screen { output, progress: Arc::new(show::Bar::default()), notes: Arc::new(show::Notes) };
-        App::on(common, Arc::new(Facility::load(files)?), screen, None, Arc::new(installed))
+        let (output, progress) = (Arc::new(show::Printer { json: common.json }), Arc::new(show::Bar::default()));
+        let around = Around { output, progress, notes: Arc::new(show::Notes), cancel: cancel().clone(), beside };
+        App::on(common, Arc::new(Facility::load(files)?), around, Arc::new(installed))
     }
 
-    /// Opens the machine of a facility with its libraries; scripts in the folder `beside` can be called and imported by
-    /// name, too.
-    pub fn on(
-        common: &Common,
-        facility: Arc<Facility>,
-        screen: Screen,
-        beside: Option<&Path>,
-        installed: Arc<Installed>,
-    ) -> Result<App> {
+    /// Opens the machine of a facility with its libraries.
+    pub fn on(common: &Common, facility: Arc<Facility>, around: Around, installed: Arc<Installed>) -> Result<App> {
         let twin = match common.on {
             Machine::Twin => Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?)),
             Machine::Live => None,
@@ -134,7 +139,8 @@ impl App {
         if common.on == Machine::Live {
             interrupted(&data, mode)?;
         }
-        let session = session(common, &facility, backend, mode, &data);
+        let Around { output, progress, notes, cancel, beside } = around;
+        let session = session(common, &facility, backend, mode, &data, cancel);
         // the twin of this process is everybody's own
         let free = common.on == Machine::Twin && mode == WriteMode::Write;
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
@@ -142,13 +148,7 @@ impl App {
         session.act_as(acting);
         let owners = facility.feedbacks.iter().filter(|feedback| !feedback.owns.is_empty());
         session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
-        let context = Context::new(
-            facility.clone(),
-            session.clone(),
-            screen.output.clone(),
-            screen.progress.clone(),
-            show::width(),
-        );
+        let context = Context::new(facility.clone(), session.clone(), output, progress, show::width());
         let context = context
             .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
             .with_snapshots(fodo_records::snapshots(&data, &facility.name));
@@ -170,7 +170,7 @@ impl App {
             None => context.with_runs(Arc::new(Beside(ground.clone()))),
             Some(_) => context,
         };
-        Ok(ground.app(context, screen))
+        Ok(ground.app(context, notes))
     }
 
     /// The machine in words, with the families that something else answers for.
@@ -302,6 +302,7 @@ pub fn session(
     backend: Arc<dyn Backend>,
     mode: WriteMode,
     data: &Path,
+    cancel: Cancel,
 ) -> Arc<Session> {
     let live = common.on == Machine::Live;
     let options = SessionOptions {
@@ -311,7 +312,7 @@ pub fn session(
         wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
         reconnect: None,
     };
-    Arc::new(Session::new(backend, mode, cancel().clone(), options))
+    Arc::new(Session::new(backend, mode, cancel, options))
 }
 
 /// Where leases are kept: one folder for all sessions that may write the machine.

@@ -1,11 +1,11 @@
 //! Procedures that run beside the prompt or a script, each on a thread of its own.
 
-use crate::app::{self, App, Ground, Screen};
+use crate::app::{self, App, Ground};
 use crate::board::{Tagged, board};
 use crate::{show, sources};
-use fodo_builtins::{Context, Runs, Task};
+use fodo_builtins::{Context, Progress, Runs, Task};
 use fodo_control::{Cancel, WriteMode};
-use fodo_language::run_on_script_thread;
+use fodo_language::{Output, run_on_script_thread};
 use fodo_procedure::{Procedure, Values};
 use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Map};
@@ -28,9 +28,8 @@ impl Runs for Beside {
         }
         let number = board().tasks().last().map_or(1, |task| task.number() + 1);
         let task = Task::new(number, name, app::cancel().beside());
-        let output = Arc::new(Tagged(number));
-        let screen = Screen { output: output.clone(), progress: Arc::new(task.clone()), notes: output };
-        let app = beside(&self.0, context, self.0.mode, task.cancel(), screen);
+        let (output, progress) = (Arc::new(Tagged(number)), Arc::new(task.clone()));
+        let app = beside(&self.0, context, self.0.mode, task.cancel(), output, progress);
         let (procedure, values) = app.procedures.beside(&app.engine, context, &app.session, &task, options)?;
         no_questions(&app, &procedure, &values)?;
         board().list(&task);
@@ -45,9 +44,16 @@ impl Runs for Beside {
 }
 
 /// What works beside `context`: on the same machine and model, with an engine and a session of its own.
-pub fn beside(ground: &Arc<Ground>, context: &Context, mode: WriteMode, cancel: &Cancel, screen: Screen) -> App {
+pub fn beside(
+    ground: &Arc<Ground>,
+    context: &Context,
+    mode: WriteMode,
+    cancel: &Cancel,
+    output: Arc<dyn Output>,
+    progress: Arc<dyn Progress>,
+) -> App {
     let session = Arc::new(context.session.beside(mode, cancel.clone()));
-    ground.app(context.beside(session, screen.output.clone(), screen.progress.clone()), screen)
+    ground.app(context.beside(session, output.clone(), progress), output)
 }
 
 /// The operator types lines meanwhile and cannot be asked for values.

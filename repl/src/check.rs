@@ -2,12 +2,15 @@
 
 use crate::app::App;
 use crate::command::{CheckArguments, Common, Machine};
+use crate::test::facility_of;
 use crate::words::counted;
 use crate::{shelf, show};
 use fodo_language::Library;
 use fodo_procedure::{Finding, Known, Severity};
 use fodo_report::{Diagnostic, Kind, Result};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use std::sync::Arc;
 pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
     let app = App::open(&Common { on: Machine::Twin, ..common.clone() })?;
     let known = known(&app);
+    let mut tests = Tests::new(common);
     let mut found: Vec<Finding> = Vec::new();
     let mut count = 0;
     for path in &arguments.paths {
@@ -26,7 +30,8 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<ExitCode> {
             let shown = file.display().to_string();
             let text = std::fs::read_to_string(&file)
                 .map_err(|e| Diagnostic::new(Kind::Usage, format!("{shown} could not be read: {e}")))?;
-            found.extend(fodo_procedure::check(&shown, &text, &known));
+            let known = if shown.ends_with(".test.rhai") { tests.known(&file, &text)? } else { &known };
+            found.extend(fodo_procedure::check(&shown, &text, known));
             count += 1;
         }
     }
@@ -46,6 +51,33 @@ pub fn known(app: &App) -> Known {
     let own: Arc<dyn Library> = Arc::new(OwnLibrary);
     let libraries = std::iter::once(own).chain(app.libraries.iter().cloned()).collect();
     Known::new(&app.engine, app.facility.clone(), &app.procedures, libraries)
+}
+
+/// What tests are compared with: the facility that each names, and the procedures and libraries beside it.
+pub struct Tests {
+    common: Common,
+    known: BTreeMap<(String, PathBuf), Known>,
+}
+
+impl Tests {
+    /// Tests without a facility of their own are of that of the command line.
+    pub fn new(common: &Common) -> Tests {
+        Tests { common: Common { on: Machine::Twin, ..common.clone() }, known: BTreeMap::new() }
+    }
+
+    /// What is known to a test at a place with a text.
+    pub fn known(&mut self, file: &Path, text: &str) -> Result<&Known> {
+        let facility = facility_of(text).unwrap_or_else(|| self.common.facility.clone());
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match self.known.entry((facility, folder.to_path_buf())) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let common = Common { facility: entry.key().0.clone(), ..self.common.clone() };
+                let app = App::beside(&common, Some(folder))?;
+                Ok(entry.insert(known(&app)))
+            }
+        }
+    }
 }
 
 /// The library that a file on disk is being written for: what `import "helpers/steps"` means in it.

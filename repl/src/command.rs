@@ -46,9 +46,9 @@ pub struct Common {
     /// Seconds to wait for channels to answer
     #[arg(long, global = true, default_value_t = 3.0)]
     pub timeout: f64,
-    /// How long a run, or a line at the prompt, may take before it is ended and put back
-    #[arg(long, global = true, env = "FODO_MAX_TIME", value_name = "TIME", default_value = "8 h")]
-    pub max_time: String,
+    /// How long a run, or a line at the prompt, may take before it is ended and put back [default: 8 h; a test 10 min]
+    #[arg(long, global = true, env = "FODO_MAX_TIME", value_name = "TIME")]
+    pub max_time: Option<String>,
     /// Memory that scripts may take [GB]
     #[arg(long, global = true, env = "FODO_MAX_MEMORY", value_name = "GB", default_value_t = 4.0)]
     pub max_memory: f64,

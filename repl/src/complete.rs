@@ -3,16 +3,17 @@
 use crate::app::App;
 use crate::board::board;
 use crate::colour::{GIVEN, coloured};
-use crate::words::Words;
+use crate::words::{Candidate, Words};
 use fodo_builtins::{Member, Members};
 use fodo_language::{Prompt, script_functions, type_word};
 use fodo_procedure::{Known, Origin, What};
 use rhai::{Dynamic, Engine, Map};
-use rustyline::completion::{Completer, Pair};
+use rustyline::completion::{self, Completer};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// A line of its own above the prompt; what stands there is put in whenever the prompt is drawn.
@@ -62,17 +63,37 @@ fn what(value: &Dynamic, engine: &Engine) -> What {
     What::kind(&type_word(engine.map_type_name(value.type_name())))
 }
 
-impl Completer for Lines {
-    type Candidate = Pair;
+/// A candidate in the list below the line; of very many it is asked for none.
+pub struct Shown {
+    candidate: Candidate,
+    width: usize,
+    display: OnceCell<String>,
+}
 
-    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+impl Shown {
+    fn text(&self) -> String {
+        let text = format!("{:<22} {}", self.candidate.text.trim_end_matches(['"', ']']), self.candidate.about);
+        cut(&text, self.width).trim_end().to_string()
+    }
+}
+
+impl completion::Candidate for Shown {
+    fn display(&self) -> &str {
+        self.display.get_or_init(|| self.text())
+    }
+
+    fn replacement(&self) -> &str {
+        &self.candidate.text
+    }
+}
+
+impl Completer for Lines {
+    type Candidate = Shown;
+
+    fn complete(&self, line: &str, at: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Shown>)> {
         let (start, found) = self.words.at(&line[..at], &line[at..]);
-        let pair = |candidate: crate::words::Candidate| {
-            let mut display = format!("{:<22} {}", candidate.text.trim_end_matches(['"', ']']), candidate.about);
-            display = cut(&display, self.width);
-            Pair { display: display.trim_end().to_string(), replacement: candidate.text }
-        };
-        Ok((start, found.into_iter().map(pair).collect()))
+        let shown = |candidate| Shown { candidate, width: self.width, display: OnceCell::new() };
+        Ok((start, found.into_iter().map(shown).collect()))
     }
 }
 

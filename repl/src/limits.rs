@@ -49,8 +49,19 @@ pub fn memory(common: &Common) -> Memory {
 
 /// How long a run may take.
 pub fn longest(common: &Common) -> Result<Duration> {
-    let wrong = |why: String| Diagnostic::new(Kind::Usage, format!("--max-time {}: {why}", common.max_time));
-    let time = Quantity::parse(&common.max_time).map_err(|e| wrong(e.to_string()))?;
+    time(common, "8 h")
+}
+
+/// How long one test may take with one seed.
+pub fn longest_test(common: &Common) -> Result<Duration> {
+    time(common, "10 min")
+}
+
+/// The bound on time that the command line sets, or else `usual`.
+fn time(common: &Common, usual: &str) -> Result<Duration> {
+    let said = common.max_time.as_deref().unwrap_or(usual);
+    let wrong = |why: String| Diagnostic::new(Kind::Usage, format!("--max-time {said}: {why}"));
+    let time = Quantity::parse(said).map_err(|e| wrong(e.to_string()))?;
     let second = Unit::parse("s").map_err(|e| wrong(e.to_string()))?;
     let seconds = time.to(&second).map_err(|e| wrong(e.to_string()))?;
     if !(seconds > 0.0 && seconds < 1e9) {

@@ -1,6 +1,6 @@
 //! `%monitor`: values above the prompt's line.
 
-use crate::app::{App, Screen};
+use crate::app::App;
 use crate::beside::beside;
 use crate::board::board;
 use fodo_builtins::{Member, Members, Progress, Vector, text};
@@ -39,8 +39,8 @@ impl Progress for Quiet {
 /// Shows the value of an expression above the line, as it is now and every second. It sees the variables and functions of the
 /// prompt as they are now.
 pub fn begin(app: &App, prompt: &mut Prompt, expression: &str) -> Result<()> {
-    let screen = Screen { output: Arc::new(Silent), progress: Arc::new(Quiet), notes: Arc::new(Silent) };
-    let app = beside(&app.ground, &app.context, WriteMode::ReadOnly, &Cancel::new(), screen);
+    let (mode, cancel) = (WriteMode::ReadOnly, Cancel::new());
+    let app = beside(&app.ground, &app.context, mode, &cancel, Arc::new(Silent), Arc::new(Quiet));
     let tree = app.sources.compile(&app.engine, FILE, expression)?;
     let (scope, functions) = (prompt.scope().clone(), prompt.functions().clone());
     let mut monitored = Expression { app, scope, functions, tree };

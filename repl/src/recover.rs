@@ -40,7 +40,8 @@ fn one(common: &Common, run: Interrupted, data: &std::path::Path) -> Result<(Val
     let facility = of_run(common, &run)?;
     let common = Common { on: Machine::Live, ..common.clone() };
     let mode = if common.write { WriteMode::Write } else { WriteMode::ReadOnly };
-    let session = app::session(&common, &facility, sources::live(&facility, &common)?, mode, data);
+    let session =
+        app::session(&common, &facility, sources::live(&facility, &common)?, mode, data, app::cancel().clone());
     // absent channels show up in the table as unknown
     _ = session.connect(&run.channels());
     let outcomes = run.inspect(&session)?;

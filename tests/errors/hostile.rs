@@ -92,7 +92,7 @@ let m = #{};
 let k = 0;
 loop {
     // large entries, so that the bound is nearly always met at the same place
-    m[`key ${k}`] = fill(1000, 1.0);
+    m[`key ${k}`] = fill(50_000, 1.0);
     k += 1;
 }
 "#;

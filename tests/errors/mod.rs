@@ -276,6 +276,7 @@ const ELSEWHERE: &[&str] = &[
     "table_column_of_texts",
     "table_over_channel_access",
     "table_without_the_column",
+    "test_takes_too_long",
 ];
 
 /// Compares what a command told, tested elsewhere, with its golden text.

@@ -81,6 +81,38 @@ pub(super) const CASES: &[Case] = &[
         "procedure(#{ parameters: #{\n    gain: number(1.0, \"1\"),\n    shots: integer(1),\n} });\n\nfn run(p) {\n    2 * p.shots\n}\n",
     )]),
     script("unknown_import", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "import \"mlm\" as mml;\nprint(1);\n")]),
+    script("not_imported", &["eval", "getx()"]),
+    script("imported_without_its_name", &["run", "@/plain.rhai"])
+        .with(&[("plain.rhai", "import \"mml\" as machine;\nprint(getam(\"BPMx\"));\n")]),
+    script("no_let", &["eval", "shots = 3"]),
+    script("no_let_before_growing", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "for i in 0..3 { sum += i; }\n")]),
+    script("unit_without_a_star", &["eval", "HCOR.step(5 urad)"]),
+    script("named_argument", &["eval", "get_orbit(BPM, shots = 3)"]),
+    script("range_with_a_colon", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "for i in 1:10 {\n    print(i);\n}\n")]),
+    script("loop_as_in_matlab", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "for i = 1:10\n    print(i);\nend\n")]),
+    script("part_with_a_colon", &["eval", "BPM[0:4]"]),
+    script("comment_as_in_matlab", &["run", "@/plain.rhai"])
+        .with(&[("plain.rhai", "% the orbit\nprint(get_orbit());\n")]),
+    script("comment_as_in_python", &["run", "@/plain.rhai"])
+        .with(&[("plain.rhai", "print(get_orbit()); # the orbit\n")]),
+    script("block_until_end", &["run", "@/plain.rhai"])
+        .with(&[("plain.rhai", "if BPM.len > 3\n    print(1);\nend\n")]),
+    script("block_behind_a_colon", &["run", "@/plain.rhai"])
+        .with(&[("plain.rhai", "for q in QF:\n    print(q)\n")]),
+    script("end_behind_a_block", &["eval", "if BPM.len > 3 { print(1) } end"]),
+    script("function_as_in_python", &["run", "@/plain.rhai"]).with(&[("plain.rhai", "def twice(x):\n    2 * x\n")]),
+    script("else_if_as_in_python", &["eval", "if BPM.len > 3 { 1 } elif BPM.len > 2 { 2 }"]),
+    script("power_by_a_hat", &["eval", "2^3"]),
+    script("power_of_a_quantity_by_a_hat", &["eval", "(2.0 * mm)^2"]),
+    script("and_in_words", &["eval", "BPM.len > 3 and QF.len > 3"]),
+    script("not_in_words", &["eval", "if not model.energy { 1 }"]),
+    script("none_as_in_python", &["eval", "None"]),
+    script("true_as_in_python", &["eval", "True"]),
+    script("null", &["eval", "let x = null"]),
+    script("text_in_single_quotes", &["eval", "print('the orbit')"]),
+    script("map_without_its_sign", &["eval", "let options = {shots: 3}"]),
+    script("entry_by_entry_as_in_matlab", &["eval", "get_orbit().x .* get_orbit().y"]),
+    script("check_as_elsewhere", &["check", "@/plain.rhai"]).with(&[("plain.rhai", CHECKED_ELSEWHERE)]),
     script("check_units_options_and_rights", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED_DEEPLY)]),
     script("check_imports", &["check", "@/steps.rhai"]).with(&[("steps.rhai", CHECKED_IMPORTS)]),
     script("check_finds", &["check", "@/step.rhai"]).with(&[("step.rhai", CHECKED)]),
@@ -110,6 +142,15 @@ fn run(p) {
     HCOR.step(10.0 * urad);
     twice("BPM_001, BPM_0O2");
 }
+"#;
+
+const CHECKED_ELSEWHERE: &str = r#"
+print(getx());
+shots = 3;
+total += shots;
+print(2^3);
+print(2.5 ^ shots);
+if True { print(None) }
 "#;
 
 const CHECKED: &str = r#"

@@ -123,3 +123,47 @@ fn ctrl_c_stops_all_tests() {
 fn interrupt(process: u32) {
     assert!(Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap().success());
 }
+
+/// A test that never ends is ended, and named; the others go on.
+#[test]
+fn a_test_that_takes_too_long_is_ended() {
+    let scratch = Scratch::new("tester-time");
+    let text = "# Waiting: tests\n\n- **Facility:** `demo_ring`\n\n## It waits for ever\n\n```rhai\nHCOR[0].step(1 * urad);\n\
+        while true {}\n```\n\n## It is quick\n\n```rhai\nassert(HCOR[0].setpoint() == 0 * rad);\n```\n";
+    scratch.file("mine/wait.test.md", text);
+    let folder = scratch.path().join("mine");
+    let command = |more: &[&str]| {
+        let arguments = [&["test", folder.to_str().unwrap(), "--max-time", "0.5 s", "--jobs", "1"], more].concat();
+        fodo(&scratch, &arguments).output().unwrap()
+    };
+    let start = std::time::Instant::now();
+    let output = command(&[]);
+    assert!(start.elapsed().as_secs() < 60, "it went on for {:?}", start.elapsed());
+    assert_eq!(output.status.code(), Some(1));
+    crate::errors::tells("test_takes_too_long", &output, &scratch);
+    let object: Value = serde_json::from_slice(&command(&["--json"]).stdout).unwrap();
+    assert_eq!(object["error"]["kind"], "limits", "{object}");
+    assert_eq!((&object["result"]["passed"], &object["result"]["failed"]), (&1.into(), &1.into()), "{object}");
+}
+
+/// The check of a test file knows what stands beside it, as the run of the test does, and the facility that it names.
+#[test]
+fn a_test_is_checked_with_the_procedure_beside_it() {
+    let scratch = Scratch::new("tester-check");
+    scratch.file("mine/peek.rhai", PEEK);
+    scratch.file("mine/doubling.rhai", "/// Doubles.\nfn twice(x) { 2 * x }\n");
+    let check = |name: &str, text: &str| {
+        let file = scratch.file(name, text).display().to_string();
+        let output = fodo(&scratch, &["check", &file, "--facility", "ebs_ring", "--json"]).output().unwrap();
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        object["result"]["found"].as_array().unwrap().iter().map(|f| f["message"].to_string()).collect::<Vec<_>>()
+    };
+    let head = "//! - **Facility:** `demo_ring`\nimport \"doubling\" as doubling;\n\nfn test_a() {\n    ";
+    let good = format!("{head}peek();\n    assert(doubling::twice(1) == 2 && QF.QF_001.s > 0 * m);\n}}\n");
+    assert_eq!(check("mine/good.test.rhai", &good), Vec::<String>::new());
+    let wrong = format!("{head}peeks();\n    doubling::thrice(1);\n    peek(#{{ shots: 1 }});\n}}\n");
+    let found = check("mine/wrong.test.rhai", &wrong);
+    assert_eq!(found.len(), 3, "{found:?}");
+    // elsewhere it is not there
+    assert!(check("other/good.test.rhai", &good)[0].contains("doubling"));
+}

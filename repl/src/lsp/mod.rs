@@ -8,6 +8,7 @@ mod document;
 mod wire;
 
 use crate::app::App;
+use crate::check::Tests;
 use crate::command::{Common, Machine};
 use crate::doc::Manual;
 use crate::words::Words;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -31,13 +33,20 @@ const INTERNAL_ERROR: i64 = -32603;
 
 /// Serves until the editor ends it.
 pub fn lsp(common: &Common) -> Result<ExitCode> {
-    let app = App::open(&Common { on: Machine::Twin, json: true, ..common.clone() })?;
+    let common = Common { on: Machine::Twin, json: true, ..common.clone() };
+    let app = App::open(&common)?;
     let known = Arc::new(crate::check::known(&app));
     let manual = Manual::of(&app);
     let answers =
         Answers { words: Words::new(known), manual, data: app.data.clone(), procedures: app.procedures.clone() };
-    let mut server =
-        Server { answers, documents: BTreeMap::new(), changed: BTreeSet::new(), ended: false, out: std::io::stdout() };
+    let mut server = Server {
+        common,
+        answers,
+        documents: BTreeMap::new(),
+        changed: BTreeSet::new(),
+        ended: false,
+        out: std::io::stdout(),
+    };
     server.serve(&incoming()).map_err(|error| {
         Diagnostic::new(Kind::Internal, format!("the language server could not go on: {error}")).into()
     })
@@ -59,6 +68,7 @@ fn incoming() -> Receiver<Incoming> {
 }
 
 struct Server {
+    common: Common,
     answers: Answers,
     /// Open scripts by their address.
     documents: BTreeMap<String, Document>,
@@ -163,7 +173,15 @@ impl Server {
     }
 
     fn diagnostics(&self, uri: &str, document: &Document) -> Vec<Value> {
-        let found = fodo_procedure::check(&document.file, &document.text, &self.answers.words.known);
+        // procedures beside a test change on disk: they are read anew
+        let mut tests = Tests::new(&self.common);
+        let beside =
+            document.file.ends_with(".test.rhai").then(|| tests.known(Path::new(&document.file), &document.text));
+        let known = match beside {
+            Some(Ok(known)) => known,
+            _ => &self.answers.words.known,
+        };
+        let found = fodo_procedure::check(&document.file, &document.text, known);
         let one = |finding: &fodo_procedure::Finding| {
             let report = &finding.report;
             let (first, others) = report.labels.split_first()?;

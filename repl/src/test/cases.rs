@@ -204,12 +204,18 @@ fn fails(text: &str) -> Option<(usize, String)> {
     text.lines().enumerate().find_map(|(at, line)| Some((at, line.split_once("// error: ")?.1.trim().to_string())))
 }
 
+/// The facility that the `//!` lines of a script name.
+pub fn facility_of(text: &str) -> Option<String> {
+    let (title, head) = fodo_procedure::head_text(text);
+    facility(std::iter::once(title.as_str()).chain(head.lines()))
+}
+
 /// Functions whose names begin with `test_`.
 fn in_script(file: &str, text: &str) -> Vec<Test> {
     let mut engine = Engine::new_raw();
     engine.set_max_expr_depths(256, 128);
     let (_, head) = fodo_procedure::head_text(text);
-    let Ok(tree) = engine.compile(text) else { return vec![unreadable(file, text, &head)] };
+    let Ok(tree) = engine.compile(text) else { return vec![unreadable(file, text)] };
     let planted = blocks(&head).into_iter().find(|block| block.is("toml") && block.has("twin"));
     let test = |function: &rhai::Shared<rhai::ScriptFuncDef>| {
         let name = function.name.to_string();
@@ -223,7 +229,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
             name: comment.filter(|c| !c.is_empty()).unwrap_or_else(|| name.replacen("test_", "", 1).replace('_', " ")),
             text: text.into(),
             fails: fails(&body.join("\n")).map(|(at, what)| (start + at, what)),
-            facility: facility(head.lines()),
+            facility: facility_of(text),
             foreign: false,
             planted: planted.as_ref().map(|block| block.text.as_str().into()),
             function: Some(Function { name, takes_truth: !function.params.is_empty() }),
@@ -236,7 +242,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
 }
 
 /// A script that cannot be read: its one test says why, and the others go on.
-fn unreadable(file: &str, text: &str, head: &str) -> Test {
+fn unreadable(file: &str, text: &str) -> Test {
     Test {
         file: file.into(),
         line: 1,
@@ -244,7 +250,7 @@ fn unreadable(file: &str, text: &str, head: &str) -> Test {
         text: text.into(),
         function: None,
         fails: None,
-        facility: facility(head.lines()),
+        facility: facility_of(text),
         foreign: false,
         planted: None,
     }
@@ -272,6 +278,18 @@ mod tests {
     fn what_would_hide_a_test_is_a_mistake() {
         assert!(in_markdown("t.test.md", "# T\n\n```rhai\n1\n```\n").is_err_and(|e| e.message.contains("no section")));
         assert!(in_markdown("t.test.md", "## T\n\n```rhai\n1\n").is_err_and(|e| e.message.contains("not closed")));
+    }
+
+    #[test]
+    fn the_facility_may_stand_in_the_first_line() {
+        for text in [
+            "//! - **Facility:** `demo_ring`\nfn test_a() {}",
+            "//! # T\n//! - **Facility:** demo_ring\nfn test_a() {}",
+            "//! - **Facility:** `demo_ring`\nfn test_a( {",
+        ] {
+            assert_eq!(in_script("t.test.rhai", text)[0].facility.as_deref(), Some("demo_ring"), "{text}");
+        }
+        assert_eq!(facility_of("//! # T\n\n// **Facility:** x\nfn test_a() {}"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod run;
 use crate::command::{Common, Machine, TestArguments};
 use crate::{app, library, shelf};
 use cases::Test;
+pub use cases::facility_of;
 use fodo_libraries::{Installed, Lock};
 use fodo_report::{Diagnostic, Kind, Result};
 use report::Report;

@@ -2,10 +2,11 @@
 
 use super::Run;
 use super::cases::Test;
-use crate::app::{App, Screen};
+use crate::app::{self, App, Around};
 use crate::command::Common;
-use crate::shelf;
+use crate::{limits, shelf};
 use fodo_builtins::Progress;
+use fodo_control::Cancel;
 use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
 use fodo_libraries::Installed;
@@ -14,8 +15,9 @@ use fodo_twin::{MonitorTruth, Twin};
 use fodo_units::{Quantity, Unit};
 use rhai::{CallFnOptions, Dynamic, Map, Scope};
 use std::collections::HashMap;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a test is run on: loaded once, shared by its runs.
 pub type Bench = Arc<Facility>;
@@ -88,16 +90,57 @@ impl Progress for Quiet {
 pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &Arc<Installed>) -> Run {
     let start = Instant::now();
     let kept = Arc::new(Kept::default());
-    let screen = Screen { output: kept.clone(), progress: Arc::new(Quiet), notes: kept.clone() };
     let common = Common { seed: Some(seed), ..common.clone() };
-    let result = run_on_script_thread(|| {
-        let beside = test.folder();
-        let app = App::on(&common, bench.clone(), screen, Some(&beside), installed.clone())?;
-        judge(test, &app, carry_out(&app, test))
+    let result = limits::longest_test(&common).and_then(|longest| {
+        let (cancel, folder) = (Cancel::new(), test.folder());
+        let around = Around {
+            output: kept.clone(),
+            progress: Arc::new(Quiet),
+            notes: kept.clone(),
+            cancel: cancel.clone(),
+            beside: Some(&folder),
+        };
+        let result = watched(&cancel, longest, || {
+            run_on_script_thread(|| {
+                let app = App::on(&common, bench.clone(), around, installed.clone())?;
+                judge(test, &app, carry_out(&app, test))
+            })
+        });
+        result.and_then(|result| result).map_err(|error| match cancel.is_expired() && error.kind == Kind::Stopped {
+            true => overdue(test, longest, *error),
+            false => error,
+        })
     });
-    let error = result.and_then(|result| result).err();
+    let error = result.err();
     let printed = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
     Run { seed, time: start.elapsed(), error, printed }
+}
+
+/// Does the work of a test, which ends when its time is over or when the operator stops the program.
+fn watched<T>(cancel: &Cancel, longest: Duration, work: impl FnOnce() -> T) -> T {
+    const LOOK: Duration = Duration::from_millis(50);
+    let (done, waiting) = channel::<()>();
+    let end = Instant::now() + longest;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while waiting.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                if app::cancel().is_stopped() {
+                    cancel.stop();
+                } else if Instant::now() > end {
+                    cancel.expire();
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+fn overdue(test: &Test, longest: Duration, error: Diagnostic) -> Box<Diagnostic> {
+    let message = format!("`{}` took longer than {} s, which is all a test may", test.name, longest.as_secs_f64());
+    let hint = "a larger --max-time lets it take longer; what never ends has to be mended";
+    Diagnostic { kind: Kind::Limits, message, ..error }.hint(hint).into()
 }
 
 /// The script in its transaction; the twin ends with the run.

@@ -50,15 +50,18 @@ pub enum Sort {
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// What is written.
-    pub text: String,
+    pub text: Arc<str>,
     /// What it is, in a few words.
     pub about: String,
     /// What sort of thing.
     pub sort: Sort,
 }
 
-fn candidate(text: impl Into<String>, about: impl Into<String>, sort: Sort) -> Candidate {
-    Candidate { text: text.into(), about: about.into(), sort }
+/// More names than this are more to be typed on than to be chosen among.
+const MANY: usize = 1000;
+
+fn candidate(text: impl AsRef<str>, about: impl Into<String>, sort: Sort) -> Candidate {
+    Candidate { text: text.as_ref().into(), about: about.into(), sort }
 }
 
 /// Keys of a header with what stands there.
@@ -206,7 +209,7 @@ impl Words {
         if let What::Family(origins) | What::Device(origins) = of
             && origins.iter().any(|origin| !is_settable(&origin.family))
         {
-            found.retain(|c| !["set(", "setpoint(", "setpoint()", "step("].contains(&c.text.as_str()));
+            found.retain(|c| !["set(", "setpoint(", "setpoint()", "step("].contains(&c.text.as_ref()));
         }
         beginning(found, begun)
     }
@@ -357,9 +360,17 @@ impl Words {
         if let Some(of) = head.strip_suffix('[')
             && let What::Family(origins) = self.what(of)
         {
+            let mut seen = HashSet::new();
             let devices = origins.iter().flat_map(|origin| &origin.family.devices);
-            let devices = devices.filter(|device| device.name.starts_with(begun));
-            return words(devices.map(|device| (device.name.to_string(), String::new())).collect(), "]");
+            let devices = devices.map(|device| &device.name).filter(|name| name.starts_with(begun));
+            let names: Vec<&Arc<str>> = devices.filter(|name| origins.len() == 1 || seen.insert(*name)).collect();
+            // of a hundred thousand none is copied: nobody chooses among them
+            let text = |name: &Arc<str>| match names.len() > MANY {
+                true => name.clone(),
+                false => [name, end("]").as_str()].concat().into(),
+            };
+            let shown = |name: &&Arc<str>| Candidate { text: text(name), about: String::new(), sort: Sort::Text };
+            return names.iter().map(shown).collect();
         }
         let reads = [".get(", ".setpoint("].iter().find_map(|call| head.strip_suffix(call));
         if let Some(What::Family(origins) | What::Device(origins)) = reads.map(|of| self.what(of)) {

@@ -10,6 +10,7 @@ use fodo_measure::Sampling;
 use fodo_records::Snapshots;
 use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Engine, NativeCallContext};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,14 @@ pub struct Context {
     runs: Option<Arc<dyn Runs>>,
     beside: bool,
     twin: bool,
-    connected: Mutex<std::collections::HashSet<Arc<str>>>,
+    connected: Mutex<Connected>,
+}
+
+/// What has been connected: channels, and devices by their addresses.
+#[derive(Default)]
+struct Connected {
+    channels: HashSet<Arc<str>>,
+    devices: HashMap<usize, Arc<Device>>,
 }
 
 impl Context {
@@ -175,19 +183,24 @@ impl Context {
     /// Connects all channels of devices that have not been asked for before, in one go.
     pub fn connect<'d>(&self, devices: impl IntoIterator<Item = &'d Arc<Device>>) -> Outcome<()> {
         let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        // every reading asks: a device is known by its address, which it keeps as long as it is kept here
+        let place = |device: &Arc<Device>| Arc::as_ptr(device).addr();
+        let fresh: Vec<_> =
+            devices.into_iter().filter(|device| !connected.devices.contains_key(&place(device))).collect();
         let mut channels = Vec::new();
-        for field in devices.into_iter().flat_map(|device| &device.fields) {
+        for field in fresh.iter().flat_map(|device| &device.fields) {
             let set = field.setpoint.iter().map(|s| &s.channel);
             for channel in set.chain(field.source.iter().map(|s| &s.channel)) {
-                if connected.insert(channel.clone()) {
+                if connected.channels.insert(channel.clone()) {
                     channels.push(channel.clone());
                 }
             }
         }
         let answer = self.session.connect(&channels);
-        if answer.is_err() {
+        match answer {
+            Ok(_) => connected.devices.extend(fresh.into_iter().map(|device| (place(device), device.clone()))),
             // they may be there the next time
-            channels.iter().for_each(|channel| _ = connected.remove(channel));
+            Err(_) => channels.iter().for_each(|channel| _ = connected.channels.remove(channel)),
         }
         fodo_language::OrFail::or_fail(answer)
     }

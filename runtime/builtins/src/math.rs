@@ -4,7 +4,7 @@
 
 use crate::quantity;
 use crate::vector::Vector;
-use fodo_language::{Callback, Outcome, fail, report_of, script_error};
+use fodo_language::{Callback, Compared, Outcome, compared, fail, report_of, script_error};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use rhai::plugin::*;
@@ -44,6 +44,35 @@ impl Random {
 
 fn failed(message: String) -> Box<EvalAltResult> {
     fail(Box::new(Diagnostic::new(Kind::Script, message)))
+}
+
+/// The error of a condition that does not hold, with the values that it compared.
+fn holds(context: &NativeCallContext, condition: bool, message: &str) -> Outcome<()> {
+    let compared = compared(context);
+    if condition {
+        return Ok(());
+    }
+    let report = Diagnostic::new(Kind::Script, message);
+    let report = match compared {
+        Some(Compared { left, operator, right, .. }) => {
+            report.detail(format!("found {} {operator} {}", short(&left), short(&right)))
+        }
+        None => report,
+    };
+    Err(fail(Box::new(report)))
+}
+
+/// A value on one line.
+fn short(value: &Dynamic) -> String {
+    const LONGEST: usize = 60;
+    if value.is_string() {
+        return format!("{:?}", value.to_string());
+    }
+    let text = crate::text(value).split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.chars().count() > LONGEST {
+        true => text.chars().take(LONGEST).chain(" …".chars()).collect(),
+        false => text,
+    }
 }
 
 /// The numbers of a scalar or vector, with their unit.
@@ -108,21 +137,21 @@ mod functions {
     /// - `condition`: `true` or `false`.
     ///
     /// # Errors
-    /// - `the assertion does not hold`: the condition is `false`.
+    /// - `the assertion does not hold`: the condition is `false`. What was compared last is shown: `3.1 mm < 2 mm`.
     ///
     /// # Example
     /// ```rhai
     /// assert(1 + 1 == 2);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn assert(condition: bool) -> Outcome<()> {
-        if condition { Ok(()) } else { Err(failed("the assertion does not hold".to_string())) }
+    pub fn assert(context: NativeCallContext, condition: bool) -> Outcome<()> {
+        holds(&context, condition, "the assertion does not hold")
     }
 
     /// Stops with an own message unless a condition holds; see `assert(condition)`.
     #[rhai_fn(name = "assert", return_raw)]
-    pub fn assert_saying(condition: bool, message: &str) -> Outcome<()> {
-        if condition { Ok(()) } else { Err(failed(message.to_string())) }
+    pub fn assert_saying(context: NativeCallContext, condition: bool, message: &str) -> Outcome<()> {
+        holds(&context, condition, message)
     }
 
     /// Stops with an error unless a value is near another.

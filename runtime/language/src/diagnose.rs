@@ -37,7 +37,7 @@ pub fn diagnose(engine: &Engine, error: Box<EvalAltResult>, file: &str, sources:
 /// The diagnostic of a script that could not be read.
 pub fn diagnose_parse(engine: &Engine, error: &ParseError, file: &str, sources: &Sources) -> Box<Diagnostic> {
     let at = error.position();
-    let report = parse_report(engine, error.err_type(), file, sources);
+    let report = parse_report(engine, error.err_type(), at, file, sources);
     let at = if at.is_none() { end_of(file, sources) } else { at };
     Box::new(report.label(sources.label(file, at)))
 }
@@ -94,8 +94,8 @@ fn describe(engine: &Engine, error: EvalAltResult, file: &str, in_function: bool
         E::ErrorRuntime(value, _) => report_of(&value),
         E::ErrorTerminated(value, _) if value.is_map() => report_of(&value),
         E::ErrorTerminated(..) => Diagnostic::new(Kind::Stopped, "stopped by the operator"),
-        E::ErrorParsing(what, _) => parse_report(engine, &what, file, sources),
-        E::ErrorVariableNotFound(name, _) => unknown_variable(engine, &name, file, in_function, sources),
+        E::ErrorParsing(what, at) => parse_report(engine, &what, at, file, sources),
+        E::ErrorVariableNotFound(name, at) => unknown_variable(engine, &name, at, file, in_function, sources),
         E::ErrorFunctionNotFound(signature, _) => unknown_function(engine, &signature, file, sources),
         E::ErrorModuleNotFound(name, _) => unknown_module(&name),
         E::ErrorPropertyNotFound(name, _) => unknown_entry(&name, file, sources),
@@ -206,7 +206,14 @@ fn unique<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names
 }
 
-fn unknown_variable(engine: &Engine, name: &str, file: &str, in_function: bool, sources: &Sources) -> Diagnostic {
+fn unknown_variable(
+    engine: &Engine,
+    name: &str,
+    at: Position,
+    file: &str,
+    in_function: bool,
+    sources: &Sources,
+) -> Diagnostic {
     let text = sources.text(file).unwrap_or_default();
     let declared = declared_names(&text);
     let known = sources.names();
@@ -215,6 +222,12 @@ fn unknown_variable(engine: &Engine, name: &str, file: &str, in_function: bool, 
         return report
             .hint(format!("a function sees no variables from outside: pass `{name}` as an argument"))
             .hint(format!("or make it a constant of the file, `const {name} = …`, and read `global::{name}`"));
+    }
+    if let Some(hint) = crate::undeclared_hint(&text, name, at) {
+        return report.near(name, declared.iter().map(String::as_str)).hint(hint);
+    }
+    if let Some(here) = crate::word_here(name) {
+        return report.hint(here);
     }
     let all = functions(engine);
     if all.iter().any(|f| f.usage == FunctionUse::Function && f.name == name) {
@@ -299,7 +312,17 @@ fn unknown_function(engine: &Engine, signature: &str, file: &str, sources: &Sour
     let same: Vec<&FunctionDoc> = all.iter().filter(|f| f.usage == FunctionUse::Function && f.name == name).collect();
     let own_same: Vec<&(String, usize)> = own.iter().filter(|(n, _)| n == name).collect();
     if same.is_empty() && own_same.is_empty() {
-        return script(format!("there is no function `{name}`")).near_function(name, types.len(), &all, &own);
+        let report = script(format!("there is no function `{name}`"));
+        let offered = sources.offering(name, file);
+        return match offered.is_empty() {
+            true => report.near_function(name, types.len(), &all, &own),
+            false => {
+                let text = sources.text(file).unwrap_or_default();
+                offered
+                    .iter()
+                    .fold(report, |report, library| report.hint(import_hint(library, name, types.len(), &text)))
+            }
+        };
     }
     let mut report = script(format!("no function `{name}` takes {}", list(&types)));
     let mut fitting: Vec<&&FunctionDoc> = same.iter().collect();
@@ -314,6 +337,18 @@ fn unknown_function(engine: &Engine, signature: &str, file: &str, sources: &Sour
         report.details.push(format!("and {more} more; `help({name})` shows them"));
     }
     report
+}
+
+/// What to write for a function of a library that a script has not imported, or calls without its name.
+pub fn import_hint(library: &str, function: &str, arguments: usize, text: &str) -> String {
+    let brackets = if arguments == 0 { "()" } else { "(…)" };
+    let import = format!("import \"{library}\" as ");
+    let mut imported = text.lines().filter_map(|line| line.trim_start().strip_prefix(&import));
+    if let Some(alias) = imported.next().map(|rest| rest.trim_end().trim_end_matches(';')) {
+        return format!("it is a function of the library `{library}`: `{alias}::{function}{brackets}`");
+    }
+    let alias: String = library.rsplit('/').next().unwrap_or(library).replace(|c: char| !c.is_alphanumeric(), "_");
+    format!("it is a function of a library: `import \"{library}\" as {alias};`, then `{alias}::{function}{brackets}`")
 }
 
 trait NearFunction {
@@ -372,6 +407,7 @@ fn operator(name: &str, types: &[String]) -> Diagnostic {
     };
     let has = |word: &str| types.iter().any(|t| t == word);
     match name {
+        "^" => report.hint(crate::numbers::POWER),
         _ if has("nothing") => report.hint("one of them has no value: did the function return one?"),
         "+" | "-" if has("quantity") && (has("number") || has("integer")) => {
             report.hint("give the plain number a unit, as in `5.0 * urad`")
@@ -383,11 +419,28 @@ fn operator(name: &str, types: &[String]) -> Diagnostic {
     }
 }
 
-fn parse_report(engine: &Engine, what: &ParseErrorType, file: &str, sources: &Sources) -> Diagnostic {
+fn parse_report(engine: &Engine, what: &ParseErrorType, at: Position, file: &str, sources: &Sources) -> Diagnostic {
+    let text = sources.text(file).unwrap_or_default();
+    let names = sources.names();
+    let hint = crate::elsewhere::hint(&text, what, at, |name| names.iter().any(|known| known == name));
+    let report = unreadable(engine, what, at, file, sources);
+    match hint {
+        // it says more than what the parser waited for
+        Some(hint) => match (what, crate::elsewhere::token(&text, at)) {
+            (ParseErrorType::MissingToken(wanted, _), Some(token)) if [";", ","].contains(&wanted.as_str()) => {
+                script(format!("syntax: `{token}` is not expected here")).hint(hint)
+            }
+            _ => Diagnostic { hints: vec![hint], ..report },
+        },
+        None => report,
+    }
+}
+
+fn unreadable(engine: &Engine, what: &ParseErrorType, at: Position, file: &str, sources: &Sources) -> Diagnostic {
     use ParseErrorType as P;
     let syntax = |text: String| script(format!("syntax: {text}"));
     match what {
-        P::VariableUndefined(name) => unknown_variable(engine, name, file, false, sources),
+        P::VariableUndefined(name) => unknown_variable(engine, name, at, file, false, sources),
         P::ModuleUndefined(name) => unknown_module(name),
         P::UnexpectedEOF => {
             syntax("the script ends in the middle".into()).hint("a bracket or a quotation mark is still open")
@@ -404,6 +457,8 @@ fn parse_report(engine: &Engine, what: &ParseErrorType, file: &str, sources: &So
             .hint("a text that is run is neither checked nor read before: write it as a function, `|| …`"),
         P::BadInput(LexError::UnexpectedInput(text)) => syntax(format!("`{text}` is not expected here")),
         P::BadInput(error) => syntax(lower(&error.to_string())),
+        P::Reserved(sign) if !rhai::is_valid_identifier(sign) => syntax(format!("`{sign}` is not expected here")),
+        P::UnknownOperator(sign) => syntax(format!("there is no operator `{sign}`")),
         P::Reserved(word) => syntax(format!("`{word}` is a reserved word")).hint("choose another name"),
         P::FnDuplicatedDefinition(name, count) => {
             syntax(format!("`{name}` with {} is defined twice", arguments(*count)))

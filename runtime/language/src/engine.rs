@@ -107,6 +107,7 @@ pub fn engine(setup: Setup) -> Engine {
     crate::arrays::register(&mut engine);
     crate::callback::register(&mut engine);
     crate::fail::register(&mut engine);
+    crate::asserted::register(&mut engine);
     engine
 }
 

@@ -32,6 +32,7 @@ pub struct Resolver {
 impl Resolver {
     /// A resolver over `libraries`; texts of what it loads go to `sources`.
     pub fn new(libraries: Vec<Arc<dyn Library>>, sources: Sources) -> Resolver {
+        sources.offer(&libraries);
         Resolver { libraries, sources, loaded: Mutex::default() }
     }
 

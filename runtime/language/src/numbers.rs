@@ -1,6 +1,7 @@
 //! Integers where Rhai only takes floats: `sqrt(2)`, `sin(1)`, `hypot(3, 4.0)`; and `1 / 2`, which is a half.
 
 use crate::Outcome;
+use fodo_report::{Diagnostic, Kind};
 use rhai::{Dynamic, Engine, EvalAltResult, Position};
 use std::any::TypeId;
 
@@ -25,6 +26,26 @@ pub fn divide_integers(engine: &mut Engine) {
     });
 }
 
+/// What is told of `2 ^ 3`.
+pub fn no_power() -> Diagnostic {
+    Diagnostic::new(Kind::Script, "`^` is no power").hint(POWER)
+}
+
+/// What is meant by it.
+pub(crate) const POWER: &str = "a power is `**`, as in `2 ** 3`";
+
+/// `2 ^ 3` flips bits in Rhai and is 1: who writes it means a power.
+fn refuse_bits(engine: &mut Engine) {
+    let refused = || -> Outcome<()> { Err(crate::fail(no_power().into())) };
+    engine.register_fn("^", move |_: i64, _: i64| refused());
+    engine.register_fn("^=", move |_: &mut i64, _: i64| refused());
+}
+
+/// Whether an operator is there only to be refused.
+pub(crate) fn is_refused(name: &str) -> bool {
+    ["^", "^="].contains(&name)
+}
+
 macro_rules! of_one {
     ($engine:ident: $($name:literal $function:expr),* $(,)?) => {
         $($engine.register_fn($name, |x: i64| -> f64 { ($function)(x as f64) });)*
@@ -47,6 +68,7 @@ pub(crate) fn register(engine: &mut Engine) {
     );
     of_two!(engine: "hypot" f64::hypot, "atan" f64::atan2, "log" f64::log);
     divide_integers(engine);
+    refuse_bits(engine);
     for name in ["floor", "ceiling", "round", "int"] {
         engine.register_fn(name, |x: i64| x);
     }
@@ -59,6 +81,16 @@ pub(crate) fn register(engine: &mut Engine) {
 #[cfg(test)]
 mod tests {
     use crate::{Setup, engine};
+
+    #[test]
+    fn a_hat_is_no_power() {
+        for text in ["2 ^ 3", "let a = 2; a ^ 3", "let a = 2; a ^= 3; a", "2 ^ 3 + 1"] {
+            let error = engine(Setup::default()).eval::<rhai::Dynamic>(text).unwrap_err().to_string();
+            assert!(error.contains("no power"), "{text}: {error}");
+        }
+        assert!(engine(Setup::default()).eval::<bool>("true ^ false").unwrap());
+        assert_eq!(engine(Setup::default()).eval::<i64>("2 ** 3").unwrap(), 8);
+    }
 
     #[test]
     fn integers_divide_as_a_physicist_expects() {

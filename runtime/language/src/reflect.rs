@@ -70,7 +70,10 @@ pub fn functions(engine: &Engine) -> Vec<FunctionDoc> {
     let ours = &ours;
     let describe = |info: rhai::FuncInfo| {
         let data = info.metadata;
-        if info.script.is_some() || data.name.starts_with("anon$") {
+        let hidden = data.name.starts_with("anon$")
+            || crate::asserted::is_one(&data.name)
+            || crate::numbers::is_refused(&data.name);
+        if info.script.is_some() || hidden {
             return None;
         }
         let mut parameters: Vec<String> = data.params_info.iter().map(|p| signature_word(p)).collect();

@@ -1,5 +1,6 @@
 //! The texts of all files of a session, for excerpts.
 
+use crate::Library;
 use fodo_report::{Diagnostic, Label};
 use rhai::{AST, Engine, ParseError, Position};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ pub struct Sources(Arc<RwLock<Store>>);
 struct Store {
     files: BTreeMap<String, File>,
     names: BTreeSet<String>,
+    libraries: Vec<Arc<dyn Library>>,
 }
 
 struct File {
@@ -44,6 +46,23 @@ impl Sources {
     /// The names given to [`know`](Self::know).
     pub fn names(&self) -> Vec<String> {
         self.with(|store| store.names.iter().cloned().collect())
+    }
+
+    /// Where imports are looked up: a function that nobody knows may stand there.
+    pub fn offer(&self, libraries: &[Arc<dyn Library>]) {
+        self.with(|store| store.libraries = libraries.to_vec());
+    }
+
+    /// The libraries, among those [offered](Self::offer), that have a public function `name`.
+    pub(crate) fn offering(&self, name: &str, from: &str) -> Vec<String> {
+        let libraries = self.with(|store| store.libraries.clone());
+        let mut found: Vec<String> = libraries.iter().flat_map(|library| library.names()).collect();
+        let defined = format!("fn {name}(");
+        found.retain(|script| {
+            let text = libraries.iter().find_map(|library| library.find(script, Some(from)));
+            text.is_some_and(|(_, text)| text.lines().any(|line| line.starts_with(&defined)))
+        });
+        found
     }
 
     /// Compiles `text` as `file` and keeps the text; errors later name this file.

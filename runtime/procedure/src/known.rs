@@ -167,6 +167,15 @@ impl Known {
         self.libraries.iter().flat_map(|library| library.names()).collect()
     }
 
+    /// Names of the scripts that can be imported and have a public function `name`.
+    pub fn offering(&self, name: &str, from: &str) -> Vec<String> {
+        let has = |script: &String| {
+            let script = self.script(script, from);
+            script.is_some_and(|script| script.functions.iter().any(|function| function.name == name))
+        };
+        self.scripts().into_iter().filter(has).collect()
+    }
+
     /// What stands behind the dot of families, devices and the model.
     pub fn properties(&self, of: &What) -> impl Iterator<Item = Property> + use<> {
         let kind = match of {

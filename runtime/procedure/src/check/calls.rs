@@ -46,6 +46,10 @@ impl<'a> Check<'a> {
         } else if self.is_function(name) {
             report =
                 report.hint(format!("`{name}` is a function: call it, `{name}(…)`, or hand it on, `|| {name}(…)`"));
+        } else if let Some(hint) = fodo_language::undeclared_hint(self.text, name, at) {
+            report = report.near(name, self.facts.variables.iter().map(String::as_str)).hint(hint);
+        } else if let Some(here) = fodo_language::word_here(name) {
+            report = report.hint(here);
         } else {
             let own = self.facts.variables.iter().map(String::as_str);
             report = report.near(name, self.known.variables().chain(own));
@@ -142,6 +146,11 @@ impl<'a> Check<'a> {
 
     fn unknown_function(&self, name: &str, count: usize) -> Diagnostic {
         let report = script(format!("there is no function `{name}`"));
+        let libraries = self.known.offering(name, self.file);
+        if !libraries.is_empty() {
+            let hint = |library: &String| fodo_language::import_hint(library, name, count, self.text);
+            return libraries.iter().map(hint).fold(report, Diagnostic::hint);
+        }
         let fitting: BTreeSet<&str> = self.all_functions().filter(|(_, n)| *n == count).map(|(name, _)| name).collect();
         let report = report.near(name, fitting);
         if !report.hints.is_empty() {

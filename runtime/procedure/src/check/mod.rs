@@ -65,6 +65,7 @@ pub fn check(file: &str, text: &str, known: &Known) -> Vec<Finding> {
     let engine = parser();
     let sources = Sources::new();
     sources.insert(file, text);
+    sources.know(known.variables().map(String::from));
     let tree = match engine.compile(text) {
         Ok(tree) => tree,
         Err(error) => {

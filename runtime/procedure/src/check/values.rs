@@ -150,6 +150,10 @@ impl<'a> Check<'a> {
                 let result = if name == "*" { one.times(&other) } else { one.over(&other) };
                 What::Number(result.unit, x.and(*y).map(|_| result.si))
             }
+            ("^" | "^=", [What::Number(..), What::Number(..)]) => {
+                self.mistake(at, fodo_language::no_power());
+                What::Unknown
+            }
             ("**", [What::Number(a, x), What::Number(b, Some(n))]) if b.dimension().is_none() => power(a, *x, *n),
             _ => What::Unknown,
         }

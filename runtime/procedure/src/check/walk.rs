@@ -242,7 +242,13 @@ impl<'a> Check<'a> {
             };
             match self.position_of(&variable.1) {
                 Some(place) => self.variables[place].what = what,
-                None => _ = self.variable(left, *place),
+                None => {
+                    self.variable(left, *place);
+                    // told once, not wherever it is looked at
+                    if self.known.variable(&variable.1).is_none() {
+                        self.declare(&variable.1, *place, what, Role::Given);
+                    }
+                }
             }
             return;
         }
