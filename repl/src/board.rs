@@ -5,6 +5,7 @@ use fodo_builtins::Task;
 use fodo_language::Output;
 use rustyline::ExternalPrinter;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ const REDRAW: &str = "\x1b[A\n";
 pub struct Board {
     tasks: Mutex<Vec<Task>>,
     monitors: Mutex<Vec<Monitor>>,
-    /// How the line editor prints above the line that is being typed.
-    printer: Mutex<Option<Box<dyn ExternalPrinter + Send>>>,
+    /// To who prints above the line that is being typed.
+    above: OnceLock<Sender<String>>,
     /// Whether a line is being typed.
     typing: AtomicBool,
     /// Whether standard output belongs to a JSON object.
@@ -89,15 +90,12 @@ impl Board {
         before - monitors.len()
     }
 
-    /// Tells something above the line.
+    /// Tells something above the line; waits for nobody.
     pub fn say(&self, text: &str) {
-        if self.typing.load(Ordering::Relaxed)
-            && let Some(printer) = locked(&self.printer).as_mut()
-            && printer.print(format!("{text}\n")).is_ok()
-        {
-            return;
+        match self.above.get() {
+            Some(above) if self.typing.load(Ordering::Relaxed) => _ = above.send(format!("{text}\n")),
+            _ => show::Printer { json: self.json.load(Ordering::Relaxed) }.print(text),
         }
-        show::Printer { json: self.json.load(Ordering::Relaxed) }.print(text);
     }
 
     /// Leaves standard output to a JSON object.
@@ -123,18 +121,20 @@ impl Board {
     }
 
     /// Lets the board print above the line, and draw it anew when something changes.
-    pub fn print_with(&'static self, printer: impl ExternalPrinter + Send + 'static) {
-        *locked(&self.printer) = Some(Box::new(printer));
+    pub fn print_with(&'static self, mut printer: impl ExternalPrinter + Send + 'static) {
+        let (above, said) = channel();
+        if self.above.set(above).is_err() {
+            return;
+        }
         std::thread::spawn(move || {
             let mut drawn = None;
             loop {
-                std::thread::sleep(PACE);
+                let text = said.recv_timeout(PACE).unwrap_or_default();
                 let status = self.status();
-                if status != drawn
-                    && self.typing.load(Ordering::Relaxed)
-                    && let Some(printer) = locked(&self.printer).as_mut()
-                {
-                    _ = printer.print(REDRAW.to_string());
+                let changed = status != drawn && self.typing.load(Ordering::Relaxed);
+                if changed || !text.is_empty() {
+                    // a terminal that is gone is told nothing
+                    _ = printer.print(if text.is_empty() { REDRAW.to_string() } else { text });
                     drawn = status;
                 }
             }

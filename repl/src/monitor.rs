@@ -10,10 +10,14 @@ use fodo_report::Result;
 use fodo_units::Quantity;
 use rhai::{AST, Dynamic, Scope};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How often a value is looked for.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the first value is wanted no longer.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 40;
@@ -23,6 +27,7 @@ const FILE: &str = "<monitor>";
 
 /// An expression that is evaluated again and again, on a session that only reads.
 struct Expression {
+    text: String,
     app: App,
     scope: Scope<'static>,
     functions: AST,
@@ -39,32 +44,48 @@ impl Progress for Quiet {
 /// Shows the value of an expression above the line, as it is now and every second. It sees the variables and functions of the
 /// prompt as they are now.
 pub fn begin(app: &App, prompt: &mut Prompt, expression: &str) -> Result<()> {
-    let (mode, cancel) = (WriteMode::ReadOnly, Cancel::new());
-    let app = beside(&app.ground, &app.context, mode, &cancel, Arc::new(Silent), Arc::new(Quiet));
-    let tree = app.sources.compile(&app.engine, FILE, expression)?;
+    let cancel = Cancel::new();
+    let output = Arc::new(Silent);
+    let beside = beside(&app.ground, &app.context, WriteMode::ReadOnly, &cancel, output, Arc::new(Quiet));
+    let tree = beside.sources.compile(&beside.engine, FILE, expression)?;
     let (scope, functions) = (prompt.scope().clone(), prompt.functions().clone());
-    let mut monitored = Expression { app, scope, functions, tree };
-    let mut value = monitored.value()?;
-    if value.is::<Members>() || value.is::<Member>() {
-        let read = format!("({expression}).get()");
-        monitored.tree = monitored.app.sources.compile(&monitored.app.engine, FILE, &read)?;
-        value = monitored.value()?;
-    }
-    let number = board().begin(expression, short(&value));
+    let mut monitored = Expression { text: expression.to_string(), app: beside, scope, functions, tree };
+    let (tell, first) = channel();
     std::thread::spawn(move || {
         _ = run_on_script_thread(|| {
+            let begun = monitored.begin().map(|value| board().begin(&monitored.text, value));
+            let number = begun.as_ref().ok().copied();
+            _ = tell.send(begun.map(drop));
+            let Some(number) = number else { return };
             let mut shown = true;
             while shown {
                 std::thread::sleep(PERIOD);
-                let value = monitored.value();
-                shown = board().show(number, value.map_or_else(|error| cut(&error.message), |value| short(&value)));
+                let value = monitored.value().map_or_else(|error| cut(&error.message), |value| short(&value));
+                shown = board().show(number, value);
             }
         });
     });
-    Ok(())
+    loop {
+        match first.recv_timeout(PACE) {
+            Ok(begun) => return begun,
+            Err(RecvTimeoutError::Timeout) if app.session.cancel().is_stopped() => cancel.stop(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
 }
 
 impl Expression {
+    /// The first value; a family or a device is read.
+    fn begin(&mut self) -> Result<String> {
+        let value = self.value()?;
+        if !value.is::<Members>() && !value.is::<Member>() {
+            return Ok(short(&value));
+        }
+        self.tree = self.app.sources.compile(&self.app.engine, FILE, &format!("({}).get()", self.text))?;
+        self.value().map(|value| short(&value))
+    }
+
     fn value(&mut self) -> Result<Dynamic> {
         let all = self.functions.merge(&self.tree);
         let value = self.app.engine.eval_ast_with_scope(&mut self.scope.clone(), &all);

@@ -115,6 +115,7 @@ impl App {
             ("monitor", "") => show::line(board().status().unwrap_or("nothing is shown".into())),
             ("monitor", "off") => show::line(format!("{} ended", counted(board().end(None), "monitor"))),
             ("monitor", expression) => {
+                app::cancel().reset();
                 if let Err(error) = monitor::begin(self, prompt, expression) {
                     show::error(&error);
                 }

@@ -28,11 +28,22 @@ fn run(p) {
 }
 "#;
 
+/// Reads the orbit and leaves a setpoint as it is.
+const LOOK: &str = r#"//! # Look
+procedure(#{ changes: ["QD"], reads: ["BPM"], parameters: #{} });
+
+fn run(p) {
+    QD.set(QD.get());
+    get_orbit();
+}
+"#;
+
 fn scratch(name: &str) -> Scratch {
     let scratch = Scratch::new(name);
     std::fs::create_dir(scratch.path().join("own")).unwrap();
     scratch.file("own/watch.rhai", WATCH);
     scratch.file("own/fails.rhai", FAILS);
+    scratch.file("own/look.rhai", LOOK);
     scratch
 }
 

@@ -25,17 +25,14 @@ pub fn difference(a: &Changes, b: &Changes) -> f64 {
     a.iter().map(|(device, change)| (change - b[device]).abs()).fold(0.0, f64::max) / largest
 }
 
-/// Corrections that bring the orbit down to rounding; more would be decided by the last bits.
-const THREE: [&str; 4] = ["run", "correct_orbit", "--set", "iterations=3"];
-
 pub fn on_twin(scratch: &Scratch, facility: &Path, more: &[&str]) -> Value {
-    let arguments = [&THREE, ["--facility", facility.to_str().unwrap()].as_slice(), more].concat();
+    let arguments = [&["run", "correct_orbit", "--facility", facility.to_str().unwrap()], more].concat();
     support::json(scratch, &arguments)
 }
 
-fn over_ca(scratch: &Scratch, facility: &Path, port: u16) -> Value {
-    let mut command = support::fodo(scratch, &THREE);
-    command.args(["--on", "live", "--write", "--json", "--facility"]).arg(facility);
+fn over_ca(scratch: &Scratch, facility: &Path, port: u16, more: &[&str]) -> Value {
+    let mut command = support::fodo(scratch, &["run", "correct_orbit", "--on", "live", "--write", "--json"]);
+    command.args(more).arg("--facility").arg(facility);
     point(&mut command, port);
     object(&Running::start(command).output())
 }
@@ -56,7 +53,7 @@ fn on_the_twin_and_the_served_twin() {
     for seed in ["3", "4"] {
         let twin = on_twin(&scratch, &facility, &["--seed", seed]);
         let (_serving, port) = serve(&scratch, &facility, &["--seed", seed]);
-        let served = over_ca(&scratch, &facility, port);
+        let served = over_ca(&scratch, &facility, port, &[]);
         let apart = difference(&changes(&twin), &changes(&served));
         eprintln!("seed {seed}: twin and served twin differ by {apart:.1e} of the largest change");
         assert!(apart < 1e-9);
@@ -77,7 +74,9 @@ fn over_an_adapter_to_the_served_twin() {
     }
     let scratch = Scratch::new("adapter");
     let facility = facility(&scratch, Orbit::Vectors);
-    let twin = on_twin(&scratch, &facility, &["--seed", "3"]);
+    // more corrections would be decided by the last bits of the orbit
+    let three = ["--set", "iterations=3"];
+    let twin = on_twin(&scratch, &facility, &[&["--seed", "3"], three.as_slice()].concat());
     let (_serving, port) = serve(&scratch, &facility, &["--seed", "3"]);
     let path = facility.join("facility.toml");
     let script = support::project().join("tests/setup/adapter_to_ca.py");
@@ -87,7 +86,7 @@ fn over_an_adapter_to_the_served_twin() {
     let edited = text.replacen("control = \"ca\"", &command, 1);
     assert_ne!(edited, text);
     std::fs::write(&path, edited).unwrap();
-    let over = over_ca(&scratch, &facility, port);
+    let over = over_ca(&scratch, &facility, port, &three);
     let apart = difference(&changes(&twin), &changes(&over));
     eprintln!("twin and served twin over an adapter differ by {apart:.1e} of the largest change");
     assert!(apart < 1e-9);

@@ -224,8 +224,8 @@ fn a_panic_stop_writes_nothing_more() {
     let (mut stops, mut changed) = (0, 0);
     while stops < KILLS / 4 {
         let running = victim.run();
-        let before = victim.machine.ioc.puts().len();
         running.panic_stop();
+        let before = victim.machine.ioc.puts().len();
         let output = running.output();
         if ended_before(&output) {
             continue;

@@ -92,26 +92,28 @@ impl Session {
         beside
     }
 
-    /// Keeps families for this session until its run has ended.
+    /// Keeps families for this session, until it lets go of them or its run has ended; whether it kept none before.
     ///
     /// # Errors
     /// Kind `rights`: the run of a session beside it works on one of them.
-    pub fn claim(&self, work: Work) -> Result<()> {
+    pub fn claim(&self, work: Work) -> Result<bool> {
         let mut all = self.works.all();
         let others = all.1.iter().filter(|(number, _)| *number != self.number);
         if let Some((family, other)) = others.filter_map(|(_, other)| Some((work.meets(other)?, other))).next() {
             let what = format!("{} cannot run beside {}: both work on {family}", work.title, other.title);
             return Err(Diagnostic::new(Kind::Rights, what).hint(WAIT).into());
         }
-        match all.1.iter_mut().find(|(number, _)| *number == self.number) {
+        let own = all.1.iter_mut().find(|(number, _)| *number == self.number);
+        let first = own.is_none();
+        match own {
             Some((_, own)) => own.add(work),
             None => all.1.push((self.number, work)),
         }
-        Ok(())
+        Ok(first)
     }
 
     /// Lets go of all families.
-    pub(crate) fn unclaim(&self) {
+    pub fn unclaim(&self) {
         self.works.all().1.retain(|(number, _)| *number != self.number);
     }
 

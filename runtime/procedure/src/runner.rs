@@ -168,7 +168,7 @@ impl Procedures {
         let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
         let reads = procedure.reads(context, values).or_fail()?;
         let title = format!("`{}`", procedure.header.name);
-        context.session.claim(Work { title, changes: allowed.iter().cloned().collect(), reads }).or_fail()?;
+        let work = Work { title, changes: allowed.iter().cloned().collect(), reads };
         self.announce(context, procedure, &named);
         let Header { watchers, feedbacks, .. } = &procedure.header;
         let conditions = context.facility.conditions(watchers, feedbacks);
@@ -177,10 +177,19 @@ impl Procedures {
         if watched {
             context.session.watch(conditions).or_fail()?;
         }
+        let claimed = context.session.claim(work);
+        if watched && claimed.is_err() {
+            context.session.unwatch();
+        }
+        let first = claimed.or_fail()?;
         context.session.narrow(allowed);
         let options = CallFnOptions::new().eval_ast(false);
         let result = engine.call_fn_with_options(options, &mut Scope::new(), &procedure.tree, "run", (p,));
         context.session.widen();
+        if first {
+            // what it left changed is the run's: tasks that work on that do not begin
+            context.session.unclaim();
+        }
         if watched {
             context.session.unwatch();
         }
