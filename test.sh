@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need (EPICS and TANGO servers, command line tools, Python clients, Neovim) and runs all tests.
+# Installs what the tests need (EPICS and TANGO servers, command line tools, Python clients, pyAML, Neovim) and runs all tests.
 # Works on a fresh Debian 12 with Rust and a C compiler; what is there already is not installed again.
 # Without root, what Debian packages are needed for is left out and says so.
 set -euo pipefail
@@ -15,6 +15,7 @@ tests/setup/epics.sh
 tests/setup/archiver.sh || echo 'SKIPPED: the clients of archives could not be installed' >&2
 tests/setup/postgres.sh || echo 'SKIPPED: PostgreSQL could not be installed' >&2
 tests/setup/editor.sh || echo 'SKIPPED: Neovim could not be installed' >&2
+tests/setup/pyaml.sh || echo 'SKIPPED: pyAML could not be installed' >&2
 features=()
 if tests/setup/tango.sh; then
     features+=(--features fodo/tango)

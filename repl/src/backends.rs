@@ -44,15 +44,21 @@ pub fn archive(facility: &Facility) -> Result<Option<Arc<dyn Archive>>> {
     }))
 }
 
+/// Where and as what a plant is shown.
+pub struct OutletOptions<'o> {
+    /// Address of the network interface.
+    pub interface: Ipv4Addr,
+    /// The port; without one that which the protocol's own environment variable names, else its usual one.
+    pub port: Option<u16>,
+    /// The TANGO database that its devices are entered in: `host:port`.
+    pub database: Option<&'o str>,
+    /// Name of the facility.
+    pub name: &'o str,
+}
+
 /// Shows a plant on one protocol; also its name and where clients find it, for people.
-///
-/// Without a port, the one that the protocol's own environment variable names, else its usual one.
-pub fn outlet(
-    protocol: &str,
-    stage: &Stage,
-    interface: Ipv4Addr,
-    port: Option<u16>,
-) -> Result<(Box<dyn Outlet>, String)> {
+pub fn outlet(protocol: &str, stage: &Stage, options: &OutletOptions) -> Result<(Box<dyn Outlet>, String)> {
+    let OutletOptions { interface, port, .. } = *options;
     let port_or = |variable: &str, usual| port.or_else(|| std::env::var(variable).ok()?.parse().ok()).unwrap_or(usual);
     match protocol {
         "ca" => {
@@ -70,7 +76,7 @@ pub fn outlet(
                 format!("PV Access on {interface}, port {}, searched on port {}", outlet.port(), outlet.search_port());
             Ok((Box::new(outlet), place))
         }
-        "tango" => tango_outlet(stage, interface, port.unwrap_or(11000)),
+        "tango" => tango_outlet(stage, port.unwrap_or(11000), options),
         other => Err(Diagnostic::new(Kind::Usage, format!("nothing is served over `{other}`")).into()),
     }
 }
@@ -102,18 +108,24 @@ fn libca() -> Result<Arc<dyn Backend>> {
 const TANGO_SERVER: &str = "tango-server";
 
 #[cfg(feature = "tango")]
-fn tango_outlet(stage: &Stage, interface: Ipv4Addr, port: u16) -> Result<(Box<dyn Outlet>, String)> {
+fn tango_outlet(stage: &Stage, port: u16, options: &OutletOptions) -> Result<(Box<dyn Outlet>, String)> {
     let own = std::env::current_exe();
     let own = own.map_err(|e| Diagnostic::new(Kind::Machine, format!("the program does not find itself: {e}")))?;
     let mut program = std::process::Command::new(own);
     program.arg(TANGO_SERVER);
-    let outlet = fodo_tango::TangoOutlet::open(stage, fodo_tango::ServeOptions { port, interface, program })?;
-    let place = format!("TANGO at tango://{interface}:{}, without database (#dbase=no)", outlet.port());
+    let &OutletOptions { interface, database, name, .. } = options;
+    let entered = database.map(|host| fodo_tango::Database { host: host.into(), instance: name.into() });
+    let outlet =
+        fodo_tango::TangoOutlet::open(stage, fodo_tango::ServeOptions { port, interface, program, database: entered })?;
+    let place = match database {
+        Some(host) => format!("TANGO as device server fodo/{name} of the database {host}, port {}", outlet.port()),
+        None => format!("TANGO at tango://{interface}:{}, without database (#dbase=no)", outlet.port()),
+    };
     Ok((Box::new(outlet), place))
 }
 
 #[cfg(not(feature = "tango"))]
-fn tango_outlet(_stage: &Stage, _interface: Ipv4Addr, _port: u16) -> Result<(Box<dyn Outlet>, String)> {
+fn tango_outlet(_stage: &Stage, _port: u16, _options: &OutletOptions) -> Result<(Box<dyn Outlet>, String)> {
     Err(without_tango())
 }
 

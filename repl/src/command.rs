@@ -144,6 +144,9 @@ pub struct ServeArguments {
     /// Address of the interface to serve on
     #[arg(long, default_value = "127.0.0.1")]
     pub interface: std::net::Ipv4Addr,
+    /// The TANGO database that the devices are entered in while they are served [default: served without database]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub tango_host: Option<String>,
     /// Leave out all errors and noise
     #[arg(long)]
     pub perfect: bool,
@@ -237,6 +240,12 @@ pub struct FacilityArguments {
 pub enum FacilityAction {
     /// Say which channels are not there, or have another type, unit or limits; writes nothing
     Check,
+    /// Write the facility's tables for another program
+    Export {
+        /// As a configuration of pyAML, with the model's lattice, into a folder
+        #[arg(long, value_name = "FOLDER")]
+        pyaml: std::path::PathBuf,
+    },
 }
 
 #[derive(Args)]

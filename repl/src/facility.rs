@@ -1,13 +1,14 @@
-//! `fodo facility check`: whether the control system is what the facility's tables say.
+//! `fodo facility export`: the tables for another program. `fodo facility check`: whether the control system is what the facility's tables say.
 
 use crate::app::App;
 use crate::command::Common;
-use crate::show;
+use crate::{shelf, show};
 use fodo_control::{Channel, Fault, Fresh, Stopped};
-use fodo_devices::{Finding, Subject, Wanted, wanted};
+use fodo_devices::{Facility, Finding, Subject, Wanted, wanted};
 use fodo_report::{Diagnostic, Kind, Result};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -47,6 +48,23 @@ pub fn check(common: &Common) -> Result<ExitCode> {
         });
     }
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(Kind::Facility.exit_code()) })
+}
+
+/// Writes a configuration of pyAML into a folder.
+pub fn export(common: &Common, folder: &Path) -> Result<ExitCode> {
+    let facility = Facility::load(shelf::facility(&common.facility)?)?;
+    let configuration = facility.pyaml()?;
+    let failed = |path: &Path, error: std::io::Error| {
+        Diagnostic::new(Kind::Usage, format!("{} cannot be written: {error}", path.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (name, text) in &configuration.files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|error| failed(&path, error))?;
+        show::line(path.display().to_string());
+    }
+    configuration.remarks.iter().for_each(|remark| show::line(format!("  to know: {remark}")));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Connects all channels at once, and asks those that are there; the operator is asked for nothing.

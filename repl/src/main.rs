@@ -82,6 +82,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Doc(arguments) => doc::doc(&common, &arguments),
         Command::Facility(arguments) => match arguments.action {
             command::FacilityAction::Check => facility::check(&common),
+            command::FacilityAction::Export { pyaml } => facility::export(&common, &pyaml),
         },
         Command::Library(arguments) => library::library(&common, &arguments),
         Command::Lattice(arguments) => lattice::lattice(&common, &arguments),

@@ -19,7 +19,13 @@ pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let host = Host::start(Arc::new(twin), app::cancel().clone(), |stage| {
         let mut outlets = Vec::new();
         for (protocol, port) in ports {
-            let (outlet, place) = backends::outlet(protocol, stage, arguments.interface, port)?;
+            let options = backends::OutletOptions {
+                interface: arguments.interface,
+                port,
+                database: arguments.tango_host.as_deref(),
+                name: &facility.name,
+            };
+            let (outlet, place) = backends::outlet(protocol, stage, &options)?;
             outlets.push(outlet);
             places.push(place);
         }

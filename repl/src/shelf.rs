@@ -117,6 +117,15 @@ impl Files for Shipped {
     fn shown(&self, path: &str) -> String {
         format!("facilities/{}/{path}", self.0)
     }
+
+    fn beside(&self, name: &str) -> Option<Arc<dyn Files>> {
+        shipped(name)
+    }
+}
+
+fn shipped(name: &str) -> Option<Arc<dyn Files>> {
+    let folder = FACILITIES.dirs().find(|folder| folder.path() == Path::new(name))?;
+    Some(Arc::new(Shipped(folder.path().to_str().unwrap_or_default(), folder)))
 }
 
 /// The files of a facility: a folder by its path, `facilities/NAME` here, or one inside the program.
@@ -126,15 +135,11 @@ pub fn facility(name: &str) -> Result<Arc<dyn Files>> {
             return Ok(Arc::new(Folder(folder)));
         }
     }
-    let shipped: Vec<&'static str> = FACILITIES.dirs().filter_map(|d| d.path().to_str()).collect();
-    match FACILITIES.dirs().find(|d| d.path() == Path::new(name)) {
-        Some(folder) => Ok(Arc::new(Shipped(folder.path().to_str().unwrap_or_default(), folder))),
-        None => Err(Diagnostic::new(Kind::Usage, format!("there is no facility `{name}`"))
-            .near(name, shipped.iter().copied())
-            .hint(format!(
-                "shipped facilities: {}; or give the path of a folder with facility.toml",
-                shipped.join(", ")
-            ))
-            .into()),
-    }
+    let known: Vec<&'static str> = FACILITIES.dirs().filter_map(|d| d.path().to_str()).collect();
+    shipped(name).ok_or_else(|| {
+        Diagnostic::new(Kind::Usage, format!("there is no facility `{name}`"))
+            .near(name, known.iter().copied())
+            .hint(format!("shipped facilities: {}; or give the path of a folder with facility.toml", known.join(", ")))
+            .into()
+    })
 }

@@ -16,6 +16,7 @@ mod leases;
 mod library;
 mod lsp;
 mod machine;
+mod pyaml;
 mod rights;
 mod ring;
 mod roles;

@@ -4,8 +4,8 @@ use crate::{Cancel, Channel, ChannelInfo, Fault, Plant, Reading, Shape, Time, Va
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,15 @@ const STOP_LATENCY: Duration = Duration::from_millis(30);
 
 /// The shortest time between two shots, whatever the plant says.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+
+/// What is written and what the plant became by it are so far apart: stamps of TANGO have microseconds.
+const STEP: Duration = Duration::from_micros(1);
+
+/// After what silence a series of writes that nobody waits for to be shown is taken to be over.
+const QUIET: Duration = Duration::from_micros(500);
+
+/// How long such a series may go on before it is shown.
+const SERIES: Duration = Duration::from_millis(20);
 
 /// One protocol on which a plant is shown; dropping it ends what it shows.
 pub trait Outlet: Send {
@@ -55,27 +64,70 @@ impl Stage {
 #[derive(Clone)]
 pub struct Puts {
     infos: Arc<HashMap<Channel, ChannelInfo>>,
-    sender: Sender<Put>,
+    sender: Sender<Asked>,
+    /// Writes that were sent and whose effect is not shown yet.
+    unshown: Arc<AtomicUsize>,
 }
+
+/// What is asked of the thread that owns the plant.
+enum Asked {
+    Put(Put),
+    /// To be called when what was written before is shown.
+    Shown(Box<dyn FnOnce() + Send>),
+}
+
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 struct Put {
     write: Write,
-    answer: Box<dyn FnOnce(Result<(), String>) + Send>,
+    answer: Answer,
+    /// Answered when the plant has it, before what it became by it is shown.
+    early: bool,
 }
 
 impl Puts {
-    /// Asks the plant to take a number; `answer` is called when it has, or with the reason why not.
+    /// Asks the plant to take a number; `answer` is called when it has and what it became by it is shown, or with the
+    /// reason why it has not.
     ///
     /// `value` is none where the client sent something that is not one number.
     pub fn ask(&self, channel: &Channel, value: Option<f64>, answer: impl FnOnce(Result<(), String>) + Send + 'static) {
+        self.put(channel, value, Box::new(answer), false);
+    }
+
+    /// The same for protocols in which each write of a client waits for the one before: `answer` is called when the
+    /// plant has the number and shows that; what it became by it is shown when the series is over, or when somebody
+    /// asks ([`Puts::when_shown`]), which has to come before each reading that is given to a client.
+    pub fn ask_in_series(
+        &self,
+        channel: &Channel,
+        value: Option<f64>,
+        answer: impl FnOnce(Result<(), String>) + Send + 'static,
+    ) {
+        self.put(channel, value, Box::new(answer), true);
+    }
+
+    fn put(&self, channel: &Channel, value: Option<f64>, answer: Answer, early: bool) {
         match self.check(channel, value) {
             Err(why) => answer(Err(why)),
             Ok(value) => {
-                let put = Put { write: Write::number(channel, value), answer: Box::new(answer) };
-                if let Err(unsent) = self.sender.send(put) {
-                    (unsent.0.answer)(Err("the server stops".into()));
+                self.unshown.fetch_add(1, Ordering::SeqCst);
+                let put = Put { write: Write::number(channel, value), answer, early };
+                if let Err(SendError(Asked::Put(unsent))) = self.sender.send(Asked::Put(put)) {
+                    (unsent.answer)(Err("the server stops".into()));
                 }
             }
+        }
+    }
+
+    /// Whether all that was written is shown.
+    pub fn are_shown(&self) -> bool {
+        self.unshown.load(Ordering::SeqCst) == 0
+    }
+
+    /// Calls when what was written before is shown; at once where the server stops.
+    pub fn when_shown(&self, answer: impl FnOnce() + Send + 'static) {
+        if let Err(SendError(Asked::Shown(unsent))) = self.sender.send(Asked::Shown(Box::new(answer))) {
+            unsent();
         }
     }
 
@@ -120,16 +172,18 @@ impl Host {
         let readings: Vec<Reading> =
             infos.iter().zip(first).map(|(info, first)| first.unwrap_or_else(|f| unread(info, f, now))).collect();
         let (sender, puts) = channel();
+        let unshown = Arc::new(AtomicUsize::new(0));
         let by_name = infos.iter().map(|info| (info.channel.clone(), info.clone())).collect();
         let stage = Stage {
             channels: infos.clone(),
             readings: readings.clone(),
-            puts: Puts { infos: Arc::new(by_name), sender },
+            puts: Puts { infos: Arc::new(by_name), sender, unshown: unshown.clone() },
         };
         let outlets = open(&stage)?;
         drop(stage);
         let places = channels.iter().cloned().enumerate().map(|(place, channel)| (channel, place)).collect();
-        let mut host = PlantLoop { plant, outlets, infos, last: readings, channels, places };
+        let series = Series { unshown, count: 0, times: None, answers: Vec::new(), asked: Vec::new() };
+        let mut host = PlantLoop { plant, outlets, infos, last: readings, channels, places, series };
         let closed = Arc::new(AtomicBool::new(false));
         let ended = closed.clone();
         let work = move || host.run(&puts, || cancel.is_stopped() || ended.load(Ordering::Relaxed));
@@ -162,24 +216,57 @@ struct PlantLoop {
     last: Vec<Reading>,
     channels: Vec<Channel>,
     places: HashMap<Channel, usize>,
+    series: Series,
+}
+
+/// Writes that the plant has and whose effect is not shown yet.
+struct Series {
+    /// Of these and of those that are on their way.
+    unshown: Arc<AtomicUsize>,
+    count: usize,
+    /// When the first and the last of them came.
+    times: Option<(Instant, Instant)>,
+    /// Who waits to be answered.
+    answers: Vec<Answer>,
+    asked: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Series {
+    /// Writes that were refused have no effect.
+    fn refused(&self, count: usize) {
+        self.unshown.fetch_sub(count, Ordering::SeqCst);
+    }
+
+    fn is_waited_for(&self) -> bool {
+        !self.answers.is_empty() || !self.asked.is_empty()
+    }
+
+    /// When it is to be shown, if nothing more comes.
+    fn due(&self) -> Option<Instant> {
+        self.times.map(|(first, last)| (first + SERIES).min(last + QUIET))
+    }
 }
 
 impl PlantLoop {
     /// Applies writes as they come and posts a shot every period, until `stop` says so.
     ///
-    /// Writes that wait together are applied together. No shot is taken for a write: the next one
-    /// shows them all.
-    fn run(&mut self, puts: &Receiver<Put>, stop: impl Fn() -> bool) {
+    /// Writes that wait together are applied together, and one shot shows what they did.
+    fn run(&mut self, puts: &Receiver<Asked>, stop: impl Fn() -> bool) {
         let period = self.plant.period().max(SHORTEST_PERIOD);
         let mut next = Instant::now() + period;
         while !stop() && self.outlets.iter().all(|outlet| outlet.is_running()) {
-            let pause = next.saturating_duration_since(Instant::now()).min(STOP_LATENCY);
+            let until = self.series.due().map_or(next, |due| due.min(next));
+            let pause = until.saturating_duration_since(Instant::now()).min(STOP_LATENCY);
             match puts.recv_timeout(pause) {
-                Ok(first) => self.apply(std::iter::once(first).chain(puts.try_iter()).collect()),
+                Ok(first) => self.take(std::iter::once(first).chain(puts.try_iter())),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if self.series.is_waited_for() || self.series.due().is_some_and(|due| Instant::now() >= due) {
+                self.show();
+            }
             if Instant::now() >= next {
+                self.show();
                 self.shot();
                 next = (next + period).max(Instant::now());
             }
@@ -193,20 +280,44 @@ impl PlantLoop {
         now
     }
 
-    /// Moves the plant to the present and posts what is new: another value or validity, or, for what
-    /// clients cannot write, a later time.
+    fn take(&mut self, asked: impl Iterator<Item = Asked>) {
+        let mut batch = Vec::new();
+        for asked in asked {
+            match asked {
+                Asked::Put(put) => batch.push(put),
+                Asked::Shown(answer) => self.series.asked.push(answer),
+            }
+        }
+        if !batch.is_empty() {
+            self.apply(batch);
+        }
+    }
+
+    /// Moves the plant to the present and posts what is new, or later.
     fn shot(&mut self) {
-        let now = self.present();
+        self.present();
+        self.post_news(true);
+        self.flush();
+    }
+
+    /// Lets monitors take a shot and posts what is new: another value or validity, or, where asked for and for what
+    /// clients cannot write, a later time.
+    fn post_news(&mut self, stamps: bool) {
+        self.plant.trigger();
+        let now = self.plant.now();
         let readings = self.plant.sample(&self.channels);
         for (place, reading) in readings.into_iter().enumerate() {
             let info = &self.infos[place];
             let reading = reading.unwrap_or_else(|fault| unread(info, fault, now));
             let last = &self.last[place];
-            let later = !info.writable && reading.time != last.time;
-            if later || reading.value != last.value || reading.validity != last.validity {
+            let later = stamps && !info.writable && reading.time != last.time;
+            if later || !reading.value.is_same(&last.value) || reading.validity != last.validity {
                 self.post(place, reading);
             }
         }
+    }
+
+    fn flush(&mut self) {
         self.outlets.iter_mut().for_each(|outlet| outlet.flush());
     }
 
@@ -225,12 +336,16 @@ impl PlantLoop {
             let writes: Vec<Write> = batch.iter().map(|put| put.write.clone()).collect();
             match self.plant.apply(&writes) {
                 Ok(()) => return self.done(batch, now),
-                Err(faults) => batch = refuse(batch, &faults),
+                Err(faults) => {
+                    let count = batch.len();
+                    batch = refuse(batch, &faults);
+                    self.series.refused(count - batch.len());
+                }
             }
         }
     }
 
-    /// Posts what was written, also where it was that before, then answers the clients.
+    /// Posts what was written, also where it was that before.
     fn done(&mut self, batch: Vec<Put>, now: Time) {
         let channels: Vec<Channel> = batch.iter().map(|put| put.write.channel.clone()).collect();
         for (channel, reading) in channels.iter().zip(self.plant.sample(&channels)) {
@@ -239,8 +354,28 @@ impl PlantLoop {
                 self.post(place, Reading { time: now, ..reading });
             }
         }
-        self.outlets.iter_mut().for_each(|outlet| outlet.flush());
-        batch.into_iter().for_each(|put| (put.answer)(Ok(())));
+        self.flush();
+        let present = Instant::now();
+        self.series.times = Some((self.series.times.map_or(present, |(first, _)| first), present));
+        self.series.count += batch.len();
+        for put in batch {
+            match put.early {
+                true => (put.answer)(Ok(())),
+                false => self.series.answers.push(put.answer),
+            }
+        }
+    }
+
+    /// Posts what the plant became by the writes before, then answers who waits for that.
+    fn show(&mut self) {
+        if self.series.times.take().is_some() {
+            self.plant.advance(self.plant.now().after(STEP));
+            self.post_news(false);
+            self.flush();
+        }
+        self.series.unshown.fetch_sub(std::mem::take(&mut self.series.count), Ordering::SeqCst);
+        std::mem::take(&mut self.series.answers).into_iter().for_each(|answer| answer(Ok(())));
+        std::mem::take(&mut self.series.asked).into_iter().for_each(|answer| answer());
     }
 }
 

@@ -77,6 +77,11 @@ pub trait Plant: Send + Sync {
     /// Moves the clock forward to `time`: drifts go on, monitors take a new shot.
     fn advance(&self, time: Time);
 
+    /// Monitors take a new shot now, between those of [`Plant::period`]: its noise is its own.
+    ///
+    /// For plants that are shown to others at moments of their choice; in virtual time nobody asks for it.
+    fn trigger(&self) {}
+
     /// Time between two shots of the beam position monitors.
     fn period(&self) -> Duration;
 }

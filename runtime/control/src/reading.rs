@@ -161,6 +161,24 @@ impl Value {
         }
     }
 
+    /// Whether it is the same as another; not a number is the same as not a number.
+    pub fn is_same(&self, other: &Value) -> bool {
+        let all = |a: &[f64], b: &[f64]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+        };
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => all(&[*a], &[*b]),
+            (Value::Vector(a), Value::Vector(b)) => all(a, b),
+            (Value::Image { width, pixels }, Value::Image { width: others, pixels: b }) => {
+                width == others && all(pixels, b)
+            }
+            (Value::Table(a), Value::Table(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.0 == b.0 && a.1.is_same(&b.1))
+            }
+            _ => self == other,
+        }
+    }
+
     /// A column of a table.
     pub fn column(&self, name: &str) -> Option<&Value> {
         let Value::Table(columns) = self else { return None };
@@ -266,6 +284,23 @@ impl std::fmt::Display for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_a_number_stays_the_same() {
+        let row = |entries: &[f64]| Value::Vector(entries.into());
+        let table = |entries: &[f64]| Value::Table(vec![("x".into(), row(entries))].into());
+        for value in [Value::Number(f64::NAN), row(&[1.0, f64::NAN]), table(&[f64::NAN]), "on".into()] {
+            assert!(value.is_same(&value.clone()), "{value:?}");
+        }
+        for (one, other) in [
+            (Value::Number(f64::NAN), Value::Number(1.0)),
+            (row(&[f64::NAN]), row(&[f64::NAN, f64::NAN])),
+            (table(&[f64::NAN]), table(&[0.0])),
+            (Value::Number(f64::NAN), row(&[f64::NAN])),
+        ] {
+            assert!(!one.is_same(&other) && !other.is_same(&one), "{one:?} and {other:?}");
+        }
+    }
 
     #[test]
     fn spans_for_people() {

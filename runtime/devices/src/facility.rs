@@ -1,7 +1,7 @@
 //! A facility: its tables and its lattice, checked and joined.
 
 use crate::family::{Device, Family, unknown_device};
-use crate::files::Files;
+use crate::files::{Based, Files};
 use crate::table::{Table, open_tables};
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
@@ -88,6 +88,7 @@ impl Facility {
     /// Kind `facility`, with file, line and column: syntax, unknown keys, wrong units, patterns
     /// that match nothing, two families on one name, two fields on one setpoint channel.
     pub fn load(files: Arc<dyn Files>) -> Result<Facility> {
+        let files = with_base(files, &mut Vec::new())?;
         let head = open_tables(files.as_ref(), "facility.toml", Head::read)?;
         let lattice = Arc::new(read_lattice(files.as_ref(), &head.lattice, &head.places[0])?);
         let positions = lattice.positions();
@@ -143,7 +144,14 @@ impl Facility {
     /// The tables it was read from, for a fingerprint: path and text of each that exists.
     pub fn tables(&self) -> Vec<(String, Arc<str>)> {
         let paths = ["facility.toml", "families.toml", "twin.toml", self.lattice_file.as_str()];
-        paths.iter().filter_map(|path| Some((path.to_string(), self.files.text(path)?))).collect()
+        let layers = |path: &str| {
+            let path = path.to_string();
+            self.files.layers(&path).into_iter().enumerate().map(move |(depth, (_, text))| {
+                // that of the facility it is based on
+                (format!("{}{path}", "base/".repeat(depth)), text)
+            })
+        };
+        paths.into_iter().flat_map(layers).collect()
     }
 
     /// A family by name.
@@ -272,6 +280,29 @@ fn one_source_each(family: &Family, sources: &mut HashMap<Arc<str>, (Arc<str>, A
     Ok(())
 }
 
+/// The files of a facility, with those of the one it is based on (`base = "NAME"`, which stands beside it).
+///
+/// # Errors
+/// Kind `facility`: there is no such facility, or it is based on itself.
+fn with_base(files: Arc<dyn Files>, seen: &mut Vec<String>) -> Result<Arc<dyn Files>> {
+    let base = open_tables(files.as_ref(), "facility.toml", |top| {
+        let Some(name) = top.text("base")? else { return Ok(None) };
+        let wrong = |what: String| Err(top.mistake("base", what));
+        if seen.iter().any(|known| known == name) {
+            return wrong(format!("`{name}` is based on itself"));
+        }
+        seen.push(name.to_string());
+        match files.beside(name) {
+            Some(base) => Ok(Some(base)),
+            None => wrong(format!("there is no facility `{name}` beside this one")),
+        }
+    })?;
+    match base {
+        None => Ok(files),
+        Some(base) => Ok(Arc::new(Based { own: files, base: with_base(base, seen)? })),
+    }
+}
+
 struct Head {
     name: Arc<str>,
     title: Arc<str>,
@@ -325,7 +356,8 @@ impl Head {
             name,
         };
         orbit.no_other_keys()?;
-        // read when the families are known
+        // read before, and when the families are known
+        _ = top.has("base");
         _ = (top.has("watchers"), top.has("feedbacks"));
         top.no_other_keys()?;
         Ok(head)

@@ -11,6 +11,7 @@ mod field;
 mod files;
 mod pattern;
 mod place;
+mod pyaml;
 mod table;
 mod watchers;
 
@@ -21,5 +22,6 @@ pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
 pub use pattern::glob;
 pub use place::Place;
+pub use pyaml::PyamlConfiguration;
 pub use table::{Table, open_tables};
 pub use watchers::{Feedback, Watcher};

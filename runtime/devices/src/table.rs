@@ -6,21 +6,40 @@ use fodo_units::{Quantity, Unit};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A TOML table of a facility file, with its place; knows which keys have been asked for.
 ///
-/// A table can be like another one of its file: what it does not say itself is then looked up there.
+/// A table can be like another one of its file, or of the file of that name of the facility that this one is based on:
+/// what it does not say itself is then looked up there. An empty text takes back what is said there.
 pub struct Table<'t> {
+    own: Layer<'t>,
+    place: Range<usize>,
+    /// The tables it is like, the nearest first.
+    models: Vec<Layer<'t>>,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+/// A table as one file has it.
+#[derive(Clone, Copy)]
+struct Layer<'t> {
     file: &'t str,
     text: &'t str,
-    place: Range<usize>,
     table: &'t DeTable<'t>,
-    /// The tables it is like, the nearest first.
-    models: Vec<&'t DeTable<'t>>,
-    asked: RefCell<BTreeSet<String>>,
+}
+
+impl<'t> Layer<'t> {
+    fn value(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+    }
+
+    fn inner(&self, key: &str) -> Option<Layer<'t>> {
+        match self.value(key)?.get_ref() {
+            DeValue::Table(table) => Some(Layer { table, ..*self }),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a TOML file of a facility and hands its top table to `read`.
@@ -28,40 +47,53 @@ pub struct Table<'t> {
 /// # Errors
 /// Missing file, syntax, and whatever `read` finds, each with file, line and column.
 pub fn open_tables<T>(files: &dyn Files, path: &str, read: impl FnOnce(&Table) -> Result<T>) -> Result<T> {
-    let shown = files.shown(path);
-    let text: Arc<str> = files
-        .text(path)
-        .ok_or_else(|| Diagnostic::new(Kind::Facility, format!("the facility has no readable file {shown}")))?;
-    let parsed = DeTable::parse(&text).map_err(|error| {
-        let label = Label::at_bytes(&shown, &text, error.span().unwrap_or(0..0));
-        Diagnostic::new(Kind::Facility, format!("{path} is not a valid table: {}", error.message())).label(label)
-    })?;
-    let (table, asked) = (parsed.get_ref(), RefCell::default());
-    read(&Table { file: &shown, text: &text, place: 0..0, table, models: Vec::new(), asked })
+    let sources = files.layers(path);
+    let mut parsed = Vec::with_capacity(sources.len());
+    for (shown, text) in &sources {
+        parsed.push(DeTable::parse(text).map_err(|error| {
+            let label = Label::at_bytes(shown, text, error.span().unwrap_or(0..0));
+            Diagnostic::new(Kind::Facility, format!("{path} is not a valid table: {}", error.message())).label(label)
+        })?);
+    }
+    let mut layers = sources.iter().zip(&parsed).map(|((file, text), parsed)| {
+        let table = parsed.get_ref();
+        Layer { file, text, table }
+    });
+    let Some(own) = layers.next() else {
+        let what = format!("the facility has no readable file {}", files.shown(path));
+        return Err(Diagnostic::new(Kind::Facility, what).into());
+    };
+    read(&Table { own, place: 0..0, models: layers.collect(), asked: RefCell::default() })
 }
 
 impl<'t> Table<'t> {
     fn entry(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.found(key).map(|(_, value)| value)
+    }
+
+    /// The value of a key and whose it is; an empty text is none.
+    fn found(&self, key: &str) -> Option<(Layer<'t>, &'t Spanned<DeValue<'t>>)> {
         self.asked.borrow_mut().insert(key.to_string());
-        self.layers().find_map(|table| value_of(table, key))
+        let (layer, value) = self.layers().find_map(|layer| Some((layer, layer.value(key)?)))?;
+        let empty = matches!(value.get_ref(), DeValue::String(text) if text.is_empty());
+        (!empty).then_some((layer, value))
     }
 
     /// The table itself, then those it is like.
-    fn layers(&self) -> impl DoubleEndedIterator<Item = &'t DeTable<'t>> {
-        std::iter::once(self.table).chain(self.models.iter().copied())
+    fn layers(&self) -> impl DoubleEndedIterator<Item = Layer<'t>> {
+        std::iter::once(self.own).chain(self.models.iter().copied())
     }
 
     fn wrong(&self, key: &str, place: Range<usize>, what: impl Into<String>) -> Box<Diagnostic> {
-        let what = what.into();
-        let goes_on = ["is ", "are ", "must "].iter().any(|verb| what.starts_with(verb));
-        let message = if goes_on { format!("`{key}` {what}") } else { format!("`{key}`: {what}") };
-        Diagnostic::new(Kind::Facility, message).label(Label::at_bytes(self.file, self.text, place)).into()
+        let of = self.found(key).map_or(self.own, |(layer, _)| layer);
+        wrong(of, key, place, what.into())
     }
 
     /// Where the value of `key` stands, or the table where it has no such key.
     pub fn label(&self, key: &str) -> Label {
-        let place = self.entry(key).map_or(self.place.clone(), |value| value.span());
-        Label::at_bytes(self.file, self.text, place)
+        let (layer, place) =
+            self.found(key).map_or((self.own, self.place.clone()), |(layer, value)| (layer, value.span()));
+        Label::at_bytes(layer.file, layer.text, place)
     }
 
     /// An error about the value of `key`, or about the whole table where it has no such key.
@@ -73,9 +105,9 @@ impl<'t> Table<'t> {
     }
 
     fn absent(&self, key: &str, what: String) -> Box<Diagnostic> {
-        let there: Vec<&str> = self.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect();
+        let there: Vec<&str> = self.own.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect();
         let missing = what.contains("is missing");
-        let mut report = self.wrong(key, self.place.clone(), what);
+        let mut report = wrong(self.own, key, self.place.clone(), what);
         if let Some(label) = report.labels.first_mut().filter(|_| missing) {
             label.text = if self.place.is_empty() { "in this file" } else { "in this table" }.to_string();
         }
@@ -190,9 +222,9 @@ impl<'t> Table<'t> {
 
     /// The table under a key, if the key is there.
     pub fn table(&self, key: &str) -> Result<Option<Table<'t>>> {
-        let Some(value) = self.entry(key) else { return Ok(None) };
+        let Some((layer, value)) = self.found(key) else { return Ok(None) };
         match value.get_ref() {
-            DeValue::Table(table) => Ok(Some(self.inner(key, value.span(), table))),
+            DeValue::Table(table) => Ok(Some(self.inner(key, value.span(), Layer { table, ..layer }))),
             other => Err(self.wrong(key, value.span(), format!("must be a table, found {}", other.type_str()))),
         }
     }
@@ -200,26 +232,26 @@ impl<'t> Table<'t> {
     /// All tables of this one with their names, in the order of the file; first those of the tables it is like.
     pub fn tables(&self) -> Vec<(&'t str, Table<'t>)> {
         let mut found: Vec<(&str, Table)> = Vec::new();
-        for (name, value) in self.layers().rev().flat_map(DeTable::iter) {
-            let key = name.get_ref().as_ref();
-            let DeValue::Table(table) = value.get_ref() else { continue };
-            self.asked.borrow_mut().insert(key.to_string());
-            let inner = self.inner(key, name.span(), table);
-            match found.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, known)) => *known = inner,
-                None => found.push((key, inner)),
+        for layer in self.layers().rev() {
+            for (name, value) in layer.table.iter() {
+                let key = name.get_ref().as_ref();
+                let DeValue::Table(table) = value.get_ref() else { continue };
+                self.asked.borrow_mut().insert(key.to_string());
+                let inner = self.inner(key, name.span(), Layer { table, ..layer });
+                match found.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, known)) => *known = inner,
+                    None => found.push((key, inner)),
+                }
             }
         }
         found
     }
 
     /// The table under `key`; what it does not say is looked up in the tables of that name of those this one is like.
-    fn inner(&self, key: &str, place: Range<usize>, table: &'t DeTable<'t>) -> Table<'t> {
-        let same = self.layers().filter_map(|layer| match value_of(layer, key)?.get_ref() {
-            DeValue::Table(inner) if !std::ptr::eq(inner, table) => Some(inner),
-            _ => None,
-        });
-        Table { file: self.file, text: self.text, place, table, models: same.collect(), asked: RefCell::default() }
+    fn inner(&self, key: &str, place: Range<usize>, own: Layer<'t>) -> Table<'t> {
+        let same = self.layers().filter_map(|layer| layer.inner(key));
+        let models = same.filter(|inner| !std::ptr::eq(inner.table, own.table)).collect();
+        Table { own, place, models, asked: RefCell::default() }
     }
 
     /// Lets each table of this one that says `like = "NAME"` follow the table NAME, which has to stand before it.
@@ -236,7 +268,7 @@ impl<'t> Table<'t> {
                         fodo_report::did_you_mean(model, before).map_or(String::new(), |near| format!("; {near}"));
                     return Err(table.mistake("like", format!("no table `{model}` stands before this one{near}")));
                 };
-                table.models = known.layers().collect();
+                table.models.extend(known.layers());
             }
             found.push((name, table));
         }
@@ -245,16 +277,16 @@ impl<'t> Table<'t> {
 
     /// Its keys, in the order of the file.
     pub fn keys(&self) -> Vec<&'t str> {
-        self.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect()
+        self.own.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect()
     }
 
     /// An error if the table has a key that nobody asked for; to be called when all is read.
     pub fn no_other_keys(&self) -> Result<()> {
         let asked = self.asked.borrow();
-        for (name, _) in self.table.iter() {
+        for (name, _) in self.own.table.iter() {
             let key = name.get_ref().as_ref();
             if !asked.contains(key) {
-                let label = Label::at_bytes(self.file, self.text, name.span()).say("not known here");
+                let label = Label::at_bytes(self.own.file, self.own.text, name.span()).say("not known here");
                 let report = Diagnostic::new(Kind::Facility, format!("`{key}` is not a key of this table"))
                     .label(label)
                     .near(key, asked.iter().map(String::as_str));
@@ -267,6 +299,8 @@ impl<'t> Table<'t> {
     }
 }
 
-fn value_of<'t>(table: &'t DeTable<'t>, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
-    table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+fn wrong(layer: Layer, key: &str, place: Range<usize>, what: String) -> Box<Diagnostic> {
+    let goes_on = ["is ", "are ", "must "].iter().any(|verb| what.starts_with(verb));
+    let message = if goes_on { format!("`{key}` {what}") } else { format!("`{key}`: {what}") };
+    Diagnostic::new(Kind::Facility, message).label(Label::at_bytes(layer.file, layer.text, place)).into()
 }

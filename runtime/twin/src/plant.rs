@@ -48,7 +48,10 @@ struct State {
     tune: Option<Result<[f64; 2], String>>,
     now: Time,
     start: Time,
-    shot: Option<(u64, Arc<Vec<f64>>)>,
+    /// A period, and the shots that monitors were made to take in it.
+    triggers: (u64, u64),
+    /// The noise of a period and the shots in it.
+    shot: Option<((u64, u64), Arc<Vec<f64>>)>,
 }
 
 /// What a write goes to.
@@ -91,6 +94,7 @@ impl Twin {
             tune: None,
             now: start,
             start,
+            triggers: (0, 0),
             shot: None,
         };
         Ok(Twin {
@@ -228,8 +232,14 @@ impl Twin {
         reading + truth.noise * self.noise(state)[2 * monitor + plane]
     }
 
+    /// The present period, and the shots that monitors were made to take in it.
+    fn shot(&self, state: &State) -> (u64, u64) {
+        let period = ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64;
+        if state.triggers.0 == period { state.triggers } else { (period, 0) }
+    }
+
     fn noise(&self, state: &mut State) -> Arc<Vec<f64>> {
-        let shot = ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64;
+        let shot = self.shot(state);
         if let Some((known, numbers)) = &state.shot
             && *known == shot
         {
@@ -322,6 +332,12 @@ impl Plant for Twin {
     fn advance(&self, time: Time) {
         let mut state = self.state();
         state.now = state.now.max(time);
+    }
+
+    fn trigger(&self) {
+        let mut state = self.state();
+        let (period, triggers) = self.shot(&state);
+        state.triggers = (period, triggers + 1);
     }
 
     fn period(&self) -> Duration {

@@ -132,9 +132,34 @@ impl Draw {
     }
 }
 
-/// Noise of one shot for `count` readings, standard normal; the same for a seed and a shot.
-pub(crate) fn noise(seed: u64, shot: u64, count: usize) -> Vec<f64> {
+/// Noise of one shot for `count` readings, standard normal; the same for a seed, a period and the shots taken in it before.
+pub(crate) fn noise(seed: u64, (period, triggers): (u64, u64), count: usize) -> Vec<f64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x6e6f_6973_655f_6f66);
-    random.set_stream(shot);
+    random.set_stream(period);
+    // far behind what the shots before it can have taken
+    random.set_word_pos(u128::from(triggers) << 32);
     (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shot_has_noise_of_its_own() {
+        const COUNT: usize = 4000;
+        let mut random = ChaCha8Rng::seed_from_u64(7 ^ 0x6e6f_6973_655f_6f66);
+        random.set_stream(3);
+        let first: Vec<f64> = (0..COUNT).map(|_| StandardNormal.sample(&mut random)).collect();
+        assert_eq!(noise(7, (3, 0), COUNT), first);
+        let shots = [(3, 0), (3, 1), (3, 2), (4, 0), (4, 1)].map(|shot| noise(7, shot, COUNT));
+        for (a, one) in shots.iter().enumerate() {
+            for (b, other) in shots.iter().enumerate() {
+                let mean = one.iter().zip(other).map(|(x, y)| x * y).sum::<f64>() / COUNT as f64;
+                // one standard deviation is 0.016
+                assert!((mean - if a == b { 1.0 } else { 0.0 }).abs() < 0.08, "{a} and {b}: {mean}");
+            }
+        }
+        assert_eq!(noise(7, (3, 2), 10), shots[2][..10]);
+    }
 }

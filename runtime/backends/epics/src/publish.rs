@@ -3,7 +3,7 @@
 use crate::values;
 use epics_base_rs::error::{CaError, CaResult};
 use epics_base_rs::server::database::PvDatabase;
-use epics_base_rs::server::pv::{AccessDecision, AccessHook, ProcessVariable, PvMetadata, WriteHook};
+use epics_base_rs::server::pv::{AccessDecision, AccessHook, ProcessVariable, PvMetadata, ReadHook, WriteHook};
 use epics_base_rs::server::snapshot::{ControlInfo, DisplayInfo, Snapshot};
 use fodo_control::{Alarms, ChannelInfo, Puts, Reading};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ impl Published {
         let variable = database.find_pv(&info.channel).await;
         let variable = variable.ok_or_else(|| CaError::ChannelNotFound(info.channel.to_string()))?;
         variable.set_metadata(metadata(info));
+        variable.set_read_hook(on_read(&variable, puts.clone()));
         let published = Published { alarms: info.alarms, name: info.channel.to_string(), variable };
         published.post(first);
         Ok(published)
@@ -67,12 +68,29 @@ fn access(info: &ChannelInfo) -> AccessHook {
     Arc::new(move |_user, _host| decision)
 }
 
-/// Takes a client's value to the plant and answers when the plant has it.
+/// Gives what the variable holds when all that was written before is shown.
+fn on_read(variable: &Arc<ProcessVariable>, puts: Puts) -> ReadHook {
+    let variable = Arc::downgrade(variable);
+    Arc::new(move || {
+        let (variable, puts) = (variable.clone(), puts.clone());
+        Box::pin(async move {
+            if !puts.are_shown() {
+                let (shown, is_shown) = oneshot::channel();
+                puts.when_shown(move || _ = shown.send(()));
+                _ = is_shown.await;
+            }
+            variable.upgrade().map(|variable| variable.snapshot()).ok_or(CaError::Disconnected)
+        })
+    })
+}
+
+/// Takes a client's value to the plant and answers when the plant has it: the library takes a client's next write, or
+/// its next reading, only then.
 fn on_write(info: &ChannelInfo, puts: Puts) -> WriteHook {
     let channel = info.channel.clone();
     Arc::new(move |value, _client| {
         let (answer, answered) = oneshot::channel();
-        puts.ask(&channel, values::number(&value), |done| drop(answer.send(done)));
+        puts.ask_in_series(&channel, values::number(&value), |done| drop(answer.send(done)));
         Box::pin(async move {
             let answer = answered.await.unwrap_or_else(|_| Err("the server stops".into()));
             answer.map_err(CaError::InvalidValue)

@@ -356,3 +356,25 @@ fn it_stops_at_once_and_clients_know() {
     eprintln!("back {:?} after the restart", back.elapsed());
     drop(again);
 }
+
+#[test]
+fn what_is_read_after_a_write_is_what_it_did() {
+    let Some((_plant, server)) = both() else { return };
+    let code = "
+import asyncio, aioca
+async def main():
+    names = ['SP:1', 'SP:2', 'SP:3']
+    for step in range(1, 30):
+        await aioca.caput('SP:0', step / 4, wait=True)
+        one = (await aioca.caget('ORBIT:X'))[0] - step / 4
+        await aioca.caput(names, [step / 8] * 3, wait=True)
+        three = (await aioca.caget('ORBIT:X'))[0] - step / 4 - 3 * step / 8
+        if three != 0 or one != 3 * (step - 1) / 8:
+            print('late:', step, one, three)
+    print('done')
+asyncio.run(main())
+";
+    let output = python(code, server.port());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text.trim(), "done", "{}", String::from_utf8_lossy(&output.stderr));
+}

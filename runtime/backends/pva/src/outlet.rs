@@ -1,19 +1,20 @@
 //! The server: a plant's channels over PV Access.
 
+use crate::beside::Beside;
 use crate::values;
 use epics_pva_rs::nt::{NTScalar, NTTable};
 use epics_pva_rs::pvdata::{PvField, ScalarType, ScalarValue};
 use epics_pva_rs::server_native::{PvaServer, PvaServerConfig, SharedPV, SharedSource};
 use fodo_control::{Channel, ChannelInfo, Outlet, Puts, Reading, Shape, Stage};
 use fodo_report::{Diagnostic, Kind, Result};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel as answer_channel};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::block_in_place;
 
-/// Writes of this many clients are waited for at the same time.
+/// Threads that serve; writes wait for the plant on others.
 const WORKERS: usize = 4;
 
 /// How long the plant may take to answer a write.
@@ -59,13 +60,16 @@ impl PvAccessOutlet {
         let runtime = runtime.map_err(|error| problem(format!("no threads for the PV Access server: {error}")))?;
         let source = SharedSource::new();
         let mut shown = Vec::with_capacity(stage.channels.len());
+        let mut variables = HashMap::with_capacity(stage.channels.len());
         for (info, first) in stage.channels.iter().zip(&stage.readings) {
             let variable = Shown::new(info, first, &stage.puts)?;
             source.try_add(info.channel.to_string(), variable.variable.clone()).map_err(|error| {
                 Diagnostic::new(Kind::Facility, format!("the channel {} cannot be served: {error:?}", info.channel))
             })?;
+            variables.insert(info.channel.to_string(), variable.variable.clone());
             shown.push(variable);
         }
+        let source = Beside::new(source, variables);
         let config = PvaServerConfig {
             tcp_port: options.port,
             udp_port: options.search,
@@ -154,7 +158,7 @@ fn on_put(
     move |_, value| {
         let (answer, answered) = answer_channel();
         puts.ask(&channel, values::reading(&value, &[]).value.number(), move |done| drop(answer.send(done)));
-        block_in_place(|| answered.recv_timeout(PATIENCE)).unwrap_or_else(|lost| match lost {
+        answered.recv_timeout(PATIENCE).unwrap_or_else(|lost| match lost {
             RecvTimeoutError::Timeout => Err("the plant has not answered in time; it may still take the value".into()),
             RecvTimeoutError::Disconnected => Err("the server stops".into()),
         })

@@ -115,15 +115,9 @@ fn the_tools_of_epics_base() {
         assert!(text.contains(why), "{name} {value}: {text}");
     }
     assert_eq!(plant.setpoint(1), 2.5);
-    // the next shot shows it
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let text = server.tool("pvget", &["RB:1", "ORBIT:X"]).unwrap();
-        if text.matches("2.5").count() == 9 {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{text}");
-    }
+    // it is shown what it did
+    let text = server.tool("pvget", &["RB:1", "ORBIT:X"]).unwrap();
+    assert_eq!(text.matches("2.5").count(), 9, "{text}");
 }
 
 #[test]
@@ -135,13 +129,13 @@ fn p4p_reads_writes_and_is_refused() {
     let plant = Arc::new(FakePlant::new(4, 8));
     let server = serve(&plant);
     let code = "
-import time
 from p4p.client.thread import Context
 with Context('pva') as context:
+    for value in range(20):
+        context.put('SP:2', value / 4)
+        if context.get('ORBIT:X')[0] != value / 4:
+            print('late:', value)
     context.put('SP:2', -3.5)
-    end = time.time() + 5
-    while context.get('ORBIT:X')[0] != -3.5 and time.time() < end:
-        time.sleep(0.02)
     print(float(context.get('SP:2')), [float(x) for x in context.get('ORBIT:X')])
     try:
         context.put('SP:2', 50.0)

@@ -145,6 +145,82 @@ void ServedDevice::add(size_t place) {
     }
 }
 
+/// The server in the database, empty without one.
+std::string entered;
+
+std::string class_of(size_t device) { return "FodoTwin" + std::to_string(device); }
+
+/// The server that the database has for a device; empty if it does not know it.
+std::string server_of(Database &database, const std::string &device) {
+    try {
+        std::string name = device;
+        return database.get_device_info(name).ds_full_name;
+    } catch (const DevFailed &error) {
+        if (std::string(error.errors[0].reason.in()).find("NotDefined") == std::string::npos) {
+            throw;
+        }
+        return {};
+    }
+}
+
+/// Whether somebody serves under this name already.
+bool is_served(const std::string &server) {
+    try {
+        std::string name = "dserver/" + server;
+        DeviceProxy other(name);
+        other.set_timeout_millis(1000);
+        other.ping();
+        return true;
+    } catch (const DevFailed &) {
+        return false;
+    }
+}
+
+/// Enters the devices in the database; those of other servers stay theirs.
+void enter(const std::string &server) {
+    Database database;
+    if (is_served(server)) {
+        Except::throw_exception("Fodo_Refused", "the database of TANGO_HOST has a device server " + server + " that runs", "enter");
+    }
+    DbDevInfos all;
+    for (size_t i = 0; i < device_names.size(); ++i) {
+        const std::string known = server_of(database, device_names[i]);
+        if (!known.empty() && small(known) != small(server)) {
+            Except::throw_exception("Fodo_Refused", "the database of TANGO_HOST has " + device_names[i] + " as a device of " + known,
+                                    "enter");
+        }
+        DbDevInfo info;
+        info.name = device_names[i];
+        info._class = class_of(i);
+        info.server = server;
+        all.push_back(info);
+    }
+    DbDevInfo own;
+    own.name = "dserver/" + server;
+    own._class = "DServer";
+    own.server = server;
+    all.push_back(own);
+    std::string name = server;
+    database.add_server(name, all);
+    entered = server;
+}
+
+/// Takes them out again.
+void leave() {
+    if (entered.empty()) {
+        return;
+    }
+    guarded(
+        [] {
+            Database database;
+            database.set_timeout_millis(1000);
+            database.unexport_server(entered);
+            database.delete_server(entered);
+        },
+        [](const Failure &) {});
+    entered.clear();
+}
+
 class ServedClass : public DeviceClass {
   public:
     explicit ServedClass(std::string name) : DeviceClass(name) {}
@@ -163,11 +239,11 @@ class ServedClass : public DeviceClass {
 // A class for each device: attributes of one name share unit and limits within a class.
 void DServer::class_factory() {
     for (size_t i = 0; i < device_names.size(); ++i) {
-        add_class(new ServedClass("FodoTwin" + std::to_string(i)));
+        add_class(new ServedClass(class_of(i)));
     }
 }
 
-void tango_serve(const TangoServed *served, size_t count, const char *endpoint, TangoServedRead read,
+void tango_serve(const TangoServed *served, size_t count, const char *endpoint, const char *instance, TangoServedRead read,
                  TangoServedWrite write, void (*ready)(), void *context, TangoAnswerSink answer) {
     guarded(
         [&] {
@@ -181,11 +257,16 @@ void tango_serve(const TangoServed *served, size_t count, const char *endpoint, 
                     device_names.emplace_back(served[i].device);
                 }
             }
-            std::string list;
-            for (size_t i = 0; i < device_names.size(); ++i) {
-                list += (i == 0 ? "FodoTwin" : ",FodoTwin") + std::to_string(i) + "::" + device_names[i];
+            std::vector<std::string> arguments{"fodo", *instance == '\0' ? "twin" : instance, "-ORBendPoint", endpoint};
+            if (*instance != '\0') {
+                enter(std::string("fodo/") + instance);
+            } else {
+                std::string list;
+                for (size_t i = 0; i < device_names.size(); ++i) {
+                    list += (i == 0 ? "" : ",") + class_of(i) + "::" + device_names[i];
+                }
+                arguments.insert(arguments.end(), {"-nodb", "-dlist", list});
             }
-            std::vector<std::string> arguments{"fodo", "twin", "-nodb", "-dlist", list, "-ORBendPoint", endpoint};
             std::vector<char *> raw;
             for (std::string &argument : arguments) {
                 raw.push_back(argument.data());
@@ -195,9 +276,13 @@ void tango_serve(const TangoServed *served, size_t count, const char *endpoint, 
             util->server_init(false);
             ready();
             util->server_run();
+            leave();
             answer(context, 0, TANGO_REFUSED, "the device server ended");
         },
-        [&](const Failure &why) { answer(context, 0, TANGO_REFUSED, why.text.c_str()); });
+        [&](const Failure &why) {
+            leave();
+            answer(context, 0, TANGO_REFUSED, why.text.c_str());
+        });
 }
 
 void tango_serve_event(size_t place, const TangoHeld *held) {
@@ -225,5 +310,7 @@ void tango_serve_event(size_t place, const TangoHeld *held) {
 }
 
 void tango_exit(int code) {
+    static thread_local omni_thread::ensure_self known;
+    leave();
     _exit(code);
 }

@@ -120,7 +120,9 @@ using TangoServedWrite = void (*)(size_t place, double value, void *context, Tan
 
 
 // Serves until the process ends; returns only when it could not, and has called the answer.
-void tango_serve(const TangoServed *served, size_t count, const char *endpoint, TangoServedRead read,
+// `instance` is that of the device server in the database of TANGO_HOST, where its devices are entered while it serves; empty
+// serves without database.
+void tango_serve(const TangoServed *served, size_t count, const char *endpoint, const char *instance, TangoServedRead read,
                  TangoServedWrite write, void (*ready)(), void *context, TangoAnswerSink answer);
 // Sends a change event; waits for the device's lock.
 void tango_serve_event(size_t place, const TangoHeld *held);

@@ -215,6 +215,7 @@ unsafe extern "C" {
         served: *const RawServed,
         count: usize,
         endpoint: *const c_char,
+        instance: *const c_char,
         read: ServedRead,
         write: ServedWrite,
         ready: extern "C" fn(),
@@ -490,8 +491,10 @@ impl Held {
 
 /// Serves until the process ends; returns why it could not. One call for a process.
 ///
+/// `instance` is that of the device server in the database of `TANGO_HOST`; an empty one serves without database.
+///
 /// Reads and writes go to [`crate::process`].
-pub fn serve(served: &[Served], endpoint: &str) -> Failure {
+pub fn serve(served: &[Served], endpoint: &str, instance: &str) -> Failure {
     let devices: Vec<CString> = served.iter().map(|one| c_text(&one.device)).collect();
     let texts: Vec<_> = served.iter().map(|one| c_texts(&one.texts)).collect();
     let raw: Vec<RawServed> = served
@@ -509,8 +512,19 @@ pub fn serve(served: &[Served], endpoint: &str) -> Failure {
     let mut got = empty::<()>(1);
     unsafe {
         let context = (&raw mut got).cast();
-        let endpoint = c_text(endpoint);
-        tango_serve(raw.as_ptr(), raw.len(), endpoint.as_ptr(), served_read, served_write, ready, context, take_answer);
+        let (endpoint, instance) = (c_text(endpoint), c_text(instance));
+        let (endpoint, instance) = (endpoint.as_ptr(), instance.as_ptr());
+        tango_serve(
+            raw.as_ptr(),
+            raw.len(),
+            endpoint,
+            instance,
+            served_read,
+            served_write,
+            ready,
+            context,
+            take_answer,
+        );
     }
     got.remove(0).and_then(Result::err).unwrap_or_else(silent)
 }

@@ -104,8 +104,19 @@ fn strange() -> Error {
     Error::new(ErrorKind::InvalidData, "a frame of another protocol")
 }
 
+/// What to serve, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The channels.
+    pub channels: Vec<ChannelInfo>,
+    /// Where, as libtango takes it.
+    pub endpoint: String,
+    /// The instance of the server in the database of `TANGO_HOST`; empty without database.
+    pub instance: String,
+}
+
 /// What to serve, as text.
-pub fn hello(channels: &[ChannelInfo], endpoint: &str) -> String {
+pub fn hello(channels: &[ChannelInfo], endpoint: &str, instance: &str) -> String {
     let range = |range: Option<(f64, f64)>| range.map(|(low, high)| json!([low, high]));
     let one = |info: &ChannelInfo| {
         let length = match info.shape {
@@ -119,11 +130,12 @@ pub fn hello(channels: &[ChannelInfo], endpoint: &str) -> String {
             "alarm": range(info.alarms.alarm),
         })
     };
-    json!({ "endpoint": endpoint, "channels": channels.iter().map(one).collect::<Vec<_>>() }).to_string()
+    let channels: Vec<Value> = channels.iter().map(one).collect();
+    json!({ "endpoint": endpoint, "instance": instance, "channels": channels }).to_string()
 }
 
 /// What to serve and where, from the text of [`hello`].
-pub fn heard(text: &str) -> Option<(Vec<ChannelInfo>, String)> {
+pub fn heard(text: &str) -> Option<Asked> {
     let said: Value = serde_json::from_str(text).ok()?;
     let range = |range: &Value| Some((range[0].as_f64()?, range[1].as_f64()?));
     let one = |said: &Value| {
@@ -138,7 +150,7 @@ pub fn heard(text: &str) -> Option<(Vec<ChannelInfo>, String)> {
         })
     };
     let channels = said["channels"].as_array()?.iter().map(one).collect::<Option<_>>()?;
-    Some((channels, said["endpoint"].as_str()?.into()))
+    Some(Asked { channels, endpoint: said["endpoint"].as_str()?.into(), instance: said["instance"].as_str()?.into() })
 }
 
 #[cfg(test)]
@@ -177,7 +189,8 @@ mod tests {
             writable: true,
             alarms: Alarms { warning: None, alarm: Some((-1.0, 1.0)) },
         };
-        let text = hello(std::slice::from_ref(&info), "giop:tcp:127.0.0.1:1");
-        assert_eq!(heard(&text), Some((vec![info], "giop:tcp:127.0.0.1:1".into())));
+        let text = hello(std::slice::from_ref(&info), "giop:tcp:127.0.0.1:1", "ring");
+        let asked = Asked { channels: vec![info], endpoint: "giop:tcp:127.0.0.1:1".into(), instance: "ring".into() };
+        assert_eq!(heard(&text), Some(asked));
     }
 }

@@ -30,6 +30,6 @@ pub use address::{Address, What};
 #[cfg(feature = "libtango")]
 pub use client::Tango;
 #[cfg(feature = "libtango")]
-pub use outlet::{ServeOptions, TangoOutlet};
+pub use outlet::{Database, ServeOptions, TangoOutlet};
 #[cfg(feature = "libtango")]
 pub use process::serve_process;

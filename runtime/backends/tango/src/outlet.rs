@@ -6,20 +6,23 @@ use crate::process::served;
 use fodo_control::{Channel, Outlet, Puts, Reading, Stage, Validity};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the process may take until it serves: some hundred devices take a second or two.
 const START: Duration = Duration::from_secs(60);
 
 /// How long a process that takes nothing may keep the plant waiting before it counts as lost.
 const STUCK: Duration = Duration::from_secs(3);
+
+/// How long it may take to leave the database.
+const LEAVE: Duration = Duration::from_secs(3);
 
 /// Where to serve, and by whom.
 #[derive(Debug)]
@@ -30,9 +33,20 @@ pub struct ServeOptions {
     pub interface: Ipv4Addr,
     /// The program that calls [`crate::serve_process`], with its arguments.
     pub program: Command,
+    /// The database that clients ask; none serves without.
+    pub database: Option<Database>,
 }
 
-/// Shows a plant's channels as TANGO attributes, without database; dropping it ends the process that serves.
+/// A TANGO database, and the device server that the devices are entered for while they are served.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `host:port`.
+    pub host: String,
+    /// The instance of the server `fodo`.
+    pub instance: String,
+}
+
+/// Shows a plant's channels as TANGO attributes; dropping it ends the process that serves.
 ///
 /// A channel is served as [`crate::Address`] says: `dev/ice/1/current` as itself, `A:B:C` as `fodo/A/B/C`.
 pub struct TangoOutlet {
@@ -42,6 +56,8 @@ pub struct TangoOutlet {
     waiting: Vec<u8>,
     port: u16,
     running: Arc<AtomicBool>,
+    /// Whether a database knows it.
+    entered: bool,
 }
 
 /// The way to the process; shared with the answers to writes.
@@ -52,21 +68,29 @@ impl Line {
     fn send(&self, bytes: &[u8]) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes).is_ok()
     }
+
+    fn end(&self) {
+        _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown(Shutdown::Both);
+    }
 }
 
 impl TangoOutlet {
     /// Starts the process and returns when it serves.
     ///
     /// # Errors
-    /// `machine` if the port is taken or the process does not start, `facility` if two channels would
-    /// be one attribute or one is a table.
+    /// `machine` if the port is taken, the process does not start, or the database has one of the devices for another
+    /// server; `facility` if two channels would be one attribute or one is a table.
     pub fn open(stage: &Stage, options: ServeOptions) -> Result<TangoOutlet> {
         stage.without_tables("TANGO")?;
         served(&stage.channels)?;
-        let ServeOptions { port, interface, mut program } = options;
+        let ServeOptions { port, interface, mut program, database } = options;
         let port = free(port, interface)?;
         let (own, theirs) = UnixStream::pair().map_err(problem)?;
         // Ctrl-C is for the program, which ends the process when it has put everything back
+        if let Some(database) = &database {
+            program.env("TANGO_HOST", &database.host);
+        }
+        let instance = database.map(|database| database.instance).unwrap_or_default();
         program.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).process_group(0);
         let child = program.spawn().map_err(problem)?;
         drop(program);
@@ -74,9 +98,11 @@ impl TangoOutlet {
         own.set_write_timeout(Some(STUCK)).map_err(problem)?;
         own.set_read_timeout(Some(START)).map_err(problem)?;
         let mut incoming = BufReader::new(own.try_clone().map_err(problem)?);
-        let mut outlet =
-            TangoOutlet { child, line: Line(Arc::new(Mutex::new(own))), waiting: Vec::new(), port, running };
-        Frame::Hello(hello(&stage.channels, &format!("giop:tcp:{interface}:{port}"))).append(&mut outlet.waiting);
+        let entered = !instance.is_empty();
+        let line = Line(Arc::new(Mutex::new(own)));
+        let mut outlet = TangoOutlet { child, line, waiting: Vec::new(), port, running, entered };
+        let hello = hello(&stage.channels, &format!("giop:tcp:{interface}:{port}"), &instance);
+        Frame::Hello(hello).append(&mut outlet.waiting);
         stage.readings.iter().enumerate().for_each(|(place, reading)| outlet.post(place, reading));
         outlet.flush();
         match Frame::read(&mut incoming) {
@@ -161,6 +187,12 @@ impl Outlet for TangoOutlet {
 
 impl Drop for TangoOutlet {
     fn drop(&mut self) {
+        // the end of the line lets it take its devices out of the database
+        self.line.end();
+        let end = Instant::now() + LEAVE;
+        while self.entered && Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         _ = self.child.kill();
         _ = self.child.wait();
     }

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::ffi::{self, Failure, Held, Served};
-use crate::frames::{Frame, heard};
+use crate::frames::{Asked, Frame, heard};
 use fodo_control::{ChannelInfo, Shape};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long the program may take for a write: a plant answers at once.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a reading waits for writes that are under way.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Events that wait for clients; beyond it the oldest go.
 const EVENTS: usize = 100_000;
 
@@ -25,6 +28,7 @@ struct Desk {
     held: Vec<Mutex<Held>>,
     program: Mutex<UnixStream>,
     asked: Mutex<HashMap<u64, SyncSender<String>>>,
+    answered: Condvar,
     next: AtomicU64,
     events: Mutex<VecDeque<(usize, Held)>>,
     filled: Condvar,
@@ -45,12 +49,13 @@ pub fn serve_process() -> Result<()> {
     let stream = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(|_| by_hand())?;
     let mut incoming = BufReader::new(stream.try_clone().map_err(|_| by_hand())?);
     let Ok(Frame::Hello(text)) = Frame::read(&mut incoming) else { return Err(by_hand().into()) };
-    let (channels, endpoint) = heard(&text).ok_or_else(by_hand)?;
+    let Asked { channels, endpoint, instance } = heard(&text).ok_or_else(by_hand)?;
     let served = served(&channels)?;
     let desk = Desk {
         held: channels.iter().map(|_| Mutex::new(Held { quality: ffi::quality::INVALID, ..Held::default() })).collect(),
         program: Mutex::new(stream),
         asked: Mutex::default(),
+        answered: Condvar::new(),
         next: AtomicU64::new(1),
         events: Mutex::default(),
         filled: Condvar::new(),
@@ -71,7 +76,7 @@ pub fn serve_process() -> Result<()> {
         ffi::exit(0);
     };
     std::thread::Builder::new().name("program".into()).spawn(listen).map_err(no_thread)?;
-    let failure = ffi::serve(&served, &endpoint);
+    let failure = ffi::serve(&served, &endpoint, &instance);
     let (Failure::Refused(why) | Failure::Absent(why) | Failure::TimedOut(why) | Failure::NoEvents(why)) = failure;
     desk.send(&Frame::Failed(why.clone()));
     Err(Diagnostic::new(Kind::Machine, format!("the TANGO server could not be started: {why}")).into())
@@ -136,6 +141,7 @@ impl Desk {
                 if let Some(asker) = lock(&self.asked).remove(&id) {
                     _ = asker.send(text);
                 }
+                self.answered.notify_all();
             }
             _ => {}
         }
@@ -175,8 +181,15 @@ pub fn ready() {
     }
 }
 
-/// What a channel holds.
+/// What a channel holds; writes that are under way are waited for, so that who writes and does not wait for the answer
+/// reads what it did.
 pub fn held(place: usize) -> Held {
+    if let Some(desk) = DESK.get() {
+        let last = desk.next.load(Ordering::Relaxed);
+        let under_way = |asked: &mut HashMap<u64, _>| asked.keys().any(|id| *id < last);
+        let waited = desk.answered.wait_timeout_while(lock(&desk.asked), PATIENCE, under_way);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
     DESK.get().and_then(|desk| desk.held.get(place)).map(|held| lock(held).clone()).unwrap_or_default()
 }
 

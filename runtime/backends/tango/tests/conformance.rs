@@ -97,11 +97,18 @@ fn with_the_classic_database() {
     assert_eq!(broken(&checks), "", "{checks:#?}");
 }
 
+fn orbit(tango: &Arc<Tango>) -> f64 {
+    let names = ["ORBIT:X".into()];
+    let answer = tango.read(&names, fodo_control::Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0);
+    answer.unwrap().value.entries()[0]
+}
+
 #[test]
 fn against_a_served_plant() {
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fodo-tango-server"));
     program.stderr(std::process::Stdio::null());
-    let options = fodo_tango::ServeOptions { port: 0, interface: std::net::Ipv4Addr::LOCALHOST, program };
+    let options =
+        fodo_tango::ServeOptions { port: 0, interface: std::net::Ipv4Addr::LOCALHOST, program, database: None };
     let mut port = 0;
     let _host = Host::start(Arc::new(FakePlant::new(200, 8)), Cancel::new(), |stage| {
         let outlet = TangoOutlet::open(stage, options)?;
@@ -127,6 +134,14 @@ fn against_a_served_plant() {
     assert_eq!(broken(&checks), "", "{checks:#?}");
     let stuck = check(tango.as_ref(), &Subject { refused: Some(("SP:STUCK".into(), 1.0)), ..subject });
     assert_eq!(broken(&stuck), "", "{stuck:#?}");
+    // what is read after a write is what it did
+    assert!(put(&tango, &[("SP:3", 0.0)])[0].is_ok());
+    let before = orbit(&tango);
+    for step in 1..=20 {
+        let value = f64::from(step) / 4.0;
+        assert!(put(&tango, &[("SP:3", value)])[0].is_ok());
+        assert_eq!(orbit(&tango), before + value);
+    }
     // the plant's words, through libtango and back, and for a client that is not ours
     let ours = put(&tango, &[("SP:STUCK", 1.0)]).remove(0).unwrap_err();
     assert_eq!(ours.reason, "write refused: this one is stuck (Fodo_Refused)");
