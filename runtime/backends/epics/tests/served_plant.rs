@@ -280,7 +280,8 @@ fn our_client_closes_the_loop() {
     assert!(answers.iter().all(Result::is_ok));
     let computed = plant.computations.load(Ordering::Relaxed) - before;
     eprintln!("RATE put 576 to our server: {took:?}, {computed} orbits computed meanwhile");
-    assert!(computed <= 1 + took.as_millis() as usize / 50, "{computed} computations in {took:?}");
+    // a series of writes is shown every 20 ms
+    assert!(computed <= 2 + took.as_millis() as usize / 20, "{computed} computations in {took:?}");
     let done = Time::wall();
     let orbit =
         access.read(&channels(&["ORBIT:X"]), Fresh::After(done, 2 * SECOND), 3 * SECOND, &Cancel::new()).unwrap();

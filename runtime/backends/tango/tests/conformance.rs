@@ -10,7 +10,7 @@ mod fake_plant;
 use common::*;
 use fake_plant::FakePlant;
 use fodo_control::conformance::{Subject, broken, check};
-use fodo_control::{Cancel, Channel, Host};
+use fodo_control::{Backend, Cancel, Channel, Fresh, Host};
 use fodo_tango::{Tango, TangoOutlet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,7 @@ fn with_the_classic_database() {
 
 fn orbit(tango: &Arc<Tango>) -> f64 {
     let names = ["ORBIT:X".into()];
-    let answer = tango.read(&names, fodo_control::Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0);
+    let answer = tango.read(&names, Fresh::Latest, SECOND, &Cancel::new()).unwrap().remove(0);
     answer.unwrap().value.entries()[0]
 }
 
