@@ -208,3 +208,40 @@ fn an_orbit_that_is_not_there_is_no_number_for_pyaml_over_tango() {
     is_lost(&told["tango"]);
     is_lost(&told["tango-oa"]);
 }
+
+/// What `fodo facility export --pyaml` wrote, in pyAML's `design` mode, against our own model: tunes and response.
+#[test]
+fn an_exported_facility_is_the_model_in_pyaml() {
+    const COUNT: usize = 3;
+    let Some(python) = python("an_exported_facility_is_the_model_in_pyaml") else { return };
+    for (name, monitors) in [("demo_ring", 16), ("ebs_ring", 320)] {
+        let scratch = Scratch::new(&format!("pyaml-export-{name}"));
+        let folder = scratch.path().join("exported");
+        let folder = folder.to_str().unwrap();
+        let output = support::run(&scratch, &["facility", "export", "--facility", name, "--pyaml", folder]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut command = Command::new(&python);
+        command.arg(support::project().join("tests/setup/pyaml_export.py")).arg(format!("{folder}/{name}.yaml"));
+        command.args(["BPM", "HCOR", "VCOR", &COUNT.to_string()]);
+        let theirs = told(command);
+        assert_eq!(theirs["monitors"], monitors);
+        let line = "[model.orbit_response(HCOR, BPM).matrix, model.orbit_response(VCOR, BPM).matrix]";
+        let ours = support::json(&scratch, &["eval", line, "--facility", name]);
+        for (plane, axis) in ["x", "y"].into_iter().enumerate() {
+            let matrix = ours["result"][plane].as_array().unwrap_or_else(|| panic!("{ours}"));
+            for (corrector, column) in theirs[axis].as_array().unwrap().iter().enumerate() {
+                let theirs = numbers(column);
+                let rows = matrix.iter().skip(plane * monitors).take(monitors);
+                let ours: Vec<f64> = rows.map(|row| number(&row[corrector])).collect();
+                let largest = ours.iter().fold(0.0, |largest: f64, entry| largest.max(entry.abs()));
+                let apart = ours.iter().zip(&theirs).fold(0.0, |apart: f64, (a, b)| apart.max((a - b).abs()));
+                eprintln!("{name} {axis} {corrector}: {apart:.1e} of {largest:.3} m/rad");
+                // a difference over 2 urad, in which sextupoles have their share
+                assert!(
+                    ours.len() == monitors && apart < 1e-4 * largest,
+                    "{name} {axis} {corrector}: {apart} of {largest}"
+                );
+            }
+        }
+    }
+}
