@@ -142,7 +142,7 @@ impl Facility {
 
     /// The tables it was read from, for a fingerprint: path and text of each that exists.
     pub fn tables(&self) -> Vec<(String, Arc<str>)> {
-        let paths = ["facility.toml", "families.toml", "twin.toml", self.lattice_file.as_str()];
+        let paths = ["facility.toml", "families.toml", "twin.toml", "truth.toml", self.lattice_file.as_str()];
         paths.iter().filter_map(|path| Some((path.to_string(), self.files.text(path)?))).collect()
     }
 
