@@ -172,24 +172,24 @@ fn value(element: &Element, quantity: Quantities) -> f64 {
 
 /// Takes from an element what a knob holds of it: of cavities all that they have.
 fn take(element: &mut Element, quantity: Quantities, value: f64) {
-    let from = |list: &mut Vec<f64>, order: usize| list.get_mut(order).map(|there| *there -= value);
     match (quantity, &mut element.body) {
         (Quantities::KickX, _) => element.kick[0] -= value,
         (Quantities::KickY, _) => element.kick[1] -= value,
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency = 0.0,
         (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage = 0.0,
-        (Quantities::Upright(order), _) => {
-            if element.field_mut().and_then(|field| from(&mut field.b, order)).is_none() {
-                add_field(element, order, [-value, 0.0]);
-            }
-        }
-        (Quantities::Skew(order), _) => {
-            if element.field_mut().and_then(|field| from(&mut field.a, order)).is_none() {
-                add_field(element, order, [0.0, -value]);
-            }
-        }
+        (Quantities::Upright(order), _) => take_field(element, order, [value, 0.0]),
+        (Quantities::Skew(order), _) => take_field(element, order, [0.0, value]),
         _ => {}
     }
+}
+
+/// Takes from the coefficients of an order, also where it does not act.
+fn take_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
+    let Some(field) = element.field_mut() else { return };
+    let from = |list: &mut Vec<f64>, value: f64| list.get_mut(order).map(|there| *there -= value).is_some();
+    let missing = |there: bool, value: f64| if there { 0.0 } else { -value };
+    let rest = [missing(from(&mut field.b, upright), upright), missing(from(&mut field.a, skew), skew)];
+    add_field(element, order, rest);
 }
 
 /// Adds to a quantity of an element.

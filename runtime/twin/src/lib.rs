@@ -15,4 +15,4 @@ mod truth;
 
 pub use placement::{Placement, Reference};
 pub use plant::{Twin, TwinOptions};
-pub use truth::{DeviceKey, ElementTruth, MonitorTruth, Multipole, SupplyTruth, Truth};
+pub use truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth};

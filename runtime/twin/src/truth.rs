@@ -166,6 +166,9 @@ impl SupplyTruth {
 /// Family and device.
 pub type DeviceKey = (Arc<str>, Arc<str>);
 
+/// Family, device and field.
+pub type FieldKey = (Arc<str>, Arc<str>, Arc<str>);
+
 /// Everything that is wrong with the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
@@ -174,7 +177,7 @@ pub struct Truth {
     /// Monitors by family and device; those not named are perfect.
     pub monitors: HashMap<DeviceKey, MonitorTruth>,
     /// Supplies by family, device and field; those not named are perfect.
-    pub supplies: HashMap<(Arc<str>, Arc<str>, Arc<str>), SupplyTruth>,
+    pub supplies: HashMap<FieldKey, SupplyTruth>,
 }
 
 impl Truth {

@@ -13,7 +13,7 @@ Any other asks for the beam in a machine:
   step          steps of coordinates, in units of 10 um, 1 urad, 1e-5, 0.1 mm
 
 Nothing of Fodo is used here. Of pyAT it takes the tracking and nothing else: its own optics are differences of two
-points, good to some 1e-6 of a chromaticity. Derivatives are those of eight points, closed orbits are found by Newton's
+points, good to some 1e-6 of a chromaticity. Derivatives are those of sixteen points, closed orbits are found by Newton's
 method to the last digits.
 """
 
@@ -22,6 +22,7 @@ import json
 import os
 import sys
 import warnings
+from math import factorial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -32,9 +33,13 @@ with contextlib.redirect_stdout(sys.stderr):
 
 warnings.simplefilter("ignore")
 
-# a central difference of eighth order
-POINTS = np.array([-4, -3, -2, -1, 1, 2, 3, 4])
-WEIGHTS = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
+# a central difference of sixteenth order: its steps can be wide, so that rounding counts less
+PAIRS = 8
+POINTS = np.array([point for point in range(-PAIRS, PAIRS + 1) if point])
+WEIGHTS = np.array([
+    (-1) ** (point + 1) / point * factorial(PAIRS) ** 2 / (factorial(PAIRS - abs(point)) * factorial(PAIRS + abs(point)))
+    for point in POINTS.tolist()
+])
 # steps of x, px, y, py, delta, ct [m, 1]
 STEPS = np.array([1e-5, 1e-6, 1e-5, 1e-6, 1e-5, 1e-4])
 

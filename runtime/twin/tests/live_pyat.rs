@@ -4,6 +4,8 @@
 //! its monitors, tunes) and what its ring has (chromaticity, dispersion) must be the same. Every line printed is a
 //! measured figure and its limit.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Tables, facility};
@@ -105,8 +107,7 @@ struct Case {
 }
 
 const DEMO_RING: Case = Case { stirred: 0.1, chromatic: 5e-4, step: 10.0 };
-/// Its sextupoles are strong, so that steps have to be small.
-const EBS_RING: Case = Case { stirred: 1e-3, chromatic: 1e-3, step: 2.0 };
+const EBS_RING: Case = Case { stirred: 1e-3, chromatic: 1e-3, step: 12.0 };
 
 /// Compares one machine with pyAT's.
 fn compare(name: &str, facility: &Facility, options: TwinOptions, case: &Case) {

@@ -1,5 +1,7 @@
 //! What the tables of `twin.toml` do: to the machine, to each other's draws, and when they are wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Tables, facility, folder};

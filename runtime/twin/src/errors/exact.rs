@@ -6,10 +6,9 @@ use super::misalignments::reference;
 use super::monitors::is_monitor;
 use super::supplies::{can_roll, is_supply};
 use crate::placement::Reference;
-use crate::truth::{DeviceKey, ElementTruth, MonitorTruth, Multipole, SupplyTruth, Truth, main_order};
+use crate::truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth, main_order};
 use fodo_devices::{Device, Facility, Field, Table, open_tables};
 use fodo_report::Result;
-use std::sync::Arc;
 
 /// The table of elements that are named as the lattice names them.
 const ELEMENTS: &str = "elements";
@@ -65,7 +64,7 @@ impl OfElement {
 pub(super) struct Exact {
     elements: Vec<OfElement>,
     monitors: Vec<(DeviceKey, Given<MonitorTruth>)>,
-    supplies: Vec<((Arc<str>, Arc<str>, Arc<str>), Given<SupplyTruth>)>,
+    supplies: Vec<(FieldKey, Given<SupplyTruth>)>,
 }
 
 impl Exact {
@@ -91,8 +90,8 @@ impl Exact {
                 match name {
                     ELEMENTS => self.read_element(device, &table, facility)?,
                     _ => {
-                        facility.family(name).map_err(|e| super::at(&family, name, e))?;
-                        let found = facility.device(name, device).map_err(|e| super::at(&table, device, e))?;
+                        facility.family(name).map_err(|e| super::at(&family, name, &e))?;
+                        let found = facility.device(name, device).map_err(|e| super::at(&table, device, &e))?;
                         self.read_device(found, &table, facility)?;
                     }
                 }

@@ -79,7 +79,7 @@ pub(super) fn components(table: &Table) -> Result<Vec<Component>> {
                 pair.map(|part| part.si)
             }
         };
-        if !systematic.is_finite() || !(random >= 0.0 && random.is_finite()) {
+        if !systematic.is_finite() || !random.is_finite() || random < 0.0 {
             return Err(wrong());
         }
         found.push(Component { key: key.to_string(), order: number - 1, skew, systematic, random });

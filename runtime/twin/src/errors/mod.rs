@@ -218,6 +218,6 @@ fn elements(table: &Table, key: &str, facility: &Facility) -> Result<Vec<usize>>
 }
 
 /// An error about a family, shown where it is named.
-fn at(table: &Table, key: &str, error: Box<Diagnostic>) -> Box<Diagnostic> {
+fn at(table: &Table, key: &str, error: &Diagnostic) -> Box<Diagnostic> {
     Box::new(Diagnostic { hints: error.hints.clone(), ..*table.mistake(key, error.message.clone()) })
 }

@@ -17,7 +17,7 @@ struct Monitors {
 }
 
 pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
-    let family = facility.family(name).map_err(|e| at(table, name, e))?;
+    let family = facility.family(name).map_err(|e| at(table, name, &e))?;
     if !family.devices.iter().any(|device| is_monitor(device)) {
         return Err(table.mistake(name, "is no family of beam position monitors"));
     }

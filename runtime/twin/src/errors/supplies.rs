@@ -18,7 +18,7 @@ struct Supplies {
 
 /// `[correctors.FAMILY]`: supplies of correctors.
 pub(super) fn read_correctors(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
-    let family = facility.family(name).map_err(|e| at(table, name, e))?;
+    let family = facility.family(name).map_err(|e| at(table, name, &e))?;
     let kicks = |field: &Field| matches!(field.model, Some(Quantities::KickX | Quantities::KickY));
     if !family.devices.iter().flat_map(|device| &device.fields).any(kicks) {
         return Err(table.mistake(name, format!("has no kick; other magnets are [supplies.{name}]")));
@@ -28,7 +28,7 @@ pub(super) fn read_correctors(name: &str, table: &Table, facility: &Facility) ->
 
 pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
     let named = table.text("family")?;
-    let family = facility.family(named.unwrap_or(name)).map_err(|e| at(table, named.map_or(name, |_| "family"), e))?;
+    let family = facility.family(named.unwrap_or(name)).map_err(|e| at(table, named.map_or(name, |_| "family"), &e))?;
     let fields = fields(name, table, family)?;
     let mut offset = 0.0;
     for field in &fields {
