@@ -88,7 +88,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Standard deviation of the planted displacements [m], and how many there are.
 fn planted(facility: &Facility, seed: u64) -> (f64, usize) {
     let twin = Twin::new(facility, TwinOptions { seed: Some(seed), perfect: false }).unwrap();
-    let all: Vec<f64> = twin.truth().elements.iter().flat_map(|e| [e.dx, e.dy]).collect();
+    let all: Vec<f64> = twin.truth().elements.values().flat_map(|e| [e.placement.dx, e.placement.dy]).collect();
     ((all.iter().map(|d| d * d).sum::<f64>() / all.len() as f64).sqrt(), all.len())
 }
 
@@ -159,8 +159,9 @@ fn case(facility: &Facility, lattice: &Path, seeds: &[u64]) -> Value {
         .map(|&seed| Twin::new(facility, TwinOptions { seed: Some(seed), perfect: false }).unwrap())
         .collect();
     let errors = |twin: &Twin| -> Vec<Value> {
-        assert!(twin.truth().gains.is_empty(), "pyAT is not told gains");
-        twin.truth().elements.iter().map(|e| json!([e.element, e.dx, e.dy, e.roll])).collect()
+        assert!(twin.truth().supplies.is_empty(), "pyAT is not told gains");
+        let stands = twin.truth().elements.iter().map(|(element, truth)| (element, truth.placement));
+        stands.map(|(element, at)| json!([element, at.dx, at.dy, at.roll])).collect()
     };
     let effects = twins[0].effects();
     let entries: Vec<Value> = twins.iter().map(|twin| json!({ "seed": twin.seed(), "errors": errors(twin) })).collect();

@@ -43,7 +43,8 @@ const PLANTED: &str = "# Offsets: tests\n\n- **Facility:** `demo_ring`\n\n## Pla
     for name in BPM.names { sum += abs(truth.BPM[name].offset_x); }\nassert(sum > 100.0 * um);\n\
     for (name, i) in BPM.names { assert_near(found[i], -1.0 * truth.BPM[name].offset_x, 1.0 * nm); }\n\
     assert(truth.QF.QF_001.dx == 0.0 * m && truth.HCOR.HCOR_001.gain == 1.0);\n```\n\n\
-    ## As it is\n\n```rhai\nassert(truth.QF.QF_001.dx != 0.0 * m);\n```\n\n\
+    ## As it is\n\n```rhai\nassert(truth.QF.QF_001.dx != 0.0 * m && truth.QF.QF_001.yaw == 0.0 * rad);\n\
+    let hidden = truth.HCOR.HCOR_001;\nassert(hidden.kick.gain == hidden.gain && hidden.gain != 1.0 && hidden.kick.polarity == 1.0);\n```\n\n\
     ## Nothing else sees it\n\n```rhai\npeek(); // error: truth\n```\n\n```rhai\nprint(truth.len()); fn f() { truth }\nf(); // error: truth\n```\n";
 
 const PEEK: &str = "//! # Peek\n\nprocedure(#{ changes: [] });\n\nfn run(p) { truth.BPM }\n";

@@ -11,7 +11,7 @@ use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
 use fodo_libraries::Installed;
 use fodo_report::{Diagnostic, Kind, Result};
-use fodo_twin::{MonitorTruth, Twin};
+use fodo_twin::{MonitorTruth, Truth, Twin};
 use fodo_units::{Quantity, Unit};
 use rhai::{CallFnOptions, Dynamic, Map, Scope};
 use std::collections::HashMap;
@@ -211,20 +211,20 @@ fn judge(test: &Test, app: &App, ended: Result<()>) -> Result<()> {
 /// What is wrong with every device, by family and name: what a test compares a result with.
 fn truth(facility: &Facility, twin: &Twin) -> Map {
     let hidden = twin.truth();
-    let stand: HashMap<usize, _> = hidden.elements.iter().map(|element| (element.element, element)).collect();
+    let monitors: HashMap<(&str, &str), _> =
+        twin.monitors().map(|(device, _, truth)| ((device.family.as_ref(), device.name.as_ref()), truth)).collect();
     let of_device = |device: &fodo_devices::Device| {
         let mut map = Map::new();
         if let Some(first) = device.elements.first() {
-            let [dx, dy, roll] = stand.get(first).map_or([0.0; 3], |truth| [truth.dx, truth.dy, truth.roll]);
-            map.extend([("dx", dx, "m"), ("dy", dy, "m"), ("roll", roll, "rad")].map(entry));
+            let element = hidden.elements.get(first).cloned().unwrap_or_default();
+            let stands = element.placement;
+            map.extend([("dx", stands.dx, "m"), ("dy", stands.dy, "m"), ("dz", stands.dz, "m")].map(entry));
+            map.extend([("roll", stands.roll, "rad"), ("pitch", stands.pitch, "rad")].map(entry));
+            map.extend([("yaw", stands.yaw, "rad"), ("relative", element.relative, "1")].map(entry));
         }
-        if device.field("x").is_some() || device.field("y").is_some() {
-            let MonitorTruth { gain, offset, noise } = hidden.monitors.get(&device.name).copied().unwrap_or_default();
-            map.extend([("gain_x", gain[0], "1"), ("gain_y", gain[1], "1"), ("noise", noise, "m")].map(entry));
-            map.extend([("offset_x", offset[0], "m"), ("offset_y", offset[1], "m")].map(entry));
-        } else {
-            let gain = hidden.gains.get(&(device.family.clone(), device.name.clone())).copied().unwrap_or(1.0);
-            map.extend([entry(("gain", gain, "1"))]);
+        match monitors.get(&(device.family.as_ref(), device.name.as_ref())) {
+            Some(monitor) => map.extend(of_monitor(monitor)),
+            None => map.extend(of_supplies(device, hidden)),
         }
         (device.name.as_ref().into(), Dynamic::from(map))
     };
@@ -233,6 +233,34 @@ fn truth(facility: &Facility, twin: &Twin) -> Map {
         (family.name.as_ref().into(), Dynamic::from(devices))
     };
     facility.families.iter().map(of_family).collect()
+}
+
+/// How a monitor reads, where its element stands included.
+fn of_monitor(monitor: &MonitorTruth) -> Map {
+    let MonitorTruth { gain, offset, roll, coupling, polarity, noise } = *monitor;
+    let mut map: Map = [("noise", noise, "m"), ("roll", roll, "rad")].map(entry).into_iter().collect();
+    map.extend([("gain_x", gain[0], "1"), ("gain_y", gain[1], "1")].map(entry));
+    map.extend([("offset_x", offset[0], "m"), ("offset_y", offset[1], "m")].map(entry));
+    map.extend([("coupling_x", coupling[0], "1"), ("coupling_y", coupling[1], "1")].map(entry));
+    map.extend([("polarity_x", polarity[0], "1"), ("polarity_y", polarity[1], "1")].map(entry));
+    map
+}
+
+/// What each of the supplies of a device gives, by field; the gain of the first also by itself.
+fn of_supplies(device: &fodo_devices::Device, hidden: &Truth) -> Map {
+    let mut map = Map::new();
+    for field in &device.fields {
+        let supply = hidden.supply(&device.family, &device.name, &field.name);
+        map.entry("gain".into()).or_insert_with(|| supply.gain.into());
+        if field.setpoint.is_some() {
+            let offset = Dynamic::from(Quantity::from_si(supply.offset, field.physics.clone()));
+            let mut of_field: Map =
+                [("gain", supply.gain, "1"), ("roll", supply.roll, "rad")].map(entry).into_iter().collect();
+            of_field.extend([entry(("polarity", supply.polarity, "1")), ("offset".into(), offset)]);
+            map.insert(field.name.as_ref().into(), of_field.into());
+        }
+    }
+    map
 }
 
 fn entry((name, value, unit): (&str, f64, &str)) -> (rhai::Identifier, Dynamic) {

@@ -143,7 +143,7 @@ impl Facility {
 
     /// The tables it was read from, for a fingerprint: path and text of each that exists.
     pub fn tables(&self) -> Vec<(String, Arc<str>)> {
-        let paths = ["facility.toml", "families.toml", "twin.toml", self.lattice_file.as_str()];
+        let paths = ["facility.toml", "families.toml", "twin.toml", "truth.toml", self.lattice_file.as_str()];
         let layers = |path: &str| {
             let path = path.to_string();
             self.files.layers(&path).into_iter().enumerate().map(move |(depth, (_, text))| {

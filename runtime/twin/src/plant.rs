@@ -1,11 +1,12 @@
 //! The twin as a plant: setpoints in, readings out.
 
-use crate::channels::{Answer, Channels, Knob, Row};
+use crate::channels::{Answer, Channels, Row};
+use crate::draw::noise;
+use crate::element::Machine;
 use crate::errors::ErrorTable;
-use crate::truth::{MonitorTruth, Truth, noise};
+use crate::truth::{MonitorTruth, Truth};
 use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Validity, Value, Write};
-use fodo_devices::{Facility, Quantities};
-use fodo_lattice::Element;
+use fodo_devices::{Device, Facility};
 use fodo_optics::{Effects, Orbit, Ring};
 use fodo_report::Result;
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub struct TwinOptions {
 pub struct Twin {
     channels: Channels,
     truth: Truth,
+    machine: Machine,
+    /// How each reads, where its element stands included.
     monitors: Vec<MonitorTruth>,
     seed: u64,
     period: Duration,
@@ -63,33 +66,31 @@ enum Target {
 impl Twin {
     /// A machine of the facility, with the errors of its `twin.toml`.
     pub fn new(facility: &Facility, options: TwinOptions) -> Result<Twin> {
-        let mut table = ErrorTable::load(facility)?;
-        if options.perfect {
-            table.distributions.clear();
-        }
+        let table = ErrorTable::load(facility)?;
         let seed = options.seed.unwrap_or(table.seed);
-        let truth = Truth::draw(&table, facility, seed)?;
+        let truth = if options.perfect { Truth::default() } else { table.truth(facility, seed) };
         let channels = Channels::of(facility);
         let mut ring = Ring::new(&facility.lattice, table.effects);
-        for element in &truth.elements {
-            ring.set_misalignment(element.element, element.dx, element.dy, element.roll);
-        }
-        let values: Vec<f64> = channels.knobs.iter().map(|knob| design(knob, &ring)).collect();
+        let (machine, start) = Machine::new(&facility.lattice, &channels.knobs, &truth);
+        let values: Vec<f64> =
+            channels.knobs.iter().zip(&start).map(|(knob, physics)| knob.field.to_channel(*physics)).collect();
+        machine.spoil(&mut ring, |knob| channels.knobs[knob].field.to_physics(values[knob]));
         let monitors: Vec<MonitorTruth> = channels
             .monitors
             .iter()
-            .map(|monitor| truth.monitors.get(&monitor.device.name).copied().unwrap_or_default())
+            .map(|monitor| {
+                let stands = truth.elements.get(&monitor.element).map(|element| element.placement).unwrap_or_default();
+                truth.monitor(&monitor.device.family, &monitor.device.name).displaced(&stands)
+            })
             .collect();
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
-        let pending =
-            channels.knobs.iter().enumerate().filter(|(_, k)| gain(&truth, k) != 1.0).map(|(at, _)| at).collect();
         let state = State {
             ring,
             written: vec![start; values.len()],
             signals: channels.signals.clone(),
             values,
-            pending,
+            pending: BTreeSet::new(),
             orbit: None,
             tune: None,
             now: start,
@@ -100,6 +101,7 @@ impl Twin {
         Ok(Twin {
             channels,
             truth,
+            machine,
             monitors,
             seed,
             period: table.period,
@@ -116,6 +118,20 @@ impl Twin {
     /// The seed its errors were drawn with.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The machine as it really stands now, errors and setpoints in its elements; for tests and trainers.
+    pub fn ring(&self) -> Ring {
+        let mut state = self.state();
+        self.settle(&mut state);
+        state.ring.clone()
+    }
+
+    /// How the monitor of each device that reads positions really reads, where its element stands included, with the
+    /// element it reads at; for tests and trainers.
+    pub fn monitors(&self) -> impl Iterator<Item = (&Device, usize, &MonitorTruth)> {
+        let all = self.channels.monitors.iter().zip(&self.monitors);
+        all.map(|(monitor, truth)| (monitor.device.as_ref(), monitor.element, truth))
     }
 
     /// Whether cavities and radiation count.
@@ -224,8 +240,8 @@ impl Twin {
 
     fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> f64 {
         let truth = &self.monitors[monitor];
-        let position = orbit.at(self.channels.monitors[monitor].element)[2 * plane];
-        let reading = truth.gain[plane] * (position - truth.offset[plane]);
+        let at = orbit.at(self.channels.monitors[monitor].element);
+        let reading = truth.reads([at[0], at[2]])[plane];
         if truth.noise == 0.0 {
             return reading;
         }
@@ -275,11 +291,9 @@ impl Twin {
         if state.pending.is_empty() {
             return;
         }
-        for knob in std::mem::take(&mut state.pending) {
-            let value = state.values[knob];
-            let knob = &self.channels.knobs[knob];
-            apply(&mut state.ring, knob, knob.field.to_physics(value) * gain(&self.truth, knob));
-        }
+        let pending = std::mem::take(&mut state.pending);
+        let State { ring, values, .. } = state;
+        self.machine.settle(ring, pending, |knob| self.channels.knobs[knob].field.to_physics(values[knob]));
         state.orbit = None;
         state.tune = None;
     }
@@ -350,53 +364,5 @@ fn told(value: Value, now: Time, why: Option<String>) -> Reading {
     match why {
         None => Reading::good(value, now),
         Some(why) => Reading::invalid(value, now, why),
-    }
-}
-
-fn gain(truth: &Truth, knob: &Knob) -> f64 {
-    let key = (knob.device.family.clone(), knob.device.name.clone());
-    truth.gains.get(&key).copied().unwrap_or(1.0)
-}
-
-/// The setpoint that gives what the lattice has, in channel units.
-fn design(knob: &Knob, ring: &Ring) -> f64 {
-    let first = knob.device.elements.first().map(|&at| ring.element(at));
-    let physics = match knob.quantity {
-        Some(Quantities::KickX) => first.map_or(0.0, |e| e.kick[0]) * knob.device.elements.len() as f64,
-        Some(Quantities::KickY) => first.map_or(0.0, |e| e.kick[1]) * knob.device.elements.len() as f64,
-        Some(Quantities::Upright(order)) => strength(first, |f| f.upright(order)) * factorial(order),
-        Some(Quantities::Skew(order)) => strength(first, |f| f.skew(order)) * factorial(order),
-        Some(Quantities::RfFrequency) => ring.rf_frequency().unwrap_or(0.0),
-        Some(Quantities::RfVoltage) => ring.rf_voltage(),
-        _ => 0.0,
-    };
-    knob.field.to_channel(physics)
-}
-
-fn strength(element: Option<&Element>, of: impl Fn(&fodo_lattice::Field) -> f64) -> f64 {
-    element.and_then(Element::field).map_or(0.0, of)
-}
-
-fn factorial(order: usize) -> f64 {
-    (1..=order).map(|n| n as f64).product()
-}
-
-/// Gives the ring the physics value of a knob.
-fn apply(ring: &mut Ring, knob: &Knob, value: f64) {
-    let elements = &knob.device.elements;
-    match knob.quantity {
-        Some(Quantities::RfFrequency) => ring.set_rf(value, ring.rf_voltage()),
-        Some(Quantities::RfVoltage) => ring.set_rf(ring.rf_frequency().unwrap_or(0.0), value),
-        _ => {}
-    }
-    for &at in elements {
-        let [kick_x, kick_y] = ring.element(at).kick;
-        match knob.quantity {
-            Some(Quantities::KickX) => ring.set_kick(at, value / elements.len() as f64, kick_y),
-            Some(Quantities::KickY) => ring.set_kick(at, kick_x, value / elements.len() as f64),
-            Some(Quantities::Upright(order)) => ring.set_upright(at, order, value / factorial(order)),
-            Some(Quantities::Skew(order)) => ring.set_skew(at, order, value / factorial(order)),
-            _ => {}
-        }
     }
 }

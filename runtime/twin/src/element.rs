@@ -1,0 +1,247 @@
+//! An element of the twin: what the lattice says of it, the sum over its knobs, and its errors.
+
+use crate::channels::Knob;
+use crate::truth::{ElementTruth, SupplyTruth, Truth};
+use fodo_devices::Quantities;
+use fodo_lattice::{Body, Element, Field, Lattice};
+use fodo_optics::Ring;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// The elements that knobs move or errors spoil, and which knob moves which.
+pub(crate) struct Machine {
+    standings: BTreeMap<usize, Standing>,
+    supplies: Vec<SupplyTruth>,
+    /// Elements by knob.
+    moved: Vec<Vec<usize>>,
+}
+
+/// One element.
+struct Standing {
+    /// The element of the lattice without what its knobs hold at the start.
+    rest: Element,
+    parts: Vec<Part>,
+    truth: ElementTruth,
+}
+
+/// What one knob gives one element: its value over `divisor`.
+struct Part {
+    knob: usize,
+    quantity: Quantities,
+    divisor: f64,
+}
+
+impl Machine {
+    /// The machine, and the physics value that each knob holds at the start: that of the lattice, or nothing where
+    /// another knob holds it already.
+    pub fn new(lattice: &Lattice, knobs: &[Knob], truth: &Truth) -> (Machine, Vec<f64>) {
+        let mut machine = Machine { standings: BTreeMap::new(), supplies: Vec::new(), moved: Vec::new() };
+        for (&element, error) in &truth.elements {
+            machine.standing(lattice, element).truth = error.clone();
+        }
+        let mut held = HashSet::new();
+        let start =
+            knobs.iter().enumerate().map(|(at, knob)| machine.add(lattice, at, knob, truth, &mut held)).collect();
+        (machine, start)
+    }
+
+    fn standing(&mut self, lattice: &Lattice, element: usize) -> &mut Standing {
+        self.standings.entry(element).or_insert_with(|| Standing {
+            rest: lattice.elements[element].clone(),
+            parts: Vec::new(),
+            truth: ElementTruth::default(),
+        })
+    }
+
+    /// Adds a knob; answers what it holds at the start.
+    fn add(
+        &mut self,
+        lattice: &Lattice,
+        at: usize,
+        knob: &Knob,
+        truth: &Truth,
+        held: &mut HashSet<(usize, Quantities)>,
+    ) -> f64 {
+        self.supplies.push(truth.supply(&knob.device.family, &knob.device.name, &knob.field.name));
+        let Some(quantity) = knob.quantity else {
+            self.moved.push(Vec::new());
+            return 0.0;
+        };
+        let shares = shares(lattice, &knob.device.elements, quantity);
+        self.moved.push(shares.iter().map(|(element, _)| *element).collect());
+        let Some(&(first, divisor)) = shares.first() else { return 0.0 };
+        let is_held = !held.insert((first, quantity));
+        let value = value(&lattice.elements[first], quantity);
+        for &(element, divisor) in &shares {
+            let rest = &mut self.standing(lattice, element).rest;
+            if !is_held {
+                take(rest, quantity, value);
+            }
+            self.standing(lattice, element).parts.push(Part { knob: at, quantity, divisor });
+        }
+        match quantity {
+            _ if is_held => 0.0,
+            Quantities::RfVoltage => {
+                shares.iter().map(|&(cavity, _)| self::value(&lattice.elements[cavity], quantity)).sum()
+            }
+            _ => value * divisor,
+        }
+    }
+
+    /// Moves the ring to where these knobs are; each element once.
+    pub fn settle(&self, ring: &mut Ring, knobs: impl IntoIterator<Item = usize>, physics: impl Fn(usize) -> f64) {
+        let elements: BTreeSet<usize> = knobs.into_iter().flat_map(|knob| self.moved[knob].iter().copied()).collect();
+        self.rebuild(ring, elements, physics);
+    }
+
+    /// Makes every element that is not as the lattice has it.
+    pub fn spoil(&self, ring: &mut Ring, physics: impl Fn(usize) -> f64) {
+        let spoilt = |standing: &Standing| {
+            standing.truth != ElementTruth::default()
+                || standing.parts.iter().any(|part| self.supplies[part.knob] != SupplyTruth::default())
+        };
+        let elements = self.standings.iter().filter(|(_, standing)| spoilt(standing)).map(|(&element, _)| element);
+        self.rebuild(ring, elements, physics);
+    }
+
+    fn rebuild(&self, ring: &mut Ring, elements: impl IntoIterator<Item = usize>, physics: impl Fn(usize) -> f64) {
+        for element in elements {
+            if let Some(standing) = self.standings.get(&element) {
+                let built = standing.build(&self.supplies, &physics);
+                ring.change(element, |element| *element = built);
+            }
+        }
+    }
+}
+
+impl Standing {
+    fn build(&self, supplies: &[SupplyTruth], physics: impl Fn(usize) -> f64) -> Element {
+        let mut element = self.rest.clone();
+        for part in &self.parts {
+            let supply = &supplies[part.knob];
+            let value = supply.gives(physics(part.knob)) / part.divisor;
+            add_rolled(&mut element, part.quantity, value, supply.roll);
+        }
+        self.truth.spoil(&mut element);
+        element
+    }
+}
+
+/// The elements that a quantity of a device acts on, and what its value is divided by at each.
+fn shares(lattice: &Lattice, elements: &[usize], quantity: Quantities) -> Vec<(usize, f64)> {
+    let every = |divisor: f64| elements.iter().map(|&element| (element, divisor)).collect();
+    match quantity {
+        Quantities::KickX | Quantities::KickY => every(elements.len() as f64),
+        Quantities::Upright(order) | Quantities::Skew(order) => every(factorial(order)),
+        Quantities::RfFrequency => cavities(lattice, |cavities, at| {
+            let [first, here] = [cavities[0].frequency, cavities[at].frequency];
+            if first == 0.0 || here == first { 1.0 } else { first / here }
+        }),
+        Quantities::RfVoltage => cavities(lattice, |cavities, at| {
+            let total: f64 = cavities.iter().map(|cavity| cavity.voltage).sum();
+            if total == 0.0 { cavities.len() as f64 } else { total / cavities[at].voltage }
+        }),
+        _ => Vec::new(),
+    }
+}
+
+fn cavities(lattice: &Lattice, divisor: impl Fn(&[&fodo_lattice::Cavity], usize) -> f64) -> Vec<(usize, f64)> {
+    let found = lattice.elements.iter().enumerate().filter_map(|(index, element)| match &element.body {
+        Body::Cavity(cavity) => Some((index, cavity)),
+        _ => None,
+    });
+    let (places, cavities): (Vec<usize>, Vec<_>) = found.unzip();
+    places.into_iter().enumerate().map(|(at, index)| (index, divisor(&cavities, at))).collect()
+}
+
+fn factorial(order: usize) -> f64 {
+    (1..=order).map(|n| n as f64).product()
+}
+
+/// What an element has of a quantity, without factorials.
+fn value(element: &Element, quantity: Quantities) -> f64 {
+    match (quantity, &element.body) {
+        (Quantities::KickX, _) => element.kick[0],
+        (Quantities::KickY, _) => element.kick[1],
+        (Quantities::Upright(order), _) => element.field().map_or(0.0, |field| field.upright(order)),
+        (Quantities::Skew(order), _) => element.field().map_or(0.0, |field| field.skew(order)),
+        (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency,
+        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage,
+        _ => 0.0,
+    }
+}
+
+/// Takes from an element what a knob holds of it: of cavities all that they have.
+fn take(element: &mut Element, quantity: Quantities, value: f64) {
+    match (quantity, &mut element.body) {
+        (Quantities::KickX, _) => element.kick[0] -= value,
+        (Quantities::KickY, _) => element.kick[1] -= value,
+        (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency = 0.0,
+        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage = 0.0,
+        (Quantities::Upright(order), _) => take_field(element, order, [value, 0.0]),
+        (Quantities::Skew(order), _) => take_field(element, order, [0.0, value]),
+        _ => {}
+    }
+}
+
+/// Takes from the coefficients of an order, also where it does not act.
+fn take_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
+    let Some(field) = element.field_mut() else { return };
+    let from = |list: &mut Vec<f64>, value: f64| list.get_mut(order).map(|there| *there -= value).is_some();
+    let missing = |there: bool, value: f64| if there { 0.0 } else { -value };
+    let rest = [missing(from(&mut field.b, upright), upright), missing(from(&mut field.a, skew), skew)];
+    add_field(element, order, rest);
+}
+
+/// Adds to a quantity of an element.
+fn add(element: &mut Element, quantity: Quantities, value: f64) {
+    match (quantity, &mut element.body) {
+        (Quantities::KickX, _) => element.kick[0] += value,
+        (Quantities::KickY, _) => element.kick[1] += value,
+        (Quantities::Upright(order), _) => add_field(element, order, [value, 0.0]),
+        (Quantities::Skew(order), _) => add_field(element, order, [0.0, value]),
+        (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency += value,
+        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage += value,
+        _ => {}
+    }
+}
+
+/// Adds to a quantity of an element with a winding that is rolled in it; the field of order n turns by (n + 1) times that.
+fn add_rolled(element: &mut Element, quantity: Quantities, value: f64, roll: f64) {
+    if roll == 0.0 {
+        return add(element, quantity, value);
+    }
+    let turned = |order: usize| ((order as f64 + 1.0) * roll).sin_cos();
+    match quantity {
+        Quantities::KickX => {
+            let (sine, cosine) = roll.sin_cos();
+            element.kick[0] += value * cosine;
+            element.kick[1] += value * sine;
+        }
+        Quantities::KickY => {
+            let (sine, cosine) = roll.sin_cos();
+            element.kick[0] -= value * sine;
+            element.kick[1] += value * cosine;
+        }
+        Quantities::Upright(order) => {
+            let (sine, cosine) = turned(order);
+            add_field(element, order, [value * cosine, -value * sine]);
+        }
+        Quantities::Skew(order) => {
+            let (sine, cosine) = turned(order);
+            add_field(element, order, [value * sine, value * cosine]);
+        }
+        _ => add(element, quantity, value),
+    }
+}
+
+/// Adds to the upright and the skew coefficient of an order; what is beyond the orders that act counts as nothing.
+pub(crate) fn add_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
+    let Some(field) = element.field_mut() else { return };
+    let acting = |field: &Field, value: f64| if order <= field.max_order { value } else { 0.0 };
+    if upright != 0.0 {
+        field.set_upright(order, acting(field, field.upright(order)) + upright);
+    }
+    if skew != 0.0 {
+        field.set_skew(order, acting(field, field.skew(order)) + skew);
+    }
+}

@@ -1,0 +1,223 @@
+//! `twin.toml`: physics, clock, and the distributions that the truth is drawn from. One file for each kind of table.
+
+mod exact;
+mod fields;
+mod girders;
+mod misalignments;
+mod monitors;
+mod rf;
+mod supplies;
+
+use crate::draw::{Source, Spread};
+use crate::placement::Reference;
+use crate::truth::Truth;
+use exact::Exact;
+use fodo_devices::{Facility, Table, glob, open_tables};
+use fodo_optics::Effects;
+use fodo_report::{Diagnostic, Result};
+use fodo_units::Unit;
+use std::time::Duration;
+
+/// What `twin.toml` says.
+pub(crate) struct ErrorTable {
+    pub seed: u64,
+    pub effects: Effects,
+    pub period: Duration,
+    tables: Vec<ErrorsOf>,
+    exact: Exact,
+}
+
+/// Draws what one table says is wrong.
+trait Errors {
+    fn draw(&self, from: &Source, facility: &Facility, truth: &mut Truth);
+
+    /// Elements that it moves, and about which point; nothing if it follows other tables in that.
+    fn about(&self) -> Option<(&[usize], Reference)> {
+        None
+    }
+}
+
+/// One table of errors.
+struct ErrorsOf {
+    name: String,
+    spread: Spread,
+    errors: Box<dyn Errors>,
+}
+
+type Read = fn(&str, &Table, &Facility) -> Result<Box<dyn Errors>>;
+
+/// Groups of tables, in the order in which they are drawn.
+const GROUPS: [(&str, Read); 6] = [
+    ("misalignments", misalignments::read),
+    ("girders", girders::read),
+    ("fields", fields::read),
+    ("monitors", monitors::read),
+    ("correctors", supplies::read_correctors),
+    ("supplies", supplies::read),
+];
+
+impl ErrorTable {
+    /// A machine without errors.
+    fn perfect() -> ErrorTable {
+        ErrorTable {
+            seed: 1,
+            effects: Effects::NONE,
+            period: Duration::from_millis(100),
+            tables: Vec::new(),
+            exact: Exact::default(),
+        }
+    }
+
+    pub fn load(facility: &Facility) -> Result<ErrorTable> {
+        if facility.files().text("twin.toml").is_none() {
+            return Ok(ErrorTable::perfect());
+        }
+        open_tables(facility.files(), "twin.toml", |top| ErrorTable::read(top, facility))
+    }
+
+    fn read(top: &Table, facility: &Facility) -> Result<ErrorTable> {
+        let mut table = ErrorTable::perfect();
+        if let Some(seed) = top.number("seed")? {
+            table.seed = seed as u64;
+        }
+        if let Some(period) = top.seconds("period")? {
+            if period <= 0.0 {
+                return Err(top.mistake("period", "must be longer than nothing"));
+            }
+            table.period = Duration::from_secs_f64(period);
+        }
+        if let Some(physics) = top.table("physics")? {
+            table.effects = Effects {
+                cavity: physics.boolean("cavity")?.unwrap_or(false),
+                radiation: physics.boolean("radiation")?.unwrap_or(false),
+            };
+            physics.no_other_keys()?;
+        }
+        for (group, read) in GROUPS {
+            let Some(tables) = top.table(group)? else { continue };
+            for (name, inner) in tables.tables() {
+                let errors = ErrorsOf::read(format!("{group}.{name}"), &inner, |t| read(name, t, facility))?;
+                table.agrees(&errors, &inner, facility)?;
+                table.tables.push(errors);
+            }
+            tables.no_other_keys()?;
+        }
+        if let Some(inner) = top.table("rf")? {
+            table.tables.push(ErrorsOf::read("rf".into(), &inner, |t| rf::read("rf", t, facility))?);
+        }
+        table.exact = Exact::of(top, facility)?;
+        top.no_other_keys()?;
+        Ok(table)
+    }
+
+    /// An error if another table moves an element about another point.
+    fn agrees(&self, errors: &ErrorsOf, table: &Table, facility: &Facility) -> Result<()> {
+        let Some((elements, reference)) = errors.errors.about() else { return Ok(()) };
+        for other in &self.tables {
+            let Some((moved, about)) = other.errors.about().filter(|(_, about)| *about != reference) else { continue };
+            if let Some(both) = elements.iter().find(|element| moved.contains(element)) {
+                let name = &facility.lattice.elements[*both].name;
+                let what = format!("[{}] moves `{name}` about its {}", other.name, about.word());
+                return Err(table.mistake("reference", what));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the machine of a seed: drawn, then what is known exactly.
+    pub fn truth(&self, facility: &Facility, seed: u64) -> Truth {
+        let mut truth = Truth::default();
+        for ErrorsOf { name, spread, errors } in &self.tables {
+            errors.draw(&Source { seed, name, spread: *spread }, facility, &mut truth);
+        }
+        self.exact.put(&mut truth);
+        truth
+    }
+}
+
+impl ErrorsOf {
+    fn read(name: String, table: &Table, read: impl FnOnce(&Table) -> Result<Box<dyn Errors>>) -> Result<ErrorsOf> {
+        let spread = spread(table)?;
+        let errors = read(table)?;
+        table.no_other_keys()?;
+        Ok(ErrorsOf { name, spread, errors })
+    }
+}
+
+fn spread(table: &Table) -> Result<Spread> {
+    let uniform = match table.text("distribution")?.unwrap_or("gauss") {
+        "gauss" => false,
+        "uniform" => true,
+        other => return Err(unknown(table, "distribution", other, &["gauss", "uniform"])),
+    };
+    let truncate = table.number("truncate")?;
+    if uniform && truncate.is_some() {
+        return Err(table.mistake("truncate", "cuts a Gauss curve; a uniform distribution ends where it ends"));
+    }
+    let truncate = truncate.unwrap_or(f64::INFINITY);
+    if truncate <= 0.0 || truncate.is_nan() {
+        return Err(table.mistake("truncate", "must be above zero (in standard deviations)"));
+    }
+    Ok(Spread { truncate, uniform })
+}
+
+/// A word that is none of those known.
+fn unknown(table: &Table, key: &str, word: &str, known: &[&str]) -> Box<Diagnostic> {
+    let near = fodo_report::did_you_mean(word, known.iter().copied()).map_or(String::new(), |near| format!("; {near}"));
+    table.mistake(key, format!("`{word}` is none of {}{near}", known.join(", ")))
+}
+
+/// How far values are spread, in SI; 0 where the key is missing.
+fn width(table: &Table, key: &str, symbol: &str) -> Result<f64> {
+    let value = exactly(table, key, symbol)?.unwrap_or(0.0);
+    if value < 0.0 { Err(table.mistake(key, "a standard deviation is not negative")) } else { Ok(value) }
+}
+
+/// The same for each plane: under the key itself, or with `_x` and `_y`.
+fn widths(table: &Table, key: &str, symbol: &str) -> Result<[f64; 2]> {
+    let [x, y] = [format!("{key}_x"), format!("{key}_y")];
+    if table.has(key) && (table.has(&x) || table.has(&y)) {
+        return Err(table.mistake(key, format!("is for both planes: say it, or `{x}` and `{y}`")));
+    }
+    match table.has(key) {
+        true => width(table, key, symbol).map(|both| [both; 2]),
+        false => Ok([width(table, &x, symbol)?, width(table, &y, symbol)?]),
+    }
+}
+
+/// A finite value in SI, if the key is there.
+fn exactly(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
+    let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
+    match table.quantity(key, &unit)? {
+        Some(value) if !value.is_finite() => Err(table.mistake(key, "must be a finite number")),
+        value => Ok(value),
+    }
+}
+
+/// How likely something is, from 0 to 1.
+fn probability(table: &Table, key: &str) -> Result<f64> {
+    let value = width(table, key, "1")?;
+    if value > 1.0 { Err(table.mistake(key, "must be between 0 and 100 %")) } else { Ok(value) }
+}
+
+/// The elements of the lattice that patterns under a key match, in beam order; each pattern must match one.
+fn elements(table: &Table, key: &str, facility: &Facility) -> Result<Vec<usize>> {
+    let patterns = table.texts(key)?;
+    if patterns.is_empty() {
+        return Err(table.mistake(key, "is missing: whose errors are these?"));
+    }
+    let all = &facility.lattice.elements;
+    let matches = |pattern: &str, name: &str| glob(pattern, name).is_some();
+    if let Some(unused) = patterns.iter().find(|pattern| !all.iter().any(|e| matches(pattern, &e.name))) {
+        let names = all.iter().map(|element| element.name.as_ref());
+        let near = fodo_report::did_you_mean(unused, names).map_or(String::new(), |near| format!("; {near}"));
+        return Err(table.mistake(key, format!("no element of the lattice is called `{unused}`{near}")));
+    }
+    let named = |index: &usize| patterns.iter().any(|pattern| matches(pattern, &all[*index].name));
+    Ok((0..all.len()).filter(named).collect())
+}
+
+/// An error about a family, shown where it is named.
+fn at(table: &Table, key: &str, error: &Diagnostic) -> Box<Diagnostic> {
+    Box::new(Diagnostic { hints: error.hints.clone(), ..*table.mistake(key, error.message.clone()) })
+}
