@@ -38,6 +38,9 @@ pub struct Twin {
     state: Mutex<State>,
 }
 
+/// A shot of the monitors: its period, and how many there were in that before.
+type Shot = (u64, u64);
+
 struct State {
     ring: Ring,
     /// What the setpoints hold, in channel units.
@@ -52,9 +55,9 @@ struct State {
     now: Time,
     start: Time,
     /// A period, and the shots that monitors were made to take in it.
-    triggers: (u64, u64),
+    triggers: Shot,
     /// The noise of a period and the shots in it.
-    shot: Option<((u64, u64), Arc<Vec<f64>>)>,
+    shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
 
 /// What a write goes to.
