@@ -10,10 +10,7 @@ use fodo_procedure::{Procedure, Values};
 use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Map};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How often a wait looks whether it is over.
-const PACE: Duration = Duration::from_millis(20);
+use std::time::Instant;
 
 /// Starts tasks on the machine of the program.
 pub struct Beside(pub Arc<Ground>);
@@ -96,15 +93,20 @@ fn told(task: &Task, result: &Result<Dynamic>, seconds: f64, record: Option<Stri
 }
 
 /// Waits for all tasks, stopped at once or by Ctrl-C; whether all went well.
-pub fn finish(mut stop: bool) -> bool {
+pub fn finish(stop: bool) -> bool {
     let tasks = board().tasks();
-    while tasks.iter().any(Task::is_running) {
-        if stop || app::cancel().is_stopped() {
-            tasks.iter().for_each(|task| task.cancel().stop());
+    let stop_all = || tasks.iter().for_each(|task| task.cancel().stop());
+    if stop {
+        stop_all();
+        // the stop that ended the run is this one
+        app::cancel().reset();
+    }
+    for task in &tasks {
+        // a wait ends with the task, or by Ctrl-C: the first stops, the next hurries putting back
+        while task.wait(app::cancel()).is_err() && task.is_running() {
+            stop_all();
             app::cancel().reset();
-            stop = false;
         }
-        std::thread::sleep(PACE);
     }
     tasks.iter().all(|task| task.state() == "done")
 }

@@ -22,7 +22,7 @@ pub fn coloured(line: &str, of_name: impl Fn(&str) -> Option<&'static str>) -> S
     while let Some(first) = rest.chars().next() {
         let (length, colour) = match first {
             '/' if rest.starts_with("//") => (rest.find('\n').unwrap_or(rest.len()), Some(COMMENT)),
-            '/' if rest.starts_with("/*") => (rest.find("*/").map_or(rest.len(), |end| end + 2), Some(COMMENT)),
+            '/' if rest.starts_with("/*") => (rest[2..].find("*/").map_or(rest.len(), |end| end + 4), Some(COMMENT)),
             '"' | '`' => (text_end(rest, first), Some(TEXT)),
             '0'..='9' => (number_end(rest), Some(NUMBER)),
             c if c.is_alphabetic() || c == '_' => {

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::board::board;
 use crate::colour::{GIVEN, coloured};
+use crate::show::cut;
 use crate::words::{Candidate, Words};
 use fodo_builtins::{Member, Members};
 use fodo_language::{Prompt, script_functions, type_word};
@@ -18,14 +19,6 @@ use std::sync::Arc;
 
 /// A line of its own above the prompt; what stands there is put in whenever the prompt is drawn.
 pub const STATUS: &str = " \n";
-
-/// A text that fits into a line.
-fn cut(text: &str, width: usize) -> String {
-    match text.chars().count() >= width {
-        true => text.chars().take(width.saturating_sub(2)).chain(['…']).collect(),
-        false => text.to_string(),
-    }
-}
 
 /// Words for completion, and when a line is whole.
 pub struct Lines {

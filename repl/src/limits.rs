@@ -1,5 +1,6 @@
 //! What a run may take of time and memory, and that it ends as a run whatever happens in it.
 
+use crate::app;
 use crate::command::Common;
 use fodo_control::Cancel;
 use fodo_language::Memory;
@@ -9,7 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Counts the bytes that the process holds: those of arrays, texts and vectors of scripts as well as all others.
 struct Counting;
@@ -70,21 +71,48 @@ fn time(common: &Common, usual: &str) -> Result<Duration> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Does the work of a run: no longer than it may take, and with a mistake of Fodo's own as an error like any other, so
-/// that what the run changed is put back.
-pub fn within<T>(longest: Duration, cancel: &Cancel, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Whose time is bounded.
+pub enum Bounded<'b> {
+    /// A run, which its own token stops.
+    Run,
+    /// A test of this name, which ends when the program is stopped, too.
+    Test(&'b str),
+}
+
+/// How often it is looked whether the program was stopped.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Does the work of a run or test: no longer than it may take, and with a mistake of Fodo's own as an error like any other, so
+/// that what it changed is put back.
+pub fn within<T>(who: &Bounded, longest: Duration, cancel: &Cancel, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (done, waiting) = channel::<()>();
-    let expiring = cancel.clone();
+    let ending = cancel.clone();
+    let program = matches!(who, Bounded::Test(_)).then(app::cancel);
     std::thread::spawn(move || {
-        if waiting.recv_timeout(longest) == Err(RecvTimeoutError::Timeout) {
-            expiring.expire();
+        let end = Instant::now() + longest;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let pause = if program.is_some() { left.min(LOOK) } else { left };
+            if waiting.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            if program.is_some_and(Cancel::is_stopped) {
+                return ending.stop();
+            }
+            if Instant::now() >= end {
+                return ending.expire();
+            }
         }
     });
     let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(fodo_language::panicked(panic)));
     drop(done);
     result.map_err(|error| match cancel.is_expired() && error.kind == Kind::Stopped {
         true => {
-            let message = format!("the run took longer than {} s, which is all it may", longest.as_secs_f64());
+            let seconds = longest.as_secs_f64();
+            let message = match who {
+                Bounded::Run => format!("the run took longer than {seconds} s, which is all it may"),
+                Bounded::Test(name) => format!("`{name}` took longer than {seconds} s, which is all a test may"),
+            };
             let hint = "a larger --max-time lets it take longer; what never ends has to be mended";
             Box::new(Diagnostic { kind: Kind::Limits, message, ..*error }.hint(hint))
         }

@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::beside::beside;
 use crate::board::board;
-use fodo_builtins::{Member, Members, Progress, Vector, text};
+use crate::show;
+use fodo_builtins::{Member, Members, Quiet, Vector, text};
 use fodo_control::{Cancel, WriteMode};
 use fodo_language::{Prompt, Silent, diagnose, run_on_script_thread};
 use fodo_report::Result;
@@ -32,13 +33,6 @@ struct Expression {
     scope: Scope<'static>,
     functions: AST,
     tree: AST,
-}
-
-/// Nobody sees how far a monitor is.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&self, _: &str, _: usize, _: usize) {}
 }
 
 /// Shows the value of an expression above the line, as it is now and every second. It sees the variables and functions of the
@@ -102,9 +96,5 @@ fn short(value: &Dynamic) -> String {
 }
 
 fn cut(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    match line.chars().count() > SHOWN {
-        true => line.chars().take(SHOWN).chain(['…']).collect(),
-        false => line.to_string(),
-    }
+    show::cut(text.lines().next().unwrap_or_default(), SHOWN)
 }

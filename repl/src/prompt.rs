@@ -5,8 +5,9 @@ use crate::board::board;
 use crate::command::Common;
 use crate::complete::{Lines, STATUS};
 use crate::doc::Manual;
+use crate::limits::{self, Bounded};
 use crate::words::counted;
-use crate::{beside, limits, monitor, show};
+use crate::{beside, monitor, show};
 use fodo_builtins::Task;
 use fodo_control::Time;
 use fodo_language::{Prompt, article, type_word};
@@ -159,7 +160,9 @@ impl App {
             log.begin(&run, line, &app::fingerprint([line.as_bytes()]));
         }
         let result = self.session.begin(self.run_info(run, line), &[]).and_then(|()| {
-            let value = limits::within(self.longest, self.session.cancel(), || prompt.evaluate(&self.engine, line));
+            let value = limits::within(&Bounded::Run, self.longest, self.session.cancel(), || {
+                prompt.evaluate(&self.engine, line)
+            });
             match value.and_then(|value| self.session.commit().map(|_| value)) {
                 Ok(value) => Ok(value),
                 Err(error) => {

@@ -2,7 +2,8 @@
 
 use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
-use crate::{beside, json, limits, show};
+use crate::limits::{self, Bounded};
+use crate::{beside, json, show};
 use fodo_control::{Setpoint, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
@@ -217,7 +218,7 @@ impl App {
             return Transacted { result, before: Vec::new(), after: Vec::new() };
         }
         let before = self.session.before();
-        let result = limits::within(self.longest, self.session.cancel(), || action(self));
+        let result = limits::within(&Bounded::Run, self.longest, self.session.cancel(), || action(self));
         let standing = self.session.standing();
         let ended = match result {
             Ok(value) if self.mode == WriteMode::Rehearse => {

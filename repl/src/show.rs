@@ -96,6 +96,14 @@ impl Output for Printer {
     }
 }
 
+/// A text that fits into a line of so many columns.
+pub fn cut(text: &str, width: usize) -> String {
+    match text.chars().count() >= width {
+        true => text.chars().take(width.saturating_sub(2)).chain(['…']).collect(),
+        false => text.to_string(),
+    }
+}
+
 /// Columns of the terminal: as `COLUMNS` says, else as it is; 100 where there is none.
 pub fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());

@@ -179,7 +179,15 @@ impl Server {
             document.file.ends_with(".test.rhai").then(|| tests.known(Path::new(&document.file), &document.text));
         let known = match beside {
             Some(Ok(known)) => known,
-            _ => &self.answers.words.known,
+            Some(Err(error)) => {
+                let start = json!({ "line": 0, "character": 0 });
+                let range = json!({ "start": start, "end": start });
+                let message = std::iter::once(error.message.clone())
+                    .chain(error.hints.iter().map(|hint| format!("hint: {hint}")));
+                let message = message.collect::<Vec<_>>().join("\n");
+                return vec![json!({ "range": range, "severity": 1, "source": "fodo", "message": message })];
+            }
+            None => &self.answers.words.known,
         };
         let found = fodo_procedure::check(&document.file, &document.text, known);
         let one = |finding: &fodo_procedure::Finding| {

@@ -216,6 +216,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
     engine.set_max_expr_depths(256, 128);
     let (_, head) = fodo_procedure::head_text(text);
     let Ok(tree) = engine.compile(text) else { return vec![unreadable(file, text)] };
+    let facility = facility_of(text);
     let planted = blocks(&head).into_iter().find(|block| block.is("toml") && block.has("twin"));
     let test = |function: &rhai::Shared<rhai::ScriptFuncDef>| {
         let name = function.name.to_string();
@@ -229,7 +230,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
             name: comment.filter(|c| !c.is_empty()).unwrap_or_else(|| name.replacen("test_", "", 1).replace('_', " ")),
             text: text.into(),
             fails: fails(&body.join("\n")).map(|(at, what)| (start + at, what)),
-            facility: facility_of(text),
+            facility: facility.clone(),
             foreign: false,
             planted: planted.as_ref().map(|block| block.text.as_str().into()),
             function: Some(Function { name, takes_truth: !function.params.is_empty() }),

@@ -2,10 +2,11 @@
 
 use super::Run;
 use super::cases::Test;
-use crate::app::{self, App, Around};
+use crate::app::{App, Around};
 use crate::command::Common;
-use crate::{limits, shelf};
-use fodo_builtins::Progress;
+use crate::limits::{self, Bounded};
+use crate::shelf;
+use fodo_builtins::Quiet;
 use fodo_control::Cancel;
 use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
@@ -15,9 +16,8 @@ use fodo_twin::{MonitorTruth, Truth, Twin};
 use fodo_units::{Quantity, Unit};
 use rhai::{CallFnOptions, Dynamic, Map, Scope};
 use std::collections::HashMap;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a test is run on: loaded once, shared by its runs.
 pub type Bench = Arc<Facility>;
@@ -88,13 +88,6 @@ impl Output for Kept {
     }
 }
 
-/// Tests run side by side: none of them shows how far it is.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&self, _: &str, _: usize, _: usize) {}
-}
-
 /// Runs a test with a seed.
 pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &Arc<Installed>) -> Run {
     let start = Instant::now();
@@ -109,47 +102,17 @@ pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &A
             cancel: cancel.clone(),
             beside: Some(&folder),
         };
-        let result = watched(&cancel, longest, || {
-            run_on_script_thread(|| {
+        limits::within(&Bounded::Test(&test.name), longest, &cancel, || {
+            let judged = run_on_script_thread(|| {
                 let app = App::on(&common, bench.clone(), around, installed.clone())?;
                 judge(test, &app, carry_out(&app, test))
-            })
-        });
-        result.and_then(|result| result).map_err(|error| match cancel.is_expired() && error.kind == Kind::Stopped {
-            true => overdue(test, longest, *error),
-            false => error,
+            });
+            judged.and_then(|judged| judged)
         })
     });
     let error = result.err();
     let printed = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
     Run { seed, time: start.elapsed(), error, printed }
-}
-
-/// Does the work of a test, which ends when its time is over or when the operator stops the program.
-fn watched<T>(cancel: &Cancel, longest: Duration, work: impl FnOnce() -> T) -> T {
-    const LOOK: Duration = Duration::from_millis(50);
-    let (done, waiting) = channel::<()>();
-    let end = Instant::now() + longest;
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while waiting.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                if app::cancel().is_stopped() {
-                    cancel.stop();
-                } else if Instant::now() > end {
-                    cancel.expire();
-                }
-            }
-        });
-        let result = work();
-        drop(done);
-        result
-    })
-}
-
-fn overdue(test: &Test, longest: Duration, error: Diagnostic) -> Box<Diagnostic> {
-    let message = format!("`{}` took longer than {} s, which is all a test may", test.name, longest.as_secs_f64());
-    let hint = "a larger --max-time lets it take longer; what never ends has to be mended";
-    Diagnostic { kind: Kind::Limits, message, ..error }.hint(hint).into()
 }
 
 /// The script in its transaction; the twin ends with the run.

@@ -376,7 +376,8 @@ impl Words {
         if let Some(What::Family(origins) | What::Device(origins)) = reads.map(|of| self.what(of)) {
             return words(origins.first().map(|origin| fields(&origin.family)).unwrap_or_default(), ")");
         }
-        if head.ends_with("start(") {
+        let call = head.strip_suffix('(').map(|call| &call[word_start(call)..]);
+        if call == Some("start") {
             let procedures = self.known.procedures();
             return words(procedures.map(|(name, header)| (name.to_string(), header.title.clone())).collect(), "");
         }
@@ -429,7 +430,10 @@ fn called(text: &str, bracket: usize) -> &str {
     let (before, behind) = text.split_at(bracket);
     let before = before.trim_end();
     match &before[word_start(before)..] {
-        "start" => behind.split('"').nth(1).unwrap_or("start"),
+        "start" => {
+            let first = behind[1..].trim_start().strip_prefix('"');
+            first.and_then(|text| text.split('"').next()).unwrap_or("start")
+        }
         name => name,
     }
 }

@@ -23,7 +23,7 @@ mod table;
 mod tasks;
 mod vector;
 
-pub use context::{Context, Progress, here};
+pub use context::{Context, Progress, Quiet, here};
 pub use families::{Member, Members, no_unit};
 pub use matrix::Matrix;
 pub use model::{Model, read_lattice};

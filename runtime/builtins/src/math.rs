@@ -88,6 +88,7 @@ fn near(a: &Dynamic, b: &Dynamic, tolerance: &Dynamic) -> Outcome<()> {
     let ((x, unit), (y, other)) = (numbers(a).ok_or_else(kind)?, numbers(b).ok_or_else(kind)?);
     let allowed = quantity::from_dynamic(tolerance)
         .ok_or_else(|| script_error("the tolerance must be a number or a quantity"))?;
+    let unit = if quantity::in_metres(&unit, &other) { Unit::position() } else { unit };
     for found in [&other, &allowed.unit] {
         if found.dimension() != unit.dimension() && !quantity::in_metres(&unit, found) {
             return Err(quantity::two_units("compared", &unit, found));

@@ -5,6 +5,7 @@ use crate::marks::Marks;
 use crate::session::Session;
 use crate::{Cancel, Change, WriteMode};
 use fodo_report::{Diagnostic, Kind, Result};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a session has changed, whichever of its runs did it.
@@ -20,9 +21,9 @@ pub struct Work {
     /// Who: `task 1 (correct_orbit)`.
     pub title: String,
     /// Families it may change.
-    pub changes: Vec<Arc<str>>,
+    pub changes: BTreeSet<Arc<str>>,
     /// Families it reads.
-    pub reads: Vec<Arc<str>>,
+    pub reads: BTreeSet<Arc<str>>,
 }
 
 impl Work {
@@ -34,21 +35,8 @@ impl Work {
         let read = self
             .reads
             .iter()
-            .find(|family| other.changes.contains(family) || (both_change && other.reads.contains(family)));
+            .find(|family| other.changes.contains(*family) || (both_change && other.reads.contains(*family)));
         changed.or(read)
-    }
-
-    fn add(&mut self, more: Work) {
-        for family in more.changes {
-            if !self.changes.contains(&family) {
-                self.changes.push(family);
-            }
-        }
-        for family in more.reads {
-            if !self.reads.contains(&family) {
-                self.reads.push(family);
-            }
-        }
     }
 
     fn has(&self, family: &Arc<str>) -> bool {
@@ -106,7 +94,10 @@ impl Session {
         let own = all.1.iter_mut().find(|(number, _)| *number == self.number);
         let first = own.is_none();
         match own {
-            Some((_, own)) => own.add(work),
+            Some((_, own)) => {
+                own.changes.extend(work.changes);
+                own.reads.extend(work.reads);
+            }
             None => all.1.push((self.number, work)),
         }
         Ok(first)

@@ -99,11 +99,8 @@ impl Cancel {
 
     /// Pauses what runs, lets go on what is paused; which of both.
     pub fn pause_or_resume(&self) -> bool {
-        let mut stops = self.stops();
-        stops.paused = !stops.paused;
-        let paused = stops.paused;
-        drop(stops);
-        self.shared.changed.notify_all();
+        let paused = !self.is_paused();
+        self.pause(paused);
         paused
     }
 

@@ -262,12 +262,12 @@ impl PlantLoop {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.series.is_waited_for() || self.series.due().is_some_and(|due| Instant::now() >= due) {
-                self.show();
+            let is_due = |due: Instant| Instant::now() >= due;
+            let shot = is_due(next);
+            if shot || self.series.is_waited_for() || self.series.due().is_some_and(is_due) {
+                self.show(shot);
             }
-            if Instant::now() >= next {
-                self.show();
-                self.shot();
+            if shot {
                 next = (next + period).max(Instant::now());
             }
         }
@@ -291,13 +291,6 @@ impl PlantLoop {
         if !batch.is_empty() {
             self.apply(batch);
         }
-    }
-
-    /// Moves the plant to the present and posts what is new, or later.
-    fn shot(&mut self) {
-        self.present();
-        self.post_news(true);
-        self.flush();
     }
 
     /// Lets monitors take a shot and posts what is new: another value or validity, or, where asked for and for what
@@ -366,11 +359,17 @@ impl PlantLoop {
         }
     }
 
-    /// Posts what the plant became by the writes before, then answers who waits for that.
-    fn show(&mut self) {
-        if self.series.times.take().is_some() {
+    /// Posts what the plant became by the writes before, then answers who waits for that; the shot of a period posts what
+    /// is later, too.
+    fn show(&mut self, shot: bool) {
+        let written = self.series.times.take().is_some();
+        if shot {
+            self.present();
+        } else if written {
             self.plant.advance(self.plant.now().after(STEP));
-            self.post_news(false);
+        }
+        if shot || written {
+            self.post_news(shot);
             self.flush();
         }
         self.series.unshown.fetch_sub(std::mem::take(&mut self.series.count), Ordering::SeqCst);

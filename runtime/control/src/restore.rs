@@ -1,6 +1,6 @@
 //! Putting back: after a run, to a savepoint, by undo and redo, after a kill.
 
-use crate::history::Committed;
+use crate::history::{Committed, History};
 use crate::journal::{Held, Journal};
 use crate::session::{Asked, NOW, Session, WriteMode, stopped};
 use crate::transaction::{Putback, Savepoint, Transaction, Verdict, Written, judge};
@@ -228,29 +228,27 @@ impl Session {
 
     /// Puts back the last committed run where its setpoints still stand as it left them.
     pub fn undo(&self) -> Result<Putback> {
-        let last = self.state().past().history.done.pop().ok_or_else(|| nothing_to("undo"))?;
-        let putback = self.replay(&last, "undo");
-        let state = self.state();
-        let history = &mut state.past().history;
-        if putback.is_ok() {
-            history.undone.push(last)
-        } else {
-            history.done.push(last)
-        }
-        putback
+        self.turn("undo", |history| (&mut history.done, &mut history.undone), Committed::clone)
     }
 
     /// Sets again what undo put back.
     pub fn redo(&self) -> Result<Putback> {
-        let last = self.state().past().history.undone.pop().ok_or_else(|| nothing_to("redo"))?;
-        let putback = self.replay(&last.reversed(), "redo");
+        self.turn("redo", |history| (&mut history.undone, &mut history.done), Committed::reversed)
+    }
+
+    /// Replays the last run of one list, which then stands in the other.
+    fn turn(
+        &self,
+        why: &'static str,
+        lists: fn(&mut History) -> (&mut Vec<Committed>, &mut Vec<Committed>),
+        backwards: fn(&Committed) -> Committed,
+    ) -> Result<Putback> {
+        let last = lists(&mut self.state().past().history).0.pop().ok_or_else(|| nothing_to(why))?;
+        let putback = self.replay(&backwards(&last), why);
         let state = self.state();
-        let history = &mut state.past().history;
-        if putback.is_ok() {
-            history.done.push(last)
-        } else {
-            history.undone.push(last)
-        }
+        let mut past = state.past();
+        let (from, to) = lists(&mut past.history);
+        if putback.is_ok() { to } else { from }.push(last);
         putback
     }
 

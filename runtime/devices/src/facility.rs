@@ -168,6 +168,12 @@ impl Facility {
         }
     }
 
+    /// A family by its name, or the first with that role.
+    pub fn named_or_role(&self, word: &str) -> Option<&Arc<Family>> {
+        let named = self.by_name.get(word).map(|&at| &self.families[at]);
+        named.or_else(|| self.families.iter().find(|family| family.role.as_ref() == word))
+    }
+
     /// A device by family and name.
     pub fn device(&self, family: &str, name: &str) -> Result<&Arc<Device>> {
         let family = self.family(family)?;

@@ -93,8 +93,8 @@ impl Family {
         let family: Arc<str> = name.into();
         let device_name = table.text("name")?.map(String::from);
         let role: Arc<str> = table.needed_text("role")?.into();
-        let settle = Duration::from_secs_f64(table.seconds("settle")?.unwrap_or(0.0).max(0.0));
-        let period = Duration::from_secs_f64(table.seconds("period")?.unwrap_or(0.1).max(0.0));
+        let settle = table.duration("settle")?.unwrap_or_default();
+        let period = table.duration("period")?.unwrap_or(Duration::from_millis(100));
         let average = table.number("average")?.unwrap_or(1.0).max(1.0) as usize;
         let source = source(table)?;
         let groups = group(name, table, lattice, device_name.as_deref())?;

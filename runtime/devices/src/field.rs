@@ -131,7 +131,7 @@ impl FieldTable {
             index: table.text("index")?.map(String::from),
             limits: range(table, "limits", &physics, &hardware, &calibration)?.unwrap_or(EVERYTHING),
             tolerance: span(table, "tolerance", &physics, &hardware, &calibration)?.unwrap_or(0.0),
-            arrival: Duration::from_secs_f64(table.seconds("arrival")?.unwrap_or(10.0).max(0.0)),
+            arrival: table.duration("arrival")?.unwrap_or(Duration::from_secs(10)),
             rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
             alarms: Alarms {

@@ -6,6 +6,7 @@ use fodo_units::{Quantity, Unit};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -66,6 +67,11 @@ pub fn open_tables<T>(files: &dyn Files, path: &str, read: impl FnOnce(&Table) -
     read(&Table { own, place: 0..0, models: layers.collect(), asked: RefCell::default() })
 }
 
+/// Whether a value takes back that of the table it is like.
+fn is_empty(value: &Spanned<DeValue>) -> bool {
+    matches!(value.get_ref(), DeValue::String(text) if text.is_empty())
+}
+
 impl<'t> Table<'t> {
     fn entry(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.found(key).map(|(_, value)| value)
@@ -75,8 +81,7 @@ impl<'t> Table<'t> {
     fn found(&self, key: &str) -> Option<(Layer<'t>, &'t Spanned<DeValue<'t>>)> {
         self.asked.borrow_mut().insert(key.to_string());
         let (layer, value) = self.layers().find_map(|layer| Some((layer, layer.value(key)?)))?;
-        let empty = matches!(value.get_ref(), DeValue::String(text) if text.is_empty());
-        (!empty).then_some((layer, value))
+        (!is_empty(value)).then_some((layer, value))
     }
 
     /// The table itself, then those it is like.
@@ -203,6 +208,13 @@ impl<'t> Table<'t> {
         self.quantity(key, &unit)
     }
 
+    /// A span of time, if the key is there.
+    pub fn duration(&self, key: &str) -> Result<Option<Duration>> {
+        let Some(seconds) = self.seconds(key)? else { return Ok(None) };
+        let span = Duration::try_from_secs_f64(seconds);
+        span.map(Some).map_err(|_| self.mistake(key, "must be a time"))
+    }
+
     /// A pair of quantities, if the key is there.
     pub fn pair(&self, key: &str) -> Result<Option<[Quantity; 2]>> {
         let Some(value) = self.entry(key) else { return Ok(None) };
@@ -235,7 +247,15 @@ impl<'t> Table<'t> {
         for layer in self.layers().rev() {
             for (name, value) in layer.table.iter() {
                 let key = name.get_ref().as_ref();
-                let DeValue::Table(table) = value.get_ref() else { continue };
+                let table = match value.get_ref() {
+                    DeValue::Table(table) => table,
+                    // an empty text takes it back
+                    _ if is_empty(value) && found.iter().any(|(known, _)| *known == key) => {
+                        found.retain(|(known, _)| *known != key);
+                        continue;
+                    }
+                    _ => continue,
+                };
                 self.asked.borrow_mut().insert(key.to_string());
                 let inner = self.inner(key, name.span(), Layer { table, ..layer });
                 match found.iter_mut().find(|(known, _)| *known == key) {
@@ -275,9 +295,17 @@ impl<'t> Table<'t> {
         Ok(found)
     }
 
-    /// Its keys, in the order of the file.
+    /// Its keys that have a value, in the order of the file; then those of the tables it is like.
     pub fn keys(&self) -> Vec<&'t str> {
-        self.own.table.iter().map(|(name, _)| name.get_ref().as_ref()).collect()
+        let mut keys: Vec<&str> = Vec::new();
+        for (name, _) in self.layers().flat_map(|layer| layer.table.iter()) {
+            let key = name.get_ref().as_ref();
+            let empty = self.layers().find_map(|layer| layer.value(key)).is_some_and(is_empty);
+            if !empty && !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     /// An error if the table has a key that nobody asked for; to be called when all is read.

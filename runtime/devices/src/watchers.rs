@@ -100,11 +100,8 @@ impl Watcher {
             (None, None, Some(value)) => Wanted::Is(value),
             _ => return Err(table.mistake("above", "is missing: one of `above`, `below` and `is` says what must hold")),
         };
-        let span = |key: &str, otherwise: Duration| -> Result<Duration> {
-            let Some(seconds) = table.seconds(key)? else { return Ok(otherwise) };
-            Duration::try_from_secs_f64(seconds).map_err(|_| table.mistake(key, "must be a time"))
-        };
-        let pause = Then::Pause { back: span("back", BACK)?, patience: span("patience", PATIENCE)? };
+        let (back, patience) = (table.duration("back")?, table.duration("patience")?);
+        let pause = Then::Pause { back: back.unwrap_or(BACK), patience: patience.unwrap_or(PATIENCE) };
         let then = match table.text("then")?.unwrap_or("pause") {
             "pause" => pause,
             "stop" => Then::Stop,

@@ -56,7 +56,7 @@ pub(crate) fn is_one(name: &str) -> bool {
 }
 
 pub(crate) fn register(engine: &mut Engine) {
-    #[allow(deprecated)] // it is not: Rhai only says that it may change
+    #[allow(deprecated, reason = "Rhai marks so what may change; nothing replaces it")]
     engine.on_parse_token(|token, at, _| mapped(token, at));
     for (operator, asserted, precedence) in COMPARISONS {
         if let Err(why) = engine.register_custom_operator(asserted, precedence) {

@@ -62,6 +62,8 @@ impl Sources {
             let text = libraries.iter().find_map(|library| library.find(script, Some(from)));
             text.is_some_and(|(_, text)| text.lines().any(|line| line.starts_with(&defined)))
         });
+        found.sort();
+        found.dedup();
         found
     }
 

@@ -67,8 +67,10 @@ impl Installed {
     /// What a plan would install.
     pub fn of(plan: &Plan) -> Installed {
         let mut installed = Installed::default();
-        for (name, manifest) in &plan.manifests {
-            installed.put(manifest.clone(), plan.contents[name].clone(), &plan.lock.libraries[name]);
+        for (name, locked) in &plan.lock.libraries {
+            if let (Some(manifest), Some(content)) = (plan.manifests.get(name), plan.contents.get(name)) {
+                installed.put(manifest.clone(), content.clone(), locked);
+            }
         }
         installed
     }

@@ -113,9 +113,7 @@ impl Known {
 
     /// A family by its name, or the first of a role.
     pub fn family(&self, word: &str) -> Option<Arc<Family>> {
-        let families = &self.facility.families;
-        let named = families.iter().find(|family| family.name.as_ref() == word);
-        named.or_else(|| families.iter().find(|family| family.role.as_ref() == word)).cloned()
+        self.facility.named_or_role(word).cloned()
     }
 
     /// Whether a name stands for a family, a unit or the model.

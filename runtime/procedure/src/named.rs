@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 /// A family by its name, or the first with that role.
 pub(crate) fn family(context: &Context, name: &str) -> Result<Members> {
-    let by_role = context.facility.families.iter().find(|family| family.role.as_ref() == name);
-    match by_role {
+    match context.facility.named_or_role(name) {
         Some(family) => Ok(Members::all(family)),
         None => context.facility.family(name).map(Members::all),
     }

@@ -10,7 +10,7 @@ use fodo_language::{
 };
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, FnPtr, Map, NativeCallContext, Scope};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Procedures may call each other this deep.
@@ -121,8 +121,8 @@ impl Procedures {
         let procedure = self.find(engine, task.name())?;
         let values = procedure.header.from_map(map, &name_of)?;
         procedure.check(context, &values)?;
-        let changes = procedure.may_change(context, &values)?;
-        let reads = procedure.reads(context, &values)?;
+        let changes: BTreeSet<Arc<str>> = procedure.may_change(context, &values)?.into_iter().collect();
+        let reads: BTreeSet<Arc<str>> = procedure.reads(context, &values)?.into_iter().collect();
         let works_on = |family: &Arc<str>| changes.contains(family) || reads.contains(family);
         if let Some((changed, ..)) = context.session.standing().iter().find(|(changed, ..)| works_on(&changed.family)) {
             let what = format!("{} works on {}, which this run has changed", task.title(), changed.family);
@@ -168,7 +168,8 @@ impl Procedures {
         let named = if allowed.is_empty() { "nothing".to_string() } else { joined(&allowed) };
         let reads = procedure.reads(context, values).or_fail()?;
         let title = format!("`{}`", procedure.header.name);
-        let work = Work { title, changes: allowed.iter().cloned().collect(), reads };
+        let (changes, reads) = (allowed.iter().cloned().collect(), reads.into_iter().collect());
+        let work = Work { title, changes, reads };
         self.announce(context, procedure, &named);
         let Header { watchers, feedbacks, .. } = &procedure.header;
         let conditions = context.facility.conditions(watchers, feedbacks);

@@ -51,13 +51,13 @@ impl Placement {
         [self.dx, self.dy, self.dz, self.roll, self.pitch, self.yaw] == [0.0; 6]
     }
 
-    /// The coordinate changes of an element that the lattice has at `before`: its own place in the frame of the beam
-    /// first, then what the lattice says.
+    /// The coordinate changes of an element, on top of those that the lattice gives it: its own place in the frame of the
+    /// beam first, then what the lattice says.
     #[must_use]
     pub fn alignment(&self, element: &Element) -> Option<Box<Alignment>> {
         let known = element.alignment.as_deref();
         if self.is_nothing() {
-            return known.cloned().map(Box::new);
+            return element.alignment.clone();
         }
         let (length, angle) = (element.length, angle(element));
         let simple = angle == 0.0 && self.dz == 0.0 && self.pitch == 0.0 && self.yaw == 0.0;

@@ -252,7 +252,7 @@ impl Twin {
     }
 
     /// The present period, and the shots that monitors were made to take in it.
-    fn shot(&self, state: &State) -> (u64, u64) {
+    fn shot(&self, state: &State) -> Shot {
         let period = ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64;
         if state.triggers.0 == period { state.triggers } else { (period, 0) }
     }

@@ -122,10 +122,12 @@ impl MonitorTruth {
     #[must_use]
     pub fn reads(&self, position: [f64; 2]) -> [f64; 2] {
         let [x, y] = [0, 1].map(|plane| position[plane] - self.offset[plane]);
-        let turned = Calibration::of_monitor([1.0; 2], self.roll);
         let own = match self.roll == 0.0 {
             true => [x, y],
-            false => [turned.gain[0] * x + turned.coupling[0] * y, turned.coupling[1] * x + turned.gain[1] * y],
+            false => {
+                let turned = Calibration::of_monitor([1.0; 2], self.roll);
+                [turned.gain[0] * x + turned.coupling[0] * y, turned.coupling[1] * x + turned.gain[1] * y]
+            }
         };
         [0, 1].map(|plane| {
             let seen = match self.coupling[plane] == 0.0 {

@@ -86,11 +86,11 @@ impl TangoOutlet {
         let ServeOptions { port, interface, mut program, database } = options;
         let port = free(port, interface)?;
         let (own, theirs) = UnixStream::pair().map_err(problem)?;
-        // Ctrl-C is for the program, which ends the process when it has put everything back
         if let Some(database) = &database {
             program.env("TANGO_HOST", &database.host);
         }
         let instance = database.map(|database| database.instance).unwrap_or_default();
+        // Ctrl-C is for the program, which ends the process when it has put everything back
         program.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).process_group(0);
         let child = program.spawn().map_err(problem)?;
         drop(program);

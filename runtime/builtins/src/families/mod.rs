@@ -729,9 +729,7 @@ fn functions(engine: &mut Engine) {
 /// The family of a name, or the first of a role.
 fn by_name_or_role(context: &Context, name: &str) -> Outcome<Members> {
     let families = &context.facility.families;
-    let found = families.iter().find(|f| f.name.as_ref() == name);
-    let found = found.or_else(|| families.iter().find(|f| f.role.as_ref() == name));
-    found.map(Members::all).ok_or_else(|| {
+    context.facility.named_or_role(name).map(Members::all).ok_or_else(|| {
         let known = || families.iter().flat_map(|f| [f.name.as_ref(), f.role.as_ref()]);
         let report = Diagnostic::new(Kind::Script, format!("{} has no family `{name}`", context.facility.name));
         let report = report.near(name, known());

@@ -8,6 +8,7 @@ use super::supplies::{can_roll, is_supply};
 use crate::placement::Reference;
 use crate::truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth, main_order};
 use fodo_devices::{Device, Facility, Field, Table, open_tables};
+use fodo_lattice::{Body, Element};
 use fodo_report::Result;
 
 /// The table of elements that are named as the lattice names them.
@@ -108,6 +109,7 @@ impl Exact {
             let near = fodo_report::did_you_mean(name, names).map_or(String::new(), |near| format!("; {near}"));
             return Err(table.mistake(name, format!("no element of the lattice is called so{near}")));
         };
+        fits(&[element], table, facility)?;
         self.elements.push(of_element(element, table, facility)?);
         Ok(())
     }
@@ -129,6 +131,7 @@ impl Exact {
             self.supplies.push((key, of_supply(field, &inner)?));
             inner.no_other_keys()?;
         }
+        fits(&device.elements, table, facility)?;
         for &element in &device.elements {
             let given = of_element(element, table, facility)?;
             if !given.is_nothing() {
@@ -144,8 +147,9 @@ impl Exact {
             let truth = truth.element(*element);
             put(truth, values);
             truth.placement.reference = reference.unwrap_or(truth.placement.reference);
-            if !multipoles.is_empty() {
-                truth.multipoles.clone_from(multipoles);
+            for part in multipoles {
+                truth.multipoles.retain(|drawn| (drawn.order, drawn.skew) != (part.order, part.skew));
+                truth.multipoles.push(*part);
             }
         }
         for (key, values) in &self.monitors {
@@ -164,6 +168,19 @@ fn given<T>(table: &Table, keys: &[Key<T>]) -> Result<Given<T>> {
 
 fn put<T>(truth: &mut T, values: &Given<T>) {
     values.iter().for_each(|(of, value)| *of(truth) = *value);
+}
+
+/// Refuses values that would do nothing on these elements.
+fn fits(elements: &[usize], table: &Table, facility: &Facility) -> Result<()> {
+    let any = |is: fn(&Element) -> bool| elements.iter().any(|&element| is(&facility.lattice.elements[element]));
+    let cavity = any(|element| matches!(element.body, Body::Cavity(_)));
+    if let Some(key) = ["frequency", "voltage", "phase"].into_iter().find(|key| table.has(key) && !cavity) {
+        return Err(table.mistake(key, "is that of a cavity, and there is none here"));
+    }
+    match table.has("relative") && !any(|element| element.field().is_some()) {
+        true => Err(table.mistake("relative", "is that of a magnet with a field, and there is none here")),
+        false => Ok(()),
+    }
 }
 
 fn of_element(element: usize, table: &Table, facility: &Facility) -> Result<OfElement> {

@@ -80,11 +80,11 @@ impl ErrorTable {
         if let Some(seed) = top.number("seed")? {
             table.seed = seed as u64;
         }
-        if let Some(period) = top.seconds("period")? {
-            if period <= 0.0 {
+        if let Some(period) = top.duration("period")? {
+            if period.is_zero() {
                 return Err(top.mistake("period", "must be longer than nothing"));
             }
-            table.period = Duration::from_secs_f64(period);
+            table.period = period;
         }
         if let Some(physics) = top.table("physics")? {
             table.effects = Effects {

@@ -84,6 +84,7 @@ impl Errors for Supplies {
             let [mut offset, mut roll, mut polarity] =
                 ["offset", "roll", "polarity_wrong"].map(|key| from.of(&format!("{field}.{key}")));
             for device in devices() {
+                // four numbers for each device, so that a seed gives the gains that it always gave
                 let [a, _, _, _] = [gain.next(), gain.next(), gain.next(), gain.next()];
                 let key = (device.family.clone(), device.name.clone(), field.clone());
                 let supply: &mut SupplyTruth = truth.supplies.entry(key).or_default();
