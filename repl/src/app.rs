@@ -8,7 +8,8 @@ use crate::warn::Warnings;
 use crate::{backends, library, limits, show, sources};
 use fodo_builtins::{Context, Progress};
 use fodo_control::{
-    Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, WriteMode,
+    Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, Trainer,
+    WriteMode,
 };
 use fodo_devices::Facility;
 use fodo_language::{Library, Output, Resolver, Setup, Sources};
@@ -126,7 +127,9 @@ impl App {
     /// Opens the machine of a facility with its libraries.
     pub fn on(common: &Common, facility: Arc<Facility>, around: Around, installed: Arc<Installed>) -> Result<App> {
         let twin = match common.on {
-            Machine::Twin => Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, perfect: false })?)),
+            Machine::Twin => {
+                Some(Arc::new(Twin::new(&facility, TwinOptions { seed: common.seed, ..TwinOptions::default() })?))
+            }
             Machine::Live => None,
         };
         let seed = twin.as_ref().map(|twin| twin.seed());
@@ -150,7 +153,7 @@ impl App {
         session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
         let context = Context::new(facility.clone(), session.clone(), output, progress, show::width());
         let context = context
-            .with_history(backends::archive(&facility)?, common.on == Machine::Twin)
+            .with_history(backends::archive(&facility)?, twin.clone().map(|twin| twin as Arc<dyn Trainer>))
             .with_snapshots(fodo_records::snapshots(&data, &facility.name));
         let ground = Arc::new(Ground {
             twin,

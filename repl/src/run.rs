@@ -4,7 +4,7 @@ use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
 use crate::limits::{self, Bounded};
 use crate::{beside, json, show};
-use fodo_control::{Setpoint, WriteMode};
+use fodo_control::{Happened, Setpoint, Time, Trainer, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
 use fodo_records::{Outcome, Record, RunCard, SetpointValue};
@@ -184,8 +184,12 @@ impl App {
             log.begin(&id, work.title, &fingerprint([work.text.as_bytes()]));
         }
         self.observe(record.clone());
+        let began = self.session.backend().now();
         let Transacted { result, before, after } = self.transact(work, &id, action);
         self.session.observe_with(None);
+        let anomalies = self.anomalies(began);
+        let noted: Result<()> = anomalies.iter().try_for_each(|event| record.note("anomaly", event));
+        let result = noted.and(result);
         let outcome = Outcome {
             ok: result.is_ok(),
             result: result.as_ref().map_or(Value::Null, |ended| json::of(&ended.value)),
@@ -205,9 +209,19 @@ impl App {
         let run = json!({
             "id": id, "record": file, "facility": self.facility.name.as_ref(),
             "machine": self.machine.word(), "sources": self.other_sources(), "mode": self.rights(), "seed": self.seed,
-            "warnings": self.warnings.list(),
+            "warnings": self.warnings.list(), "anomalies": anomalies,
         });
         (run, result)
+    }
+
+    /// What went wrong with the twin from a time on, and what had begun before and went on.
+    fn anomalies(&self, began: Time) -> Vec<Value> {
+        let Some(twin) = &self.twin else { return Vec::new() };
+        let before = |event: &Happened| event.time < began && event.begins;
+        let on = twin.going_wrong();
+        let started = twin.happened(Time(i64::MIN)).into_iter().filter(before);
+        let went_on = started.filter(|event| on.iter().any(|now| now.since == event.time && now.name == event.name));
+        went_on.chain(twin.happened(began)).map(|event| json!(event)).collect()
     }
 
     /// The action inside its transaction: committed, or everything put back.

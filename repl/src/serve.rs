@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Serves on all protocols asked for, until stopped.
 pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
     let facility = Facility::load(shelf::facility(&common.facility)?)?;
-    let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: arguments.perfect })?;
+    let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: arguments.perfect, beside: true })?;
     let count = twin.channels().len();
     let ports = ports(arguments)?;
     let mut places = Vec::new();

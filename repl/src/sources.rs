@@ -34,7 +34,7 @@ pub fn live(facility: &Facility, common: &Common) -> Result<Arc<dyn Backend>> {
             None => {
                 parts.push(match source {
                     "twin" => {
-                        let twin = Twin::new(facility, TwinOptions { seed: common.seed, perfect: false })?;
+                        let twin = Twin::new(facility, TwinOptions { seed: common.seed, ..TwinOptions::default() })?;
                         Arc::new(Simulator::on_wall_clock(Arc::new(twin))) as Arc<dyn Backend>
                     }
                     MANUAL => Arc::new(Manual::new(Arc::new(Terminal { json: common.json }), notes(facility))),

@@ -43,7 +43,7 @@ fn every_facility_loads_under_the_name_of_its_folder() {
 #[test]
 fn design_values_are_within_limits() {
     for (name, facility) in facilities() {
-        let twin = Twin::new(&facility, TwinOptions { seed: None, perfect: true }).unwrap();
+        let twin = Twin::new(&facility, TwinOptions { perfect: true, ..TwinOptions::default() }).unwrap();
         let fields =
             facility.families.iter().flat_map(|f| &f.devices).flat_map(|d| d.fields.iter().map(move |f| (d, f)));
         let mut count = 0;

@@ -123,14 +123,15 @@ impl Bench {
             Arc::new(Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap())
         };
         let facility = FACILITY.get_or_init(load).clone();
-        let twin = Twin::new(&facility, TwinOptions::default()).unwrap();
-        let backend = Arc::new(Simulator::new(Arc::new(twin)));
+        let twin = Arc::new(Twin::new(&facility, TwinOptions::default()).unwrap());
+        let backend = Arc::new(Simulator::new(twin.clone()));
         let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };
         let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
         static BENCHES: AtomicUsize = AtomicUsize::new(0);
         let data = Scratch::new(&format!("bench-{}", BENCHES.fetch_add(1, Ordering::Relaxed)));
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
         let context = context
+            .with_history(None, Some(twin))
             .with_snapshots(fodo_records::snapshots(data.path(), &facility.name))
             .with_runs(Arc::new(Beside::default()));
         let sources = Sources::new();

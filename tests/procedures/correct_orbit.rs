@@ -87,7 +87,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Standard deviation of the planted displacements [m], and how many there are.
 fn planted(facility: &Facility, seed: u64) -> (f64, usize) {
-    let twin = Twin::new(facility, TwinOptions { seed: Some(seed), perfect: false }).unwrap();
+    let twin = Twin::new(facility, TwinOptions { seed: Some(seed), ..TwinOptions::default() }).unwrap();
     let all: Vec<f64> = twin.truth().elements.values().flat_map(|e| [e.placement.dx, e.placement.dy]).collect();
     ((all.iter().map(|d| d * d).sum::<f64>() / all.len() as f64).sqrt(), all.len())
 }
@@ -156,7 +156,7 @@ fn case(facility: &Facility, lattice: &Path, seeds: &[u64]) -> Value {
     let vertical = elements(facility, &facility.orbit.vertical, Quantities::KickY);
     let twins: Vec<Twin> = seeds
         .iter()
-        .map(|&seed| Twin::new(facility, TwinOptions { seed: Some(seed), perfect: false }).unwrap())
+        .map(|&seed| Twin::new(facility, TwinOptions { seed: Some(seed), ..TwinOptions::default() }).unwrap())
         .collect();
     let errors = |twin: &Twin| -> Vec<Value> {
         assert!(twin.truth().supplies.is_empty(), "pyAT is not told gains");

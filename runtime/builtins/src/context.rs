@@ -3,7 +3,7 @@
 use crate::guard::OrbitGuard;
 use crate::model::{LazyModel, Model};
 use crate::started::Runs;
-use fodo_control::{Archive, Cancel, Session};
+use fodo_control::{Archive, Cancel, Session, Trainer};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
@@ -45,7 +45,7 @@ pub struct Context {
     snapshots: Option<Snapshots>,
     runs: Option<Arc<dyn Runs>>,
     beside: bool,
-    twin: bool,
+    trainer: Option<Arc<dyn Trainer>>,
     connected: Mutex<Connected>,
 }
 
@@ -81,14 +81,14 @@ impl Context {
             snapshots: None,
             runs: None,
             beside: false,
-            twin: false,
+            trainer: None,
             connected,
         }
     }
 
-    /// With the archive that `history` asks, and whether the machine is the twin of this program.
-    pub fn with_history(self, archive: Option<Arc<dyn Archive>>, twin: bool) -> Context {
-        Context { archive, twin, ..self }
+    /// With the archive that `history` asks, and the twin of this program where it is the machine.
+    pub fn with_history(self, archive: Option<Arc<dyn Archive>>, trainer: Option<Arc<dyn Trainer>>) -> Context {
+        Context { archive, trainer, ..self }
     }
 
     /// With a folder for snapshots.
@@ -115,7 +115,7 @@ impl Context {
             snapshots: self.snapshots.clone(),
             runs: None,
             beside: true,
-            twin: self.twin,
+            trainer: self.trainer.clone(),
             connected: Mutex::default(),
         }
     }
@@ -155,7 +155,12 @@ impl Context {
 
     /// Whether the machine is the twin of this program.
     pub fn is_twin(&self) -> bool {
-        self.twin
+        self.trainer.is_some()
+    }
+
+    /// Who lets things go wrong with the twin of this program.
+    pub fn trainer(&self) -> Option<&Arc<dyn Trainer>> {
+        self.trainer.as_ref()
     }
 
     /// Makes it the context of an engine's builtins.

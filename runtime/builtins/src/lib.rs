@@ -3,6 +3,7 @@
 //! The only place where Rhai and the accelerator meet. A builtin checks its arguments, calls the
 //! crate that does the work, and converts; its documentation is what `help` and the manual show.
 
+mod anomalies;
 mod channels;
 mod context;
 mod families;
@@ -132,6 +133,12 @@ const SUBJECTS: &[Subject] = &[
             started::register(e);
         },
         options: tasks::options,
+    },
+    Subject {
+        name: "anomalies",
+        about: "What goes wrong with the twin on purpose.",
+        register: |e, _| anomalies::register(e),
+        options: PLAIN,
     },
     Subject {
         name: "history",

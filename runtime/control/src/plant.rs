@@ -1,6 +1,8 @@
 //! What can be served as a control system: the twin, seen from its servers.
 
 use crate::{Channel, Fault, Reading, Time, Validity, Write};
+use fodo_report::Result;
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,4 +86,58 @@ pub trait Plant: Send + Sync {
 
     /// Time between two shots of the beam position monitors.
     fn period(&self) -> Duration;
+}
+
+/// Something that went wrong with a simulated machine, or was over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Happened {
+    /// On the machine's clock.
+    pub time: Time,
+    /// Its name in the facility's tables.
+    pub name: Arc<str>,
+    /// What sort of thing it is: `monitor_dead`.
+    pub kind: &'static str,
+    /// What it happened to, as people know it.
+    pub device: Option<String>,
+    /// How bad, in SI.
+    pub size: f64,
+    /// Whether it began then; else it was over.
+    pub begins: bool,
+    /// `at random`, `by the clock`, `started`, `stopped`, `its time was over`.
+    pub cause: &'static str,
+}
+
+/// Something that goes wrong just now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GoesWrong {
+    /// Its name in the facility's tables.
+    pub name: Arc<str>,
+    /// What it happens to, as people know it.
+    pub device: Option<String>,
+    /// Since when, on the machine's clock.
+    pub since: Time,
+}
+
+/// What can be done to a simulated machine on purpose, by who trains and tests; no control system offers it.
+pub trait Trainer: Send + Sync {
+    /// What can go wrong: name and kind.
+    fn anomalies(&self) -> Vec<(Arc<str>, &'static str)>;
+
+    /// What goes wrong now.
+    fn going_wrong(&self) -> Vec<GoesWrong>;
+
+    /// Lets something go wrong, at one device of those it may happen to.
+    ///
+    /// # Errors
+    /// `usage`: there is no such thing or device, or it goes on already; the machine stays as it is.
+    fn start(&self, name: &str, device: Option<&str>) -> Result<()>;
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// `usage`: there is no such thing, or it does not go on.
+    fn stop(&self, name: &str) -> Result<()>;
+
+    /// What happened from a time on, the oldest first.
+    fn happened(&self, from: Time) -> Vec<Happened>;
 }

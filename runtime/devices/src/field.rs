@@ -32,6 +32,40 @@ pub enum Quantities {
     TuneX,
     /// Fractional betatron tune [1].
     TuneY,
+    /// Synchrotron tune [1].
+    TuneS,
+    /// Chromaticity, dQ/d(delta) [1].
+    ChromaticityX,
+    /// Chromaticity, dQ/d(delta) [1].
+    ChromaticityY,
+    /// Emittance of the mode that is mostly horizontal, rms [m].
+    EmittanceX,
+    /// Emittance of the mode that is mostly vertical, rms [m].
+    EmittanceY,
+    /// Longitudinal emittance, rms [m].
+    EmittanceS,
+    /// Relative energy spread at the start of the lattice, rms [1].
+    EnergySpread,
+    /// Bunch length at the start of the lattice, rms [m].
+    BunchLength,
+    /// Energy that the beam loses per turn [eV].
+    EnergyLoss,
+    /// Damping time of horizontal amplitudes [s].
+    DampingTimeX,
+    /// Damping time of vertical amplitudes [s].
+    DampingTimeY,
+    /// Damping time of longitudinal amplitudes [s].
+    DampingTimeS,
+    /// Horizontal beam size at the device, rms [m].
+    BeamSizeX,
+    /// Vertical beam size at the device, rms [m].
+    BeamSizeY,
+    /// Tilt of the beam's ellipse at the device, from x towards y [rad].
+    BeamTilt,
+    /// Lifetime of the stored beam, I / (-dI/dt) [s].
+    Lifetime,
+    /// 1 where all that is calculated in the background belongs to the setpoints as they are, else 0.
+    Calculated,
     /// Beam current [A].
     Current,
 }
@@ -51,6 +85,23 @@ const WORDS: &[(&str, Quantities)] = &[
     ("orbit_y", Quantities::OrbitY),
     ("tune_x", Quantities::TuneX),
     ("tune_y", Quantities::TuneY),
+    ("tune_s", Quantities::TuneS),
+    ("chromaticity_x", Quantities::ChromaticityX),
+    ("chromaticity_y", Quantities::ChromaticityY),
+    ("emittance_x", Quantities::EmittanceX),
+    ("emittance_y", Quantities::EmittanceY),
+    ("emittance_s", Quantities::EmittanceS),
+    ("energy_spread", Quantities::EnergySpread),
+    ("bunch_length", Quantities::BunchLength),
+    ("energy_loss", Quantities::EnergyLoss),
+    ("damping_time_x", Quantities::DampingTimeX),
+    ("damping_time_y", Quantities::DampingTimeY),
+    ("damping_time_s", Quantities::DampingTimeS),
+    ("beam_size_x", Quantities::BeamSizeX),
+    ("beam_size_y", Quantities::BeamSizeY),
+    ("beam_tilt", Quantities::BeamTilt),
+    ("lifetime", Quantities::Lifetime),
+    ("calculated", Quantities::Calculated),
     ("current", Quantities::Current),
 ];
 

@@ -1,5 +1,6 @@
 //! Which channel is what on the twin.
 
+use crate::figures::{Figure, LOSSES};
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Device, Facility, Field, Quantities, Source};
 use std::collections::HashMap;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub(crate) enum Answer {
     /// What the setpoint holds.
     Setpoint(usize),
+    /// What its supply holds.
+    Readback(usize),
     /// One plane of one monitor.
     Monitor(usize, usize),
     /// The beam at many places.
@@ -18,8 +21,14 @@ pub(crate) enum Answer {
     Table(Vec<(Arc<str>, Row)>, usize),
     /// A fractional tune.
     Tune(usize),
+    /// A number of the beam, at this element where it is different from place to place.
+    Figure(&'static Figure, usize),
+    /// Whether all figures are found.
+    Calculated,
     /// Beam current.
     Current,
+    /// Lifetime of the beam.
+    Lifetime,
     /// A signal that belongs to no device, by its place among them.
     Signal(usize),
 }
@@ -122,7 +131,7 @@ impl Channels {
             let knob = self.knobs.len() - 1;
             self.push(&setpoint.channel, field, Answer::Setpoint(knob), Shape::Scalar, true);
             if let Some(readback) = &setpoint.readback {
-                self.push(readback, field, Answer::Setpoint(knob), Shape::Scalar, false);
+                self.push(readback, field, Answer::Readback(knob), Shape::Scalar, false);
             }
             return;
         }
@@ -142,8 +151,30 @@ impl Channels {
             (Some(Quantities::Current), _, _) => {
                 self.push(&source.channel, field, Answer::Current, Shape::Scalar, false);
             }
+            (Some(Quantities::Lifetime), _, _) => {
+                self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);
+            }
+            (Some(Quantities::Calculated), _, _) => {
+                self.push(&source.channel, field, Answer::Calculated, Shape::Scalar, false);
+            }
+            (Some(quantity), _, _) => {
+                let Some(figure) = Figure::find(quantity) else { return };
+                let element = device.elements.first().copied().unwrap_or(0);
+                self.push(&source.channel, field, Answer::Figure(figure, element), Shape::Scalar, false);
+            }
             _ => {}
         }
+    }
+
+    /// What has to be found for the figures that are shown, each once.
+    pub fn works(&self, decays: bool) -> Vec<usize> {
+        let works = self.answers.iter().filter_map(|answer| match answer {
+            Answer::Figure(figure, _) => Some(figure.work),
+            Answer::Lifetime => Some(LOSSES),
+            Answer::Current if decays => Some(LOSSES),
+            _ => None,
+        });
+        works.collect::<std::collections::BTreeSet<usize>>().into_iter().collect()
     }
 
     /// Adds what one monitor reads to a row, or to a column of a table.

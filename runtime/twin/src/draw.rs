@@ -13,6 +13,11 @@ pub(crate) struct Spread {
     pub uniform: bool,
 }
 
+impl Spread {
+    /// A whole Gauss curve.
+    pub const GAUSS: Spread = Spread { truncate: f64::INFINITY, uniform: false };
+}
+
 /// Where the numbers of one table come from.
 pub(crate) struct Source<'a> {
     pub seed: u64,
@@ -32,6 +37,11 @@ impl Source<'_> {
     }
 }
 
+/// FNV-1a of a name, so that each has a stream of its own.
+pub(crate) fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A stream of numbers.
 pub(crate) struct Draw {
     random: ChaCha8Rng,
@@ -39,13 +49,9 @@ pub(crate) struct Draw {
 }
 
 impl Draw {
-    fn new(seed: u64, name: &str, spread: Spread) -> Draw {
-        // FNV-1a of the name, so that each has a stream of its own
-        let stream = name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    pub fn new(seed: u64, name: &str, spread: Spread) -> Draw {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
+        random.set_stream(hash(name));
         Draw { random, spread }
     }
 
@@ -65,6 +71,16 @@ impl Draw {
                 return number;
             }
         }
+    }
+
+    /// A number between 0 and 1.
+    pub fn even(&mut self) -> f64 {
+        self.random.random_range(0.0..1.0)
+    }
+
+    /// A time until something happens that happens so often in a second on average [s].
+    pub fn until(&mut self, rate: f64) -> f64 {
+        -(1.0 - self.even()).ln() / rate
     }
 
     /// -1 with this probability, else 1.

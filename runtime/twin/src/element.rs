@@ -1,26 +1,28 @@
 //! An element of the twin: what the lattice says of it, the sum over its knobs, and its errors.
 
 use crate::channels::Knob;
-use crate::truth::{ElementTruth, SupplyTruth, Truth};
+use crate::present::Present;
 use fodo_devices::Quantities;
 use fodo_lattice::{Body, Element, Field, Lattice};
-use fodo_optics::Ring;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
-/// The elements that knobs move or errors spoil, and which knob moves which.
+/// The elements that knobs move, and which knob moves which.
 pub(crate) struct Machine {
+    lattice: Arc<Lattice>,
     standings: BTreeMap<usize, Standing>,
-    supplies: Vec<SupplyTruth>,
     /// Elements by knob.
     moved: Vec<Vec<usize>>,
 }
+
+/// Takes an element as it is now.
+pub(crate) type Change<'c> = &'c mut dyn FnMut(usize, &Element);
 
 /// One element.
 struct Standing {
     /// The element of the lattice without what its knobs hold at the start.
     rest: Element,
     parts: Vec<Part>,
-    truth: ElementTruth,
 }
 
 /// What one knob gives one element: its value over `divisor`.
@@ -33,35 +35,21 @@ struct Part {
 impl Machine {
     /// The machine, and the physics value that each knob holds at the start: that of the lattice, or nothing where
     /// another knob holds it already.
-    pub fn new(lattice: &Lattice, knobs: &[Knob], truth: &Truth) -> (Machine, Vec<f64>) {
-        let mut machine = Machine { standings: BTreeMap::new(), supplies: Vec::new(), moved: Vec::new() };
-        for (&element, error) in &truth.elements {
-            machine.standing(lattice, element).truth = error.clone();
-        }
+    pub fn new(lattice: &Arc<Lattice>, knobs: &[Knob]) -> (Machine, Vec<f64>) {
+        let mut machine = Machine { lattice: lattice.clone(), standings: BTreeMap::new(), moved: Vec::new() };
         let mut held = HashSet::new();
-        let start =
-            knobs.iter().enumerate().map(|(at, knob)| machine.add(lattice, at, knob, truth, &mut held)).collect();
+        let start = knobs.iter().enumerate().map(|(at, knob)| machine.add(lattice, at, knob, &mut held)).collect();
         (machine, start)
     }
 
     fn standing(&mut self, lattice: &Lattice, element: usize) -> &mut Standing {
-        self.standings.entry(element).or_insert_with(|| Standing {
-            rest: lattice.elements[element].clone(),
-            parts: Vec::new(),
-            truth: ElementTruth::default(),
-        })
+        self.standings
+            .entry(element)
+            .or_insert_with(|| Standing { rest: lattice.elements[element].clone(), parts: Vec::new() })
     }
 
     /// Adds a knob; answers what it holds at the start.
-    fn add(
-        &mut self,
-        lattice: &Lattice,
-        at: usize,
-        knob: &Knob,
-        truth: &Truth,
-        held: &mut HashSet<(usize, Quantities)>,
-    ) -> f64 {
-        self.supplies.push(truth.supply(&knob.device.family, &knob.device.name, &knob.field.name));
+    fn add(&mut self, lattice: &Lattice, at: usize, knob: &Knob, held: &mut HashSet<(usize, Quantities)>) -> f64 {
         let Some(quantity) = knob.quantity else {
             self.moved.push(Vec::new());
             return 0.0;
@@ -87,42 +75,32 @@ impl Machine {
         }
     }
 
-    /// Moves the ring to where these knobs are; each element once.
-    pub fn settle(&self, ring: &mut Ring, knobs: impl IntoIterator<Item = usize>, physics: impl Fn(usize) -> f64) {
-        let elements: BTreeSet<usize> = knobs.into_iter().flat_map(|knob| self.moved[knob].iter().copied()).collect();
-        self.rebuild(ring, elements, physics);
+    /// The elements that these knobs move.
+    pub fn moved_by(&self, knobs: impl IntoIterator<Item = usize>) -> impl Iterator<Item = usize> {
+        knobs.into_iter().flat_map(|knob| self.moved[knob].iter().copied())
     }
 
-    /// Makes every element that is not as the lattice has it.
-    pub fn spoil(&self, ring: &mut Ring, physics: impl Fn(usize) -> f64) {
-        let spoilt = |standing: &Standing| {
-            standing.truth != ElementTruth::default()
-                || standing.parts.iter().any(|part| self.supplies[part.knob] != SupplyTruth::default())
-        };
-        let elements = self.standings.iter().filter(|(_, standing)| spoilt(standing)).map(|(&element, _)| element);
-        self.rebuild(ring, elements, physics);
-    }
-
-    fn rebuild(&self, ring: &mut Ring, elements: impl IntoIterator<Item = usize>, physics: impl Fn(usize) -> f64) {
-        for element in elements {
-            if let Some(standing) = self.standings.get(&element) {
-                let built = standing.build(&self.supplies, &physics);
-                ring.change(element, |element| *element = built);
+    /// Makes these elements as they are now; each once.
+    pub fn rebuild(
+        &self,
+        elements: &BTreeSet<usize>,
+        physics: impl Fn(usize) -> f64,
+        present: &Present,
+        change: Change<'_>,
+    ) {
+        for &element in elements {
+            let known = self.standings.get(&element);
+            let mut built = known.map_or(&self.lattice.elements[element], |standing| &standing.rest).clone();
+            for part in known.iter().flat_map(|standing| &standing.parts) {
+                let supply = &present.supplies[part.knob];
+                let value = supply.gives(physics(part.knob)) / part.divisor;
+                add_rolled(&mut built, part.quantity, value, supply.truth.roll);
             }
+            if let Some(truth) = present.elements.get(&element) {
+                truth.spoil(&mut built);
+            }
+            change(element, &built);
         }
-    }
-}
-
-impl Standing {
-    fn build(&self, supplies: &[SupplyTruth], physics: impl Fn(usize) -> f64) -> Element {
-        let mut element = self.rest.clone();
-        for part in &self.parts {
-            let supply = &supplies[part.knob];
-            let value = supply.gives(physics(part.knob)) / part.divisor;
-            add_rolled(&mut element, part.quantity, value, supply.roll);
-        }
-        self.truth.spoil(&mut element);
-        element
     }
 }
 

@@ -5,13 +5,20 @@
 //! facility's `twin.toml` and a seed. A reading that cannot be computed is invalid, never an old
 //! one and never zero. The crate knows nothing of servers and scripts.
 
+mod anomalies;
+mod beam;
 mod channels;
+mod current;
 mod draw;
 mod element;
 mod errors;
+mod figures;
 mod placement;
 mod plant;
+mod present;
+mod ramp;
 mod truth;
+mod wander;
 
 pub use placement::{Placement, Reference};
 pub use plant::{Twin, TwinOptions};

@@ -1,20 +1,24 @@
 //! The twin as a plant: setpoints in, readings out.
 
+use crate::anomalies::Stage;
+use crate::beam::{Beam, Found};
 use crate::channels::{Answer, Channels, Row};
+use crate::current::Store;
 use crate::draw::noise;
 use crate::element::Machine;
-use crate::errors::ErrorTable;
+use crate::errors::{ErrorTable, Motion};
+use crate::present::Present;
+use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
-use fodo_control::{Channel, ChannelInfo, Fault, Plant, Reading, Time, Validity, Value, Write};
+use fodo_control::{
+    Channel, ChannelInfo, Fault, GoesWrong, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write,
+};
 use fodo_devices::{Device, Facility};
 use fodo_optics::{Effects, Orbit, Ring};
 use fodo_report::Result;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// The current of the beam [A].
-const CURRENT: f64 = 0.2;
 
 /// How a twin is made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +27,8 @@ pub struct TwinOptions {
     pub seed: Option<u64>,
     /// Leaves out everything that is wrong with the machine.
     pub perfect: bool,
+    /// Figures of the beam that take long are found by another thread, and are invalid until they are there.
+    pub beside: bool,
 }
 
 /// A machine made of a facility's lattice and hidden errors.
@@ -30,8 +36,10 @@ pub struct Twin {
     channels: Channels,
     truth: Truth,
     machine: Machine,
-    /// How each reads, where its element stands included.
-    monitors: Vec<MonitorTruth>,
+    /// What moves by itself.
+    motions: Vec<Box<dyn Motion>>,
+    /// How each supply goes to a new value.
+    paces: Vec<Pace>,
     seed: u64,
     period: Duration,
     effects: Effects,
@@ -42,22 +50,36 @@ pub struct Twin {
 type Shot = (u64, u64);
 
 struct State {
-    ring: Ring,
+    beam: Beam,
+    /// What is wrong, and when that was found.
+    present: Present,
+    found: Option<Looked>,
+    stage: Stage,
+    store: Store,
     /// What the setpoints hold, in channel units.
     values: Vec<f64>,
+    /// What their supplies hold, in channel units.
+    ramps: Vec<Ramp>,
+    /// Supplies that are on their way.
+    moving: BTreeSet<usize>,
     /// What the signals hold.
     signals: Vec<f64>,
     written: Vec<Time>,
     /// Setpoints the ring has not heard of yet.
     pending: BTreeSet<usize>,
-    orbit: Option<Result<Arc<Orbit>, String>>,
-    tune: Option<Result<[f64; 2], String>>,
     now: Time,
     start: Time,
     /// A period, and the shots that monitors were made to take in it.
     triggers: Shot,
     /// The noise of a period and the shots in it.
     shot: Option<(Shot, Arc<Vec<f64>>)>,
+}
+
+/// When the twin was looked at: the time, and the period of the monitors.
+#[derive(Clone, Copy, PartialEq)]
+struct Looked {
+    time: Time,
+    period: u64,
 }
 
 /// What a write goes to.
@@ -71,31 +93,31 @@ impl Twin {
     pub fn new(facility: &Facility, options: TwinOptions) -> Result<Twin> {
         let table = ErrorTable::load(facility)?;
         let seed = options.seed.unwrap_or(table.seed);
-        let truth = if options.perfect { Truth::default() } else { table.truth(facility, seed) };
         let channels = Channels::of(facility);
-        let mut ring = Ring::new(&facility.lattice, table.effects);
-        let (machine, start) = Machine::new(&facility.lattice, &channels.knobs, &truth);
+        let (truth, motions, paces) = match options.perfect {
+            true => (Truth::default(), Vec::new(), vec![Pace::default(); channels.knobs.len()]),
+            false => (table.truth(facility, seed), table.motions(facility, &channels, seed), table.paces(&channels)),
+        };
+        let (machine, holds) = Machine::new(&facility.lattice, &channels.knobs);
         let values: Vec<f64> =
-            channels.knobs.iter().zip(&start).map(|(knob, physics)| knob.field.to_channel(*physics)).collect();
-        machine.spoil(&mut ring, |knob| channels.knobs[knob].field.to_physics(values[knob]));
-        let monitors: Vec<MonitorTruth> = channels
-            .monitors
-            .iter()
-            .map(|monitor| {
-                let stands = truth.elements.get(&monitor.element).map(|element| element.placement).unwrap_or_default();
-                truth.monitor(&monitor.device.family, &monitor.device.name).displaced(&stands)
-            })
-            .collect();
+            channels.knobs.iter().zip(&holds).map(|(knob, physics)| knob.field.to_channel(*physics)).collect();
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
+        let (anomalies, decays) = (table.anomalies, table.beam.is_some());
+        let beside = options.beside.then(|| channels.works(decays));
+        let ring = Ring::new(&facility.lattice, table.effects);
         let state = State {
-            ring,
+            beam: Beam::new(ring, table.beam.clone().unwrap_or_default(), beside.as_deref()),
+            present: Present::of(&Truth::default(), &channels),
+            found: None,
+            stage: Stage::new(anomalies, seed, start),
+            store: Store::new(table.beam),
             written: vec![start; values.len()],
             signals: channels.signals.clone(),
+            ramps: values.iter().copied().map(Ramp::at).collect(),
+            moving: BTreeSet::new(),
             values,
             pending: BTreeSet::new(),
-            orbit: None,
-            tune: None,
             now: start,
             start,
             triggers: (0, 0),
@@ -105,7 +127,8 @@ impl Twin {
             channels,
             truth,
             machine,
-            monitors,
+            motions,
+            paces,
             seed,
             period: table.period,
             effects: table.effects,
@@ -126,14 +149,16 @@ impl Twin {
     /// The machine as it really stands now, errors and setpoints in its elements; for tests and trainers.
     pub fn ring(&self) -> Ring {
         let mut state = self.state();
-        self.settle(&mut state);
-        state.ring.clone()
+        self.settled(&mut state).ring().clone()
     }
 
-    /// How the monitor of each device that reads positions really reads, where its element stands included, with the
+    /// How the monitor of each device that reads positions really reads now, where its element stands included, with the
     /// element it reads at; for tests and trainers.
-    pub fn monitors(&self) -> impl Iterator<Item = (&Device, usize, &MonitorTruth)> {
-        let all = self.channels.monitors.iter().zip(&self.monitors);
+    pub fn monitors(&self) -> impl Iterator<Item = (&Device, usize, MonitorTruth)> {
+        let mut state = self.state();
+        self.settled(&mut state);
+        let truths: Vec<MonitorTruth> = state.present.monitors.iter().map(|eye| eye.truth).collect();
+        let all = self.channels.monitors.iter().zip(truths);
         all.map(|(monitor, truth)| (monitor.device.as_ref(), monitor.element, truth))
     }
 
@@ -189,25 +214,31 @@ impl Twin {
         };
         match &self.channels.answers[at] {
             Answer::Setpoint(knob) => Reading::good(Value::Number(state.values[*knob]), state.written[*knob]),
+            Answer::Readback(knob) => self.readback(state, *knob),
             Answer::Signal(signal) => Reading::good(Value::Number(state.signals[*signal]), state.now),
-            // no beam goes round where there is no closed orbit
             Answer::Current => {
-                let current = if self.orbit(state).is_ok() { CURRENT } else { 0.0 };
+                let current = self.current(state);
                 Reading::good(on_channel(current), state.now)
             }
-            Answer::Tune(plane) => match self.tune(state) {
-                Ok(tune) => Reading::good(on_channel(tune[*plane]), state.now),
-                Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
-            },
-            Answer::Monitor(plane, monitor) => match self.orbit(state) {
-                Ok(orbit) => {
-                    let position = self.monitor(state, &orbit, *plane, *monitor);
-                    Reading::good(on_channel(position), state.now)
-                }
-                Err(why) => Reading::invalid(Value::Number(f64::NAN), state.now, why),
-            },
+            Answer::Lifetime => number(self.lifetime(state).map(on_channel), state.now),
+            Answer::Tune(plane) => {
+                let tunes = self.stored(state).and_then(Beam::tunes);
+                number(tunes.map(|tunes| on_channel(tunes[*plane])), state.now)
+            }
+            Answer::Figure(figure, element) => {
+                let found = self.stored(state).and_then(|beam| beam.figure(figure, *element));
+                number(found.map(on_channel), state.now)
+            }
+            Answer::Calculated => {
+                let done = f64::from(self.settled(state).is_calculated());
+                Reading::good(on_channel(done), state.now)
+            }
+            Answer::Monitor(plane, monitor) => {
+                let position = self.orbit(state).and_then(|orbit| self.monitor(state, &orbit, *plane, *monitor));
+                number(position.map(on_channel), state.now)
+            }
             Answer::Row(row) => {
-                let length = state.ring.len();
+                let length = state.beam.ring().len();
                 let (row, lost) = self.row(state, row, length);
                 told(Value::Vector(row), state.now, lost)
             }
@@ -232,28 +263,62 @@ impl Twin {
         };
         let at = |element: usize| row.field.to_channel(orbit.at(element)[2 * row.plane]);
         let mut entries: Vec<f64> =
-            (0..length).map(|element| if element < state.ring.len() { at(element) } else { f64::NAN }).collect();
+            (0..length).map(|element| if element < state.beam.ring().len() { at(element) } else { f64::NAN }).collect();
         for &(entry, monitor) in &row.monitors {
             if let Some(place) = entries.get_mut(entry) {
-                *place = row.field.to_channel(self.monitor(state, &orbit, row.plane, monitor));
+                let position = self.monitor(state, &orbit, row.plane, monitor);
+                *place = position.map_or(f64::NAN, |position| row.field.to_channel(position));
             }
         }
         (entries.into(), None)
     }
 
-    fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> f64 {
-        let truth = &self.monitors[monitor];
-        let at = orbit.at(self.channels.monitors[monitor].element);
-        let reading = truth.reads([at[0], at[2]])[plane];
-        if truth.noise == 0.0 {
-            return reading;
+    fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> Found<f64> {
+        let eye = state.present.monitors[monitor];
+        if eye.dead {
+            return Err("the monitor does not answer".into());
         }
-        reading + truth.noise * self.noise(state)[2 * monitor + plane]
+        let at = orbit.at(self.channels.monitors[eye.wired_to].element);
+        let reading = eye.truth.reads([at[0], at[2]])[plane];
+        if eye.truth.noise == 0.0 {
+            return Ok(reading);
+        }
+        Ok(reading + eye.truth.noise * self.noise(state)[2 * monitor + plane])
+    }
+
+    /// What the supply of a setpoint says that it holds.
+    fn readback(&self, state: &mut State, knob: usize) -> Reading {
+        self.settled(state);
+        let (supply, field) = (&state.present.supplies[knob], &self.channels.knobs[knob].field);
+        let now = self.seconds(state, state.now);
+        let asked = state.ramps[knob].holds(self.paces[knob], now);
+        if supply.is_sound() {
+            let arrived = state.ramps[knob].has_arrived(self.paces[knob], now);
+            return Reading::good(Value::Number(asked), if arrived { state.written[knob] } else { state.now });
+        }
+        let held = supply.holds(field.to_physics(asked)) * (1.0 + supply.readback);
+        Reading::good(Value::Number(field.to_channel(held)), state.now)
+    }
+
+    /// The stored current [A]; none where no beam goes round.
+    fn current(&self, state: &mut State) -> f64 {
+        let now = self.seconds(state, state.now);
+        match self.orbit(state) {
+            Ok(_) => state.store.at(now),
+            Err(_) => 0.0,
+        }
+    }
+
+    fn lifetime(&self, state: &mut State) -> Found<f64> {
+        let rates = self.stored(state)?.rates()?;
+        let now = self.seconds(state, state.now);
+        state.store.set_losses(rates, state.present.gas, state.present.loss, now);
+        Ok(state.store.lifetime(now))
     }
 
     /// The present period, and the shots that monitors were made to take in it.
     fn shot(&self, state: &State) -> Shot {
-        let period = ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64;
+        let period = self.period_at(state);
         if state.triggers.0 == period { state.triggers } else { (period, 0) }
     }
 
@@ -264,41 +329,145 @@ impl Twin {
         {
             return numbers.clone();
         }
-        let numbers = Arc::new(noise(self.seed, shot, 2 * self.monitors.len()));
+        let numbers = Arc::new(noise(self.seed, shot, 2 * self.channels.monitors.len()));
         state.shot = Some((shot, numbers.clone()));
         numbers
     }
 
-    fn orbit(&self, state: &mut State) -> Result<Arc<Orbit>, String> {
-        self.settle(state);
-        if state.orbit.is_none() {
-            state.orbit = Some(state.ring.closed_orbit().map(Arc::new).map_err(|e| e.to_string()));
-        }
-        state.orbit.clone().unwrap_or_else(|| Err("no closed orbit".into()))
+    fn period_at(&self, state: &State) -> u64 {
+        ((state.now.0 - state.start.0) / self.period.as_nanos().max(1) as i64) as u64
     }
 
-    fn tune(&self, state: &mut State) -> Result<[f64; 2], String> {
-        let orbit = self.orbit(state)?;
-        if state.tune.is_none() {
-            let modes = state.ring.modes_at(&orbit.start()).map_err(|e| e.to_string());
-            state.tune = Some(modes.and_then(|modes| match modes.as_slice() {
-                [x, y, ..] => Ok([x.tune, y.tune]),
-                _ => Err("the motion is not stable".to_string()),
-            }));
-        }
-        state.tune.clone().unwrap_or_else(|| Err("no tune".into()))
+    /// Since the start [s].
+    fn seconds(&self, state: &State, time: Time) -> f64 {
+        (time.0 - state.start.0) as f64 * 1e-9
     }
 
-    /// Moves the ring to where the setpoints are: all that came since the last look, at once.
-    fn settle(&self, state: &mut State) {
-        if state.pending.is_empty() {
-            return;
+    fn orbit(&self, state: &mut State) -> Found<Arc<Orbit>> {
+        self.stored(state)?.orbit()
+    }
+
+    /// The beam, if one is stored.
+    fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
+        let orbit = self.settled(state).orbit();
+        let now = self.seconds(state, state.now);
+        if let Some(why) = lost(&state.present, &orbit) {
+            state.store.lose(now);
+            return Err(why);
         }
-        let pending = std::mem::take(&mut state.pending);
-        let State { ring, values, .. } = state;
-        self.machine.settle(ring, pending, |knob| self.channels.knobs[knob].field.to_physics(values[knob]));
-        state.orbit = None;
-        state.tune = None;
+        if state.store.is_lost() {
+            if !state.store.fills_itself() {
+                return Err("no beam is stored: it was lost, and `[beam]` has no `top_up_below`".into());
+            }
+            state.store.fill(now);
+        }
+        if state.store.decays()
+            && let Ok(rates) = state.beam.rates()
+        {
+            state.store.set_losses(rates, state.present.gas, state.present.loss, now);
+        }
+        Ok(&mut state.beam)
+    }
+
+    /// The beam of the machine as it is now: all that changed since the last look is one change.
+    fn settled<'s>(&self, state: &'s mut State) -> &'s mut Beam {
+        let now = Looked { time: state.now, period: self.period_at(state) };
+        let seconds = self.seconds(state, state.now);
+        let mut elements = BTreeSet::new();
+        if self.is_another(state, now) {
+            let present = self.present(state, now);
+            elements = present.differs(&state.present);
+            state.pending.extend(present.other_supplies(&state.present));
+            state.present = present;
+        }
+        if state.found.is_none_or(|found| found.time != now.time) {
+            let State { moving, ramps, pending, .. } = state;
+            pending.extend(moving.iter().copied());
+            moving.retain(|&knob| !ramps[knob].has_arrived(self.paces[knob], seconds));
+        }
+        state.found = Some(now);
+        elements.extend(self.machine.moved_by(std::mem::take(&mut state.pending)));
+        let State { beam, ramps, present, .. } = state;
+        if !elements.is_empty() {
+            let physics =
+                |knob: usize| self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
+            beam.change(|change| self.machine.rebuild(&elements, physics, present, change));
+        }
+        beam
+    }
+
+    /// Whether other things are wrong than when it was looked at last.
+    fn is_another(&self, state: &State, now: Looked) -> bool {
+        let Some(found) = state.found else { return true };
+        (!self.motions.is_empty() && found.period != now.period) || (state.stage.grows() && found.time != now.time)
+    }
+
+    fn present(&self, state: &State, now: Looked) -> Present {
+        let mut present = Present::of(&self.truth, &self.channels);
+        // on the grid of shots, whoever looks in between
+        let seconds = now.period as f64 * self.period.as_secs_f64();
+        self.motions.iter().for_each(|motion| motion.go_to(seconds, &mut present));
+        state.stage.happen(now.time, &mut present);
+        present.placed(&self.channels)
+    }
+
+    /// Lets begin and end what is due.
+    fn go_on(&self, state: &mut State) {
+        let State { stage, ramps, start, now, .. } = state;
+        let holds = |knob: usize, time: Time| {
+            let seconds = (time.0 - start.0) as f64 * 1e-9;
+            self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
+        };
+        if stage.go_to(*now, &self.channels, &holds) {
+            state.found = None;
+        }
+    }
+}
+
+/// Why no beam can be stored, if none can.
+fn lost(present: &Present, orbit: &Found<Arc<Orbit>>) -> Option<String> {
+    if present.beamless {
+        return Some("the beam is lost".into());
+    }
+    let orbit = match orbit {
+        Ok(orbit) => orbit,
+        Err(why) => return Some(why.clone()),
+    };
+    let hits = |(element, room): (&usize, &f64)| orbit.at(*element)[0].hypot(orbit.at(*element)[2]) > *room;
+    present.obstacles.iter().any(hits).then(|| "the beam is lost: something stands in its way".to_string())
+}
+
+impl Trainer for Twin {
+    fn anomalies(&self) -> Vec<(Arc<str>, &'static str)> {
+        self.state().stage.names()
+    }
+
+    fn going_wrong(&self) -> Vec<GoesWrong> {
+        self.state().stage.active()
+    }
+
+    fn start(&self, name: &str, device: Option<&str>) -> Result<()> {
+        let mut state = self.state();
+        let State { stage, ramps, start, now, .. } = &mut *state;
+        let holds = |knob: usize, time: Time| {
+            let seconds = (time.0 - start.0) as f64 * 1e-9;
+            self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
+        };
+        stage.start(name, device, *now, &self.channels, &holds)?;
+        state.found = None;
+        Ok(())
+    }
+
+    fn stop(&self, name: &str) -> Result<()> {
+        let mut state = self.state();
+        let now = state.now;
+        state.stage.stop(name, now)?;
+        state.found = None;
+        Ok(())
+    }
+
+    fn happened(&self, from: Time) -> Vec<Happened> {
+        self.state().stage.happened(from)
     }
 }
 
@@ -322,10 +491,19 @@ impl Plant for Twin {
                 }
             };
             if state.values[knob] != value {
+                let now = self.seconds(&state, state.now);
+                state.ramps[knob].set_out(value, self.paces[knob], now);
                 state.values[knob] = value;
                 state.pending.insert(knob);
+                if !state.ramps[knob].has_arrived(self.paces[knob], now) {
+                    state.moving.insert(knob);
+                }
             }
             state.written[knob] = state.now;
+        }
+        if !state.store.fills_itself() {
+            // a beam that is lost stays lost, also if nobody looks
+            let _ = self.stored(&mut state);
         }
         Ok(())
     }
@@ -349,6 +527,7 @@ impl Plant for Twin {
     fn advance(&self, time: Time) {
         let mut state = self.state();
         state.now = state.now.max(time);
+        self.go_on(&mut state);
     }
 
     fn trigger(&self) {
@@ -359,6 +538,14 @@ impl Plant for Twin {
 
     fn period(&self) -> Duration {
         self.period
+    }
+}
+
+/// A number, or why there is none.
+fn number(found: Found<Value>, now: Time) -> Reading {
+    match found {
+        Ok(value) => Reading::good(value, now),
+        Err(why) => Reading::invalid(Value::Number(f64::NAN), now, why),
     }
 }
 

@@ -305,7 +305,7 @@ fn the_demo_ring_as_shipped_is_that_of_pyat() {
 fn a_demo_ring_with_every_kind_of_error_is_that_of_pyat() {
     for seed in [None, Some(2), Some(3)] {
         let ring = facility("demo_ring", Tables::twin(DEMO));
-        compare("every error", &ring, TwinOptions { seed, perfect: false }, &DEMO_RING);
+        compare("every error", &ring, TwinOptions { seed, ..TwinOptions::default() }, &DEMO_RING);
     }
     let still = DEMO.replace("cavity = true", "cavity = false");
     compare("no cavity", &facility("demo_ring", Tables::twin(&still)), TwinOptions::default(), &DEMO_RING);

@@ -3,16 +3,24 @@
 mod exact;
 mod fields;
 mod girders;
+mod ground;
 mod misalignments;
 mod monitors;
 mod rf;
 mod supplies;
+mod vibration;
 
+use crate::anomalies::Anomaly;
+use crate::channels::Channels;
+use crate::current::BeamTable;
 use crate::draw::{Source, Spread};
 use crate::placement::Reference;
+use crate::present::Present;
+use crate::ramp::Pace;
 use crate::truth::Truth;
 use exact::Exact;
 use fodo_devices::{Facility, Table, glob, open_tables};
+use fodo_lattice::{Body, Element};
 use fodo_optics::Effects;
 use fodo_report::{Diagnostic, Result};
 use fodo_units::Unit;
@@ -23,13 +31,31 @@ pub(crate) struct ErrorTable {
     pub seed: u64,
     pub effects: Effects,
     pub period: Duration,
+    pub beam: Option<BeamTable>,
+    pub anomalies: Vec<Anomaly>,
     tables: Vec<ErrorsOf>,
     exact: Exact,
+}
+
+/// Something that moves by itself.
+pub(crate) trait Motion: Send + Sync {
+    /// Adds what it does a time after the start [s].
+    fn go_to(&self, seconds: f64, present: &mut Present);
 }
 
 /// Draws what one table says is wrong.
 trait Errors {
     fn draw(&self, from: &Source, facility: &Facility, truth: &mut Truth);
+
+    /// What it does from moment to moment.
+    fn motions(&self, _: &Source, _: &Facility, _: &Channels) -> Vec<Box<dyn Motion>> {
+        Vec::new()
+    }
+
+    /// How the supplies of some knobs go to a new value.
+    fn paces(&self, _: &Channels) -> Vec<(usize, Pace)> {
+        Vec::new()
+    }
 
     /// Elements that it moves, and about which point; nothing if it follows other tables in that.
     fn about(&self) -> Option<(&[usize], Reference)> {
@@ -47,22 +73,28 @@ struct ErrorsOf {
 type Read = fn(&str, &Table, &Facility) -> Result<Box<dyn Errors>>;
 
 /// Groups of tables, in the order in which they are drawn.
-const GROUPS: [(&str, Read); 6] = [
+const GROUPS: [(&str, Read); 8] = [
     ("misalignments", misalignments::read),
     ("girders", girders::read),
     ("fields", fields::read),
     ("monitors", monitors::read),
     ("correctors", supplies::read_correctors),
     ("supplies", supplies::read),
+    ("ground", ground::read),
+    ("vibration", vibration::read),
 ];
 
 impl ErrorTable {
-    /// A machine without errors.
-    fn perfect() -> ErrorTable {
+    /// A machine without errors, its cavities on if it has any.
+    fn perfect(facility: &Facility) -> ErrorTable {
+        let voltage = |element: &Element| matches!(&element.body, Body::Cavity(cavity) if cavity.voltage != 0.0);
+        let cavity = facility.lattice.elements.iter().any(voltage);
         ErrorTable {
             seed: 1,
-            effects: Effects::NONE,
+            effects: Effects { cavity, radiation: false },
             period: Duration::from_millis(100),
+            beam: None,
+            anomalies: Vec::new(),
             tables: Vec::new(),
             exact: Exact::default(),
         }
@@ -70,13 +102,13 @@ impl ErrorTable {
 
     pub fn load(facility: &Facility) -> Result<ErrorTable> {
         if facility.files().text("twin.toml").is_none() {
-            return Ok(ErrorTable::perfect());
+            return Ok(ErrorTable::perfect(facility));
         }
         open_tables(facility.files(), "twin.toml", |top| ErrorTable::read(top, facility))
     }
 
     fn read(top: &Table, facility: &Facility) -> Result<ErrorTable> {
-        let mut table = ErrorTable::perfect();
+        let mut table = ErrorTable::perfect(facility);
         if let Some(seed) = top.number("seed")? {
             table.seed = seed as u64;
         }
@@ -88,7 +120,7 @@ impl ErrorTable {
         }
         if let Some(physics) = top.table("physics")? {
             table.effects = Effects {
-                cavity: physics.boolean("cavity")?.unwrap_or(false),
+                cavity: physics.boolean("cavity")?.unwrap_or(table.effects.cavity),
                 radiation: physics.boolean("radiation")?.unwrap_or(false),
             };
             physics.no_other_keys()?;
@@ -104,6 +136,12 @@ impl ErrorTable {
         }
         if let Some(inner) = top.table("rf")? {
             table.tables.push(ErrorsOf::read("rf".into(), &inner, |t| rf::read("rf", t, facility))?);
+        }
+        if let Some(inner) = top.table("beam")? {
+            table.beam = Some(BeamTable::read(&inner)?);
+        }
+        if let Some(inner) = top.table("anomalies")? {
+            table.anomalies = crate::anomalies::read(&inner, facility)?;
         }
         table.exact = Exact::of(top, facility)?;
         top.no_other_keys()?;
@@ -135,6 +173,26 @@ impl ErrorTable {
     }
 }
 
+impl ErrorTable {
+    /// What moves by itself on the machine of a seed.
+    pub fn motions(&self, facility: &Facility, channels: &Channels, seed: u64) -> Vec<Box<dyn Motion>> {
+        let of = |table: &ErrorsOf| {
+            let ErrorsOf { name, spread, errors } = table;
+            errors.motions(&Source { seed, name, spread: *spread }, facility, channels)
+        };
+        self.tables.iter().flat_map(of).collect()
+    }
+
+    /// How each supply goes to a new value.
+    pub fn paces(&self, channels: &Channels) -> Vec<Pace> {
+        let mut paces = vec![Pace::default(); channels.knobs.len()];
+        for (knob, pace) in self.tables.iter().flat_map(|table| table.errors.paces(channels)) {
+            paces[knob] = pace;
+        }
+        paces
+    }
+}
+
 impl ErrorsOf {
     fn read(name: String, table: &Table, read: impl FnOnce(&Table) -> Result<Box<dyn Errors>>) -> Result<ErrorsOf> {
         let spread = spread(table)?;
@@ -162,7 +220,7 @@ fn spread(table: &Table) -> Result<Spread> {
 }
 
 /// A word that is none of those known.
-fn unknown(table: &Table, key: &str, word: &str, known: &[&str]) -> Box<Diagnostic> {
+pub(crate) fn unknown(table: &Table, key: &str, word: &str, known: &[&str]) -> Box<Diagnostic> {
     let near = fodo_report::did_you_mean(word, known.iter().copied()).map_or(String::new(), |near| format!("; {near}"));
     table.mistake(key, format!("`{word}` is none of {}{near}", known.join(", ")))
 }
@@ -186,7 +244,7 @@ fn widths(table: &Table, key: &str, symbol: &str) -> Result<[f64; 2]> {
 }
 
 /// A finite value in SI, if the key is there.
-fn exactly(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
+pub(crate) fn exactly(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
     let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
     match table.quantity(key, &unit)? {
         Some(value) if !value.is_finite() => Err(table.mistake(key, "must be a finite number")),
@@ -201,7 +259,7 @@ fn probability(table: &Table, key: &str) -> Result<f64> {
 }
 
 /// The elements of the lattice that patterns under a key match, in beam order; each pattern must match one.
-fn elements(table: &Table, key: &str, facility: &Facility) -> Result<Vec<usize>> {
+pub(crate) fn elements(table: &Table, key: &str, facility: &Facility) -> Result<Vec<usize>> {
     let patterns = table.texts(key)?;
     if patterns.is_empty() {
         return Err(table.mistake(key, "is missing: whose errors are these?"));
@@ -218,6 +276,6 @@ fn elements(table: &Table, key: &str, facility: &Facility) -> Result<Vec<usize>>
 }
 
 /// An error about a family, shown where it is named.
-fn at(table: &Table, key: &str, error: &Diagnostic) -> Box<Diagnostic> {
+pub(crate) fn at(table: &Table, key: &str, error: &Diagnostic) -> Box<Diagnostic> {
     Box::new(Diagnostic { hints: error.hints.clone(), ..*table.mistake(key, error.message.clone()) })
 }

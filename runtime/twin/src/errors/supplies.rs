@@ -1,10 +1,15 @@
 //! `[supplies.FAMILY]`: magnets that are not given what was asked for.
 
-use super::{Errors, at, probability, width};
+use super::{Errors, Motion, at, probability, width};
+use crate::channels::{Channels, Knob};
 use crate::draw::Source;
+use crate::present::Present;
+use crate::ramp::Pace;
 use crate::truth::{SupplyTruth, Truth};
+use crate::wander::Wander;
 use fodo_devices::{Facility, Family, Field, Quantities, Table};
 use fodo_report::Result;
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
 struct Supplies {
@@ -14,6 +19,19 @@ struct Supplies {
     offset: f64,
     roll: f64,
     polarity_wrong: f64,
+    /// Rms by which what it gives has wandered after an hour, in the unit of the field, SI.
+    drift: f64,
+    /// Amplitude of a sine on what it gives, in the unit of the field, SI, and its frequency [Hz].
+    ripple: (f64, f64),
+    pace: Option<Way>,
+}
+
+/// How supplies go to a new value.
+enum Way {
+    /// So fast, in the unit of the field in a second, SI.
+    Slew(f64),
+    /// With this time constant [s].
+    Lag(f64),
 }
 
 /// `[correctors.FAMILY]`: supplies of correctors.
@@ -30,10 +48,21 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
     let named = table.text("family")?;
     let family = facility.family(named.unwrap_or(name)).map_err(|e| at(table, named.map_or(name, |_| "family"), &e))?;
     let fields = fields(name, table, family)?;
-    let mut offset = 0.0;
+    let (mut offset, mut drift, mut ripple, mut slew) = (0.0, 0.0, 0.0, None);
     for field in &fields {
-        offset = width(table, "offset", field.physics.symbol())?;
+        let unit = field.physics.symbol();
+        [offset, drift, ripple] =
+            [width(table, "offset", unit)?, width(table, "drift", unit)?, width(table, "ripple", unit)?];
+        slew = positive(table, "slew", &format!("{unit}/s"))?;
     }
+    let frequency = positive(table, "ripple_frequency", "Hz")?;
+    if (ripple != 0.0) != frequency.is_some() {
+        return Err(table.mistake("ripple", "is a sine: `ripple` says how high, `ripple_frequency` how often"));
+    }
+    let pace = match (slew, positive(table, "lag", "s")?) {
+        (Some(_), Some(_)) => return Err(table.mistake("lag", "is another way to arrive than `slew`: say one of them")),
+        (slew, lag) => slew.map(Way::Slew).or(lag.map(Way::Lag)),
+    };
     let roll = width(table, "roll", "rad")?;
     if let Some(field) = fields.iter().find(|field| roll != 0.0 && !can_roll(field)) {
         return Err(table.mistake("roll", format!("{}.{} is no field that a roll could turn", family.name, field.name)));
@@ -45,7 +74,43 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
         offset,
         roll,
         polarity_wrong: probability(table, "polarity_wrong")?,
+        drift,
+        ripple: (ripple, frequency.unwrap_or(0.0)),
+        pace,
     }))
+}
+
+fn positive(table: &Table, key: &str, unit: &str) -> Result<Option<f64>> {
+    match super::exactly(table, key, unit)? {
+        Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
+        value => Ok(value),
+    }
+}
+
+/// What one supply gives besides, from moment to moment.
+struct Unsteady {
+    knob: usize,
+    drift: f64,
+    walk: Wander,
+    /// Amplitude, frequency [Hz] and phase [rad].
+    ripple: (f64, f64, f64),
+}
+
+impl Motion for Unsteady {
+    fn go_to(&self, seconds: f64, present: &mut Present) {
+        let (amplitude, frequency, phase) = self.ripple;
+        let drift = if self.drift == 0.0 { 0.0 } else { self.drift * self.walk.at(seconds) };
+        present.supplies[self.knob].truth.offset += drift + amplitude * (TAU * frequency * seconds + phase).sin();
+    }
+}
+
+impl Supplies {
+    /// The knobs of the table with their numbers, by field.
+    fn knobs<'c>(&'c self, channels: &'c Channels) -> impl Iterator<Item = (usize, &'c Knob)> {
+        let is_mine =
+            |knob: &Knob| knob.device.family.as_ref() == self.family && self.fields.contains(&knob.field.name);
+        channels.knobs.iter().enumerate().filter(move |(_, knob)| is_mine(knob))
+    }
 }
 
 /// The field that the table names, or all that are set.
@@ -94,5 +159,28 @@ impl Errors for Supplies {
                 supply.polarity *= polarity.sign(self.polarity_wrong);
             }
         }
+    }
+
+    fn motions(&self, from: &Source, _: &Facility, channels: &Channels) -> Vec<Box<dyn Motion>> {
+        if self.drift == 0.0 && self.ripple.0 == 0.0 {
+            return Vec::new();
+        }
+        let mut phase = from.of("ripple");
+        let mut motion = |(number, knob): (usize, &Knob)| {
+            let (height, frequency) = self.ripple;
+            let name = format!("{}.drift {} {}", from.name, knob.device.name, knob.field.name);
+            let walk = Wander::new(from.seed, &name);
+            let ripple = (height, frequency, TAU * phase.even());
+            Box::new(Unsteady { knob: number, drift: self.drift, walk, ripple }) as Box<dyn Motion>
+        };
+        self.knobs(channels).map(&mut motion).collect()
+    }
+
+    fn paces(&self, channels: &Channels) -> Vec<(usize, Pace)> {
+        let pace = |knob: &Knob| match self.pace.as_ref()? {
+            Way::Slew(rate) => Some(Pace::Slew((knob.field.to_channel(*rate) - knob.field.to_channel(0.0)).abs())),
+            Way::Lag(constant) => Some(Pace::Lag(*constant)),
+        };
+        self.knobs(channels).filter_map(|(number, knob)| Some((number, pace(knob)?))).collect()
     }
 }

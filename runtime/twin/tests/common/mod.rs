@@ -1,6 +1,8 @@
-//! Facilities of the project with other tables in the place of their own.
+//! Facilities of the project with other tables in the place of their own; a twin by its channels.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
+
+pub mod plant;
 
 use fodo_devices::{Facility, Files, Folder};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,199 @@
+//! The stored beam of a ring as it stands: what is known of it, found when it is asked for.
+
+use crate::current::{BeamTable, Rates};
+use crate::element::Change;
+use crate::figures::{Figure, LOSSES, WORKS, Work};
+use fodo_optics::{Effects, Orbit, Ring};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What was found, or why there is nothing.
+pub(crate) type Found<T> = Result<T, String>;
+
+type Numbers = Found<Arc<[f64]>>;
+
+/// What is said of numbers that another thread looks for.
+const BEING_CALCULATED: &str = "is being calculated";
+
+/// The rings and what is known of their beam.
+pub(crate) struct Beam {
+    ring: Ring,
+    /// The same with cavities and radiation, where the ring has not both; made when it is first asked for.
+    full: Option<Ring>,
+    /// Counts the changes.
+    revision: u64,
+    orbit: Option<Found<Arc<Orbit>>>,
+    tunes: Option<Found<[f64; 2]>>,
+    known: [Option<Numbers>; WORKS.len()],
+    table: Arc<BeamTable>,
+    background: Option<Background>,
+}
+
+impl Beam {
+    /// The beam of a ring; slow figures among those shown are found beside, if there is somebody else to do it.
+    pub fn new(ring: Ring, table: BeamTable, beside: Option<&[usize]>) -> Beam {
+        let table = Arc::new(table);
+        let slow = |works: &[usize]| works.iter().copied().filter(|&work| WORKS[work].slow).collect();
+        Beam {
+            ring,
+            full: None,
+            revision: 0,
+            orbit: None,
+            tunes: None,
+            known: [const { None }; WORKS.len()],
+            background: beside
+                .map(slow)
+                .filter(|works: &Vec<usize>| !works.is_empty())
+                .map(|works| Background::start(works, table.clone())),
+            table,
+        }
+    }
+
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Changes elements; what was known of the beam is not known any more.
+    pub fn change(&mut self, work: impl FnOnce(Change<'_>)) {
+        let Beam { ring, full, .. } = self;
+        work(&mut |index, built| {
+            for ring in std::iter::once(&mut *ring).chain(full.as_mut()) {
+                ring.change(index, |element| element.clone_from(built));
+            }
+        });
+        self.revision += 1;
+        self.orbit = None;
+        self.tunes = None;
+        self.known = [const { None }; WORKS.len()];
+    }
+
+    pub fn orbit(&mut self) -> Found<Arc<Orbit>> {
+        let Beam { ring, orbit, .. } = self;
+        orbit.get_or_insert_with(|| ring.closed_orbit().map(Arc::new).map_err(|e| e.to_string())).clone()
+    }
+
+    /// Fractional betatron tunes.
+    pub fn tunes(&mut self) -> Found<[f64; 2]> {
+        if self.tunes.is_none() {
+            self.tunes = Some(self.orbit().and_then(|orbit| tunes(&self.ring, &orbit)));
+        }
+        self.tunes.clone().unwrap_or_else(|| Err("no tune".into()))
+    }
+
+    /// A number of the beam, at an element where it is different from place to place.
+    pub fn figure(&mut self, figure: &Figure, element: usize) -> Found<f64> {
+        Ok(figure.pick(&self.now_or_beside(figure.work)?, element))
+    }
+
+    /// How it is lost.
+    pub fn rates(&mut self) -> Found<Rates> {
+        let numbers = self.now_or_beside(LOSSES)?;
+        Ok(Rates { touschek: numbers[0], gas: numbers[1] })
+    }
+
+    fn now_or_beside(&mut self, work: usize) -> Numbers {
+        match &mut self.background {
+            Some(background) if WORKS[work].slow => {
+                background.numbers(work, self.revision, self.full.as_ref().unwrap_or(&self.ring))
+            }
+            _ => self.numbers(work),
+        }
+    }
+
+    /// Whether nothing is being looked for.
+    pub fn is_calculated(&mut self) -> bool {
+        let Beam { background: Some(background), ring, full, revision, .. } = self else { return true };
+        background.is_done(*revision, full.as_ref().unwrap_or(ring))
+    }
+
+    fn numbers(&mut self, work: usize) -> Numbers {
+        if let Some(known) = &self.known[work] {
+            return known.clone();
+        }
+        let table = self.table.clone();
+        let found = WORKS[work].find(self.full(), &table).map(Into::into);
+        self.known[work] = Some(found.clone());
+        found
+    }
+
+    fn full(&mut self) -> &mut Ring {
+        match self.ring.effects() == Effects::ALL {
+            true => &mut self.ring,
+            false => self.full.get_or_insert_with(|| self.ring.with_effects(Effects::ALL)),
+        }
+    }
+}
+
+fn tunes(ring: &Ring, orbit: &Orbit) -> Found<[f64; 2]> {
+    let modes = ring.modes_at(&orbit.start()).map_err(|e| e.to_string())?;
+    match modes.as_slice() {
+        [x, y, ..] => Ok([x.tune, y.tune]),
+        _ => Err("the motion is not stable".into()),
+    }
+}
+
+/// A ring whose beam is to be looked at, and which one it is.
+struct Job {
+    revision: u64,
+    ring: Ring,
+}
+
+/// What another thread has found last, by work.
+#[derive(Default)]
+struct Results {
+    /// The ring that it looks at, if it does.
+    busy: Option<u64>,
+    /// The ring that they belong to.
+    revision: Option<u64>,
+    numbers: Vec<(usize, Numbers)>,
+}
+
+/// A thread that finds what takes long, for the ring as it was when it began.
+struct Background {
+    jobs: Sender<Job>,
+    results: Arc<Mutex<Results>>,
+}
+
+impl Background {
+    fn start(works: Vec<usize>, table: Arc<BeamTable>) -> Background {
+        let (jobs, receiver) = channel();
+        let results = Arc::<Mutex<Results>>::default();
+        let found = results.clone();
+        std::thread::spawn(move || work(&receiver, &works, &table, &found));
+        Background { jobs, results }
+    }
+
+    /// Whether all is found for this ring; begins to look for it if nothing else is looked for.
+    fn is_done(&mut self, revision: u64, ring: &Ring) -> bool {
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if results.revision == Some(revision) {
+            return true;
+        }
+        if results.busy.is_none() && self.jobs.send(Job { revision, ring: ring.clone() }).is_ok() {
+            results.busy = Some(revision);
+        }
+        false
+    }
+
+    fn numbers(&mut self, work: usize, revision: u64, ring: &Ring) -> Numbers {
+        if !self.is_done(revision, ring) {
+            return Err(BEING_CALCULATED.into());
+        }
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = results.numbers.iter().find(|(known, _)| *known == work);
+        found.map_or_else(|| Err(BEING_CALCULATED.into()), |(_, numbers)| numbers.clone())
+    }
+}
+
+fn work(jobs: &Receiver<Job>, works: &[usize], table: &BeamTable, results: &Mutex<Results>) {
+    while let Ok(Job { revision, mut ring }) = jobs.recv() {
+        ring.set_effects(Effects::ALL);
+        let find = |&place: &usize| {
+            let work: &Work = &WORKS[place];
+            (place, work.find(&mut ring, table).map(Into::into))
+        };
+        let numbers = works.iter().map(find).collect();
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        *results = Results { busy: None, revision: Some(revision), numbers };
+    }
+}

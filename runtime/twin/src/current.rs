@@ -1,0 +1,284 @@
+//! `[beam]`: the current that is stored, how it is lost, and how it is filled up again.
+
+use crate::beam::Found;
+use crate::errors::exactly;
+use fodo_devices::Table;
+use fodo_dynamics::{Acceptance, AcceptanceShape, Gas, MomentumLimits, Sizes, gas_losses, touschek};
+use fodo_optics::Ring;
+use fodo_optics::constants::SPEED_OF_LIGHT;
+use fodo_report::Result;
+use std::f64::consts::PI;
+
+/// The current of a beam of which nothing is said [A].
+pub(crate) const CURRENT: f64 = 0.2;
+/// Temperature of the gas [K].
+const TEMPERATURE: f64 = 300.0;
+
+/// What `[beam]` says.
+#[derive(Clone, Debug)]
+pub(crate) struct BeamTable {
+    /// At the start, and after an injection [A].
+    current: f64,
+    /// Filled bunches; as many as there are buckets where it is not said.
+    bunches: Option<f64>,
+    /// Part of the horizontal emittance that is added to the vertical one [1].
+    coupling: f64,
+    /// Largest change of momentum that is survived, besides that of the bucket [1].
+    momentum: f64,
+    /// Largest amplitudes where the beta functions are largest, besides the apertures of the lattice [m].
+    aperture: [f64; 2],
+    gas: Option<Gas>,
+    /// Filled up when the current has fallen below [A].
+    top_up: Option<f64>,
+}
+
+/// Losses in a second: of the part that is there for each ampere of it [1/(A s)], and of the part that is there [1/s].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rates {
+    pub touschek: f64,
+    pub gas: f64,
+}
+
+impl Default for BeamTable {
+    fn default() -> Self {
+        let aperture = [f64::INFINITY; 2];
+        BeamTable {
+            current: CURRENT,
+            bunches: None,
+            coupling: 0.0,
+            momentum: f64::INFINITY,
+            aperture,
+            gas: None,
+            top_up: None,
+        }
+    }
+}
+
+impl BeamTable {
+    pub fn read(table: &Table) -> Result<BeamTable> {
+        let positive = |key: &str, unit: &str| match exactly(table, key, unit)? {
+            Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
+            value => Ok(value),
+        };
+        let current = positive("current", "A")?.unwrap_or(CURRENT);
+        let top_up = positive("top_up_below", "A")?;
+        if top_up.is_some_and(|below| below >= current) {
+            return Err(table.mistake("top_up_below", "must be below the current that it is filled up to"));
+        }
+        let aperture = [positive("aperture_x", "m")?, positive("aperture_y", "m")?];
+        let beam = BeamTable {
+            current,
+            bunches: positive("bunches", "1")?,
+            coupling: positive("coupling", "1")?.unwrap_or(0.0),
+            momentum: positive("momentum_acceptance", "1")?.unwrap_or(f64::INFINITY),
+            aperture: aperture.map(|edge| edge.unwrap_or(f64::INFINITY)),
+            gas: table.table("gas")?.map(|gas| read_gas(&gas)).transpose()?,
+            top_up,
+        };
+        table.no_other_keys()?;
+        Ok(beam)
+    }
+
+    /// How the equilibrium beam of a ring with cavities and radiation is lost.
+    pub fn rates(&self, ring: &mut Ring) -> Found<Vec<f64>> {
+        let why = |error: &dyn std::fmt::Display| error.to_string();
+        let beam = ring.equilibrium().map_err(|e| why(&e))?;
+        let bucket = bucket(ring, beam.energy_loss).ok_or("the cavities do not hold the beam")?;
+        let limit = bucket.min(self.momentum);
+        let limits = MomentumLimits::even(-limit, limit).map_err(|e| why(&e))?;
+        let sizes = Sizes {
+            emittance_x: beam.emittances[0],
+            emittance_y: beam.emittances[1].abs() + self.coupling * beam.emittances[0],
+            energy_spread: beam.energy_spread,
+            length: beam.bunch_length,
+        };
+        let bunches = self.bunches.or(ring.harmonic_number().map(f64::from)).unwrap_or(1.0);
+        // of a bunch of the charge that makes an ampere
+        let charge = ring.length() / SPEED_OF_LIGHT / bunches;
+        let touschek = touschek(ring, charge, &sizes, &limits).map_err(|e| why(&e))?;
+        let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, gas, &limits))?;
+        Ok(vec![touschek.mean_rate(), gas])
+    }
+
+    fn gas_rate(&self, ring: &Ring, gas: &Gas, limits: &MomentumLimits) -> Found<f64> {
+        let optics = ring.optics().map_err(|e| e.to_string())?;
+        let largest = |beta: &[f64]| beta.iter().copied().fold(0.0, f64::max);
+        let own = Acceptance {
+            x: self.aperture[0].powi(2) / largest(&optics.beta_x),
+            y: self.aperture[1].powi(2) / largest(&optics.beta_y),
+            shape: AcceptanceShape::Rectangle,
+        };
+        let acceptance = Acceptance::of_apertures(ring, &optics).and(own);
+        let losses = gas_losses(ring, gas, &acceptance, limits).map_err(|e| e.to_string())?;
+        Ok(losses.mean_rates().iter().sum())
+    }
+}
+
+/// `[beam.gas]`: `pressure`, and the parts of it by formula.
+fn read_gas(table: &Table) -> Result<Gas> {
+    let pressure = exactly(table, "pressure", "mbar")?.ok_or_else(|| table.mistake("pressure", "is missing"))?;
+    let mut parts = Vec::new();
+    for key in table.keys().into_iter().filter(|key| *key != "pressure") {
+        parts.push((key, exactly(table, key, "1")?.unwrap_or(0.0)));
+    }
+    if parts.is_empty() {
+        return Err(table.mistake("pressure", "of what gas? Say its parts: H2 = 0.8, CO = 0.2"));
+    }
+    Gas::even(pressure, &parts, TEMPERATURE).map_err(|e| table.mistake(parts[0].0, e.to_string()))
+}
+
+/// Half height of the bucket [1] (M. Sands, SLAC-121 (1970), equation 3.71 with the energy loss of the ring).
+fn bucket(ring: &Ring, loss: f64) -> Option<f64> {
+    let (voltage, harmonic) = (ring.rf_voltage(), f64::from(ring.harmonic_number()?));
+    let over = voltage / loss;
+    let slip = ring.slip_factor().ok()?.abs();
+    let room = 2.0 * ((over * over - 1.0).sqrt() - (1.0 / over).acos());
+    (over > 1.0).then(|| (loss / (PI * slip * harmonic * ring.energy()) * room).sqrt())
+}
+
+/// What is stored.
+#[derive(Debug)]
+pub(crate) struct Store {
+    table: Option<BeamTable>,
+    /// The current at a moment [A, s].
+    current: f64,
+    since: f64,
+    rates: Rates,
+    /// What is wrong with the vacuum, and what else is lost [1, 1/s].
+    gas: f64,
+    loss: f64,
+}
+
+impl Store {
+    pub fn new(table: Option<BeamTable>) -> Store {
+        let current = table.as_ref().map_or(CURRENT, |table| table.current);
+        Store { table, current, since: 0.0, rates: Rates::default(), gas: 1.0, loss: 0.0 }
+    }
+
+    /// Whether the current falls by itself.
+    pub fn decays(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The same losses in another way from now on.
+    pub fn set_losses(&mut self, rates: Rates, gas: f64, loss: f64, now: f64) {
+        if (rates, gas, loss) != (self.rates, self.gas, self.loss) {
+            self.current = self.at(now);
+            self.since = now;
+            (self.rates, self.gas, self.loss) = (rates, gas, loss);
+        }
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_lost(&self) -> bool {
+        self.current == 0.0
+    }
+
+    /// Everything is lost now.
+    pub fn lose(&mut self, now: f64) {
+        (self.current, self.since) = (0.0, now);
+    }
+
+    /// An injection fills it up.
+    pub fn fill(&mut self, now: f64) {
+        self.current = self.table.as_ref().map_or(CURRENT, |table| table.current);
+        self.since = now;
+    }
+
+    /// Whether a lost beam comes back by itself.
+    pub fn fills_itself(&self) -> bool {
+        self.table.as_ref().is_none_or(|table| table.top_up.is_some())
+    }
+
+    fn linear(&self) -> f64 {
+        self.gas * self.rates.gas + self.loss
+    }
+
+    /// The current now [A], filled up as often as it had to be; dI/dt = -(a + b I) I between.
+    pub fn at(&self, now: f64) -> f64 {
+        let passed = now - self.since;
+        let below = self.table.as_ref().and_then(|table| Some((table.top_up?, table.current)));
+        let Some((below, full)) = below.filter(|_| self.current > 0.0) else {
+            return self.left(self.current, passed);
+        };
+        let first = self.until(self.current, below);
+        if passed < first {
+            return self.left(self.current, passed);
+        }
+        let cycle = self.until(full, below);
+        self.left(full, if cycle.is_finite() && cycle > 0.0 { (passed - first) % cycle } else { 0.0 })
+    }
+
+    fn left(&self, current: f64, passed: f64) -> f64 {
+        let (a, b) = (self.linear(), self.rates.touschek);
+        if a == 0.0 {
+            return current / (1.0 + b * current * passed);
+        }
+        let kept = (-a * passed).exp();
+        a * current * kept / (a + b * current * (1.0 - kept))
+    }
+
+    /// Time in which a current falls to another [s].
+    fn until(&self, from: f64, to: f64) -> f64 {
+        let (a, b) = (self.linear(), self.rates.touschek);
+        if from <= to {
+            return 0.0;
+        }
+        if a == 0.0 {
+            return (from / to - 1.0) / (b * from);
+        }
+        (from * (a + b * to) / (to * (a + b * from))).ln() / a
+    }
+
+    /// I / (-dI/dt) now [s].
+    pub fn lifetime(&self, now: f64) -> f64 {
+        1.0 / (self.linear() + self.rates.touschek * self.at(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(top_up: Option<f64>) -> BeamTable {
+        BeamTable { top_up, ..BeamTable::default() }
+    }
+
+    /// Against small steps of the same equation.
+    #[test]
+    fn current_falls_as_its_equation_says() {
+        let mut store = Store::new(Some(table(None)));
+        let rates = Rates { touschek: 1e-4, gas: 2e-5 };
+        store.set_losses(rates, 1.5, 1e-6, 0.0);
+        let (mut current, steps, end) = (0.2, 1_000_000, 20_000.0);
+        for _ in 0..steps {
+            let slope = |i: f64| -(1.5 * rates.gas + 1e-6 + rates.touschek * i) * i;
+            let half = current + 0.5 * end / f64::from(steps) * slope(current);
+            current += end / f64::from(steps) * slope(half);
+        }
+        assert!((store.at(end) / current - 1.0).abs() < 1e-9, "{} {current}", store.at(end));
+        let step = 1e-2;
+        let slope = (store.at(end + step) - store.at(end - step)) / (2.0 * step);
+        assert!((store.lifetime(end) / (-store.at(end) / slope) - 1.0).abs() < 1e-6);
+        // other losses from a moment on leave no step
+        let before = store.at(300.0);
+        store.set_losses(Rates { touschek: 0.0, gas: 1e-3 }, 1.0, 0.0, 300.0);
+        assert_eq!(store.at(300.0), before);
+        assert!((store.at(1300.0) / before - (-1.0_f64).exp()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn top_up_keeps_it_between_two_currents() {
+        let mut store = Store::new(Some(table(Some(0.19))));
+        store.set_losses(Rates { touschek: 1e-4, gas: 2e-5 }, 1.0, 0.0, 0.0);
+        let all: Vec<f64> = (0..20_000).map(|second| store.at(f64::from(second))).collect();
+        let (least, most) = all.iter().fold((1.0_f64, 0.0_f64), |(low, high), &i| (low.min(i), high.max(i)));
+        assert!(least >= 0.19 && least < 0.1901 && most == 0.2, "{least} {most}");
+        let fills = all.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        assert!((15..=17).contains(&fills), "{fills}");
+        store.lose(20_000.0);
+        assert_eq!(store.at(20_001.0), 0.0);
+        store.fill(20_002.0);
+        assert_eq!(store.at(20_002.0), 0.2);
+    }
+}
