@@ -1,5 +1,6 @@
-//! Rings that are modelled on a machine have the figures that are published of it.
+//! Rings that are modelled on a machine have the figures that are published of it, and their orbit can be corrected.
 
+use super::facilities;
 use fodo_tests::{Scratch, json, shared, skipped};
 use serde_json::Value;
 
@@ -79,5 +80,22 @@ fn one_supply_sets_all_its_magnets() {
     for plane in [0, 1] {
         assert!((each[plane] - one[plane]).abs() < 1e-11, "{each:?} and {one:?}");
         assert!((each[plane] - before[plane]).abs() > 1e-8, "{each:?} and {before:?}");
+    }
+}
+
+/// Whatever ring is in `facilities/`: the shipped correction makes the orbit of its twin at least five times smaller.
+#[test]
+fn the_orbit_of_every_ring_can_be_corrected() {
+    let scratch = Scratch::new("published-orbit");
+    let rings = facilities().into_iter().filter(|(_, facility)| facility.orbit.rf.is_some());
+    for (name, _) in rings {
+        let found = json(&scratch, &["run", "correct_orbit", "--facility", &name]);
+        assert_eq!(found["ok"], true, "{name}: {}", found["error"]);
+        for plane in ["rms_x", "rms_y"] {
+            let rms = |when: &str| number(&found, &format!("/result/{when}/{plane}"));
+            let (before, after) = (rms("before"), rms("after"));
+            eprintln!("{name:18} {plane} {:8.3} um -> {:7.3} um", before * 1e6, after * 1e6);
+            assert!(before > 20e-6 && after < before / 5.0, "{name}: {plane} {before} m, after {after} m");
+        }
     }
 }
