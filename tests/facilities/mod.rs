@@ -1,7 +1,8 @@
 //! Facilities: every folder in `facilities/` is found here and has to be whole; nothing names them one by one.
 //!
-//! The two shipped rings are in addition compared with the numbers their figures come from.
+//! The rings are in addition compared with the numbers their figures come from.
 
+mod published;
 mod pyaml;
 mod reference;
 

@@ -19,6 +19,7 @@ mod machine;
 mod pyaml;
 mod rights;
 mod ring;
+mod rings;
 mod roles;
 mod sources;
 mod storage;
