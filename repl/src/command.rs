@@ -85,6 +85,8 @@ pub enum Command {
     Repl,
     /// Serve the twin as a control system, until stopped
     Serve(ServeArguments),
+    /// What a trainer does to a served twin, through its door: let things go wrong, set and read the truth
+    Twin(TwinArguments),
     /// Say what is wrong with scripts before they run
     Check(CheckArguments),
     /// The language server for editors, over standard input and output
@@ -150,6 +152,53 @@ pub struct ServeArguments {
     /// Leave out all errors and noise
     #[arg(long)]
     pub perfect: bool,
+    /// Port of the trainer's door, where `fodo twin` comes in with a token; 0 is any that is free [default: no door]
+    #[arg(long, value_name = "PORT")]
+    pub door: Option<u16>,
+}
+
+#[derive(Args)]
+pub struct TwinArguments {
+    /// The door of the twin: a port of this computer, or HOST:PORT
+    #[arg(long, value_name = "PORT", global = true, env = "FODO_DOOR", default_value = "7010")]
+    pub door: String,
+    /// File of its token [default: where `fodo serve twin --door` keeps it]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token: Option<PathBuf>,
+    #[command(subcommand)]
+    pub action: TwinAction,
+}
+
+#[derive(Subcommand)]
+pub enum TwinAction {
+    /// What can go wrong, what does, and what did
+    Show,
+    /// Everything that is wrong with the machine, by family and device, as JSON
+    Truth,
+    /// Set values that are known, in the form of `exact` of twin.toml; what the file does not name stays
+    Set {
+        /// The tables
+        file: PathBuf,
+    },
+    /// Go back to what was drawn at the start
+    Reset,
+    /// Let something go wrong, as [anomalies] of twin.toml names it
+    Start {
+        /// Its name
+        name: String,
+        /// The device or element it happens to [default: the first]
+        device: Option<String>,
+    },
+    /// End what goes wrong
+    Stop {
+        /// Its name
+        name: String,
+    },
+    /// Exchange the lattice for another one with the same elements; setpoints move with it
+    Lattice {
+        /// A lattice file, which the server reads
+        file: PathBuf,
+    },
 }
 
 #[derive(Args)]

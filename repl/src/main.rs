@@ -13,6 +13,7 @@ mod colour;
 mod command;
 mod complete;
 mod doc;
+mod door;
 mod facility;
 mod json;
 mod lattice;
@@ -30,6 +31,7 @@ mod show;
 mod sources;
 mod test;
 mod track;
+mod twin;
 mod warn;
 mod words;
 
@@ -76,6 +78,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
         Command::Eval(arguments) => run::eval(&common, &arguments),
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),
+        Command::Twin(arguments) => twin::twin(&common, &arguments),
         Command::Check(arguments) => check::check(&common, &arguments),
         Command::Lsp => lsp::lsp(&common),
         Command::Test(arguments) => test::test(&common, &arguments),

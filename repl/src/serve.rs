@@ -1,6 +1,7 @@
 //! `fodo serve twin`: the twin as a control system for any client.
 
 use crate::command::{Common, ServeArguments};
+use crate::door::Door;
 use crate::{app, backends, shelf, show};
 use fodo_control::{Host, Plant};
 use fodo_devices::Facility;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 
 /// Serves on all protocols asked for, until stopped.
 pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
-    let facility = Facility::load(shelf::facility(&common.facility)?)?;
-    let twin = Twin::new(&facility, TwinOptions { seed: common.seed, perfect: arguments.perfect, beside: true })?;
+    let facility = Arc::new(Facility::load(shelf::facility(&common.facility)?)?);
+    let options = TwinOptions { seed: common.seed, perfect: arguments.perfect, beside: true };
+    let twin = Arc::new(Twin::new(&facility, options)?);
     let count = twin.channels().len();
     let ports = ports(arguments)?;
     let mut places = Vec::new();
-    let host = Host::start(Arc::new(twin), app::cancel().clone(), |stage| {
+    let host = Host::start(twin.clone(), app::cancel().clone(), |stage| {
         let mut outlets = Vec::new();
         for (protocol, port) in ports {
             let options = backends::OutletOptions {
@@ -31,8 +33,18 @@ pub fn serve(common: &Common, arguments: &ServeArguments) -> Result<ExitCode> {
         }
         Ok(outlets)
     })?;
+    let door = match arguments.door {
+        Some(port) => {
+            let (at, data) = ((arguments.interface, port), app::data_folder(common)?);
+            Some(Door::open(twin, facility.clone(), at, &data)?)
+        }
+        None => None,
+    };
     let places = places.join(", and ");
     show::line(format!("{} TWIN: {count} channels over {places}; Ctrl-C ends it", facility.name));
+    if let Some(door) = &door {
+        show::line(format!("the trainer's door: port {}, token in {}", door.port, door.token.display()));
+    }
     while host.is_running() && app::cancel().wait(std::time::Duration::from_secs(1)).is_ok() {}
     if !app::cancel().is_stopped() {
         let what = "nothing is served any more: one of the servers ended by itself";

@@ -160,7 +160,8 @@ fn case(facility: &Facility, lattice: &Path, seeds: &[u64]) -> Value {
         .collect();
     let errors = |twin: &Twin| -> Vec<Value> {
         assert!(twin.truth().supplies.is_empty(), "pyAT is not told gains");
-        let stands = twin.truth().elements.iter().map(|(element, truth)| (element, truth.placement));
+        let truth = twin.truth();
+        let stands = truth.elements.iter().map(|(element, truth)| (element, truth.placement));
         stands.map(|(element, at)| json!([element, at.dx, at.dy, at.roll])).collect()
     };
     let effects = twins[0].effects();

@@ -8,6 +8,7 @@ mod absent;
 mod adapter;
 mod beside;
 mod clocks;
+mod door;
 mod everywhere;
 mod facility_check;
 mod history;

@@ -11,6 +11,7 @@ pub use cases::facility_of;
 use fodo_libraries::{Installed, Lock};
 use fodo_report::{Diagnostic, Kind, Result};
 use report::Report;
+pub use run::truth;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};

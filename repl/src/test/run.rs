@@ -172,8 +172,8 @@ fn judge(test: &Test, app: &App, ended: Result<()>) -> Result<()> {
 }
 
 /// What is wrong with every device, by family and name: what a test compares a result with.
-fn truth(facility: &Facility, twin: &Twin) -> Map {
-    let hidden = twin.truth();
+pub fn truth(facility: &Facility, twin: &Twin) -> Map {
+    let hidden = &*twin.truth();
     let monitors: HashMap<(&str, &str), _> =
         twin.monitors().map(|(device, _, truth)| ((device.family.as_ref(), device.name.as_ref()), truth)).collect();
     let of_device = |device: &fodo_devices::Device| {

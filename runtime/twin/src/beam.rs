@@ -49,6 +49,12 @@ impl Beam {
         }
     }
 
+    /// That of another ring, of which the same is asked.
+    pub fn again(before: &Beam, ring: Ring) -> Beam {
+        let works = before.background.as_ref().map(|background| &background.works[..]);
+        Beam::new(ring, BeamTable::clone(&before.table), works)
+    }
+
     pub fn ring(&self) -> &Ring {
         &self.ring
     }
@@ -150,6 +156,7 @@ struct Results {
 
 /// A thread that finds what takes long, for the ring as it was when it began.
 struct Background {
+    works: Arc<[usize]>,
     jobs: Sender<Job>,
     results: Arc<Mutex<Results>>,
 }
@@ -157,10 +164,11 @@ struct Background {
 impl Background {
     fn start(works: Vec<usize>, table: Arc<BeamTable>) -> Background {
         let (jobs, receiver) = channel();
+        let works: Arc<[usize]> = works.into();
         let results = Arc::<Mutex<Results>>::default();
-        let found = results.clone();
-        std::thread::spawn(move || work(&receiver, &works, &table, &found));
-        Background { jobs, results }
+        let (found, wanted) = (results.clone(), works.clone());
+        std::thread::spawn(move || work(&receiver, &wanted, &table, &found));
+        Background { works, jobs, results }
     }
 
     /// Whether all is found for this ring; begins to look for it if nothing else is looked for.

@@ -13,6 +13,8 @@ pub(crate) struct Machine {
     standings: BTreeMap<usize, Standing>,
     /// Elements by knob.
     moved: Vec<Vec<usize>>,
+    /// Physics value by knob at the start.
+    starts: Vec<f64>,
 }
 
 /// Takes an element as it is now.
@@ -33,13 +35,23 @@ struct Part {
 }
 
 impl Machine {
-    /// The machine, and the physics value that each knob holds at the start: that of the lattice, or nothing where
-    /// another knob holds it already.
-    pub fn new(lattice: &Arc<Lattice>, knobs: &[Knob]) -> (Machine, Vec<f64>) {
-        let mut machine = Machine { lattice: lattice.clone(), standings: BTreeMap::new(), moved: Vec::new() };
+    /// The machine of a lattice.
+    pub fn new(lattice: &Arc<Lattice>, knobs: &[Knob]) -> Machine {
+        let (standings, moved, starts) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut machine = Machine { lattice: lattice.clone(), standings, moved, starts };
         let mut held = HashSet::new();
-        let start = knobs.iter().enumerate().map(|(at, knob)| machine.add(lattice, at, knob, &mut held)).collect();
-        (machine, start)
+        machine.starts = knobs.iter().enumerate().map(|(at, knob)| machine.add(lattice, at, knob, &mut held)).collect();
+        machine
+    }
+
+    pub fn lattice(&self) -> &Arc<Lattice> {
+        &self.lattice
+    }
+
+    /// The physics value that each knob holds at the start: that of the lattice, or nothing where another knob holds it
+    /// already.
+    pub fn starts(&self) -> &[f64] {
+        &self.starts
     }
 
     fn standing(&mut self, lattice: &Lattice, element: usize) -> &mut Standing {

@@ -10,6 +10,7 @@ mod beam;
 mod channels;
 mod current;
 mod draw;
+mod edit;
 mod element;
 mod errors;
 mod figures;

@@ -33,9 +33,9 @@ pub struct TwinOptions {
 
 /// A machine made of a facility's lattice and hidden errors.
 pub struct Twin {
-    channels: Channels,
-    truth: Truth,
-    machine: Machine,
+    pub(crate) channels: Channels,
+    /// What is wrong at the start.
+    pub(crate) drawn: Arc<Truth>,
     /// What moves by itself.
     motions: Vec<Box<dyn Motion>>,
     /// How each supply goes to a new value.
@@ -47,37 +47,39 @@ pub struct Twin {
 }
 
 /// A shot of the monitors: its period, and how many there were in that before.
-type Shot = (u64, u64);
+pub(crate) type Shot = (u64, u64);
 
-struct State {
-    beam: Beam,
+pub(crate) struct State {
+    pub(crate) machine: Machine,
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) beam: Beam,
     /// What is wrong, and when that was found.
-    present: Present,
-    found: Option<Looked>,
-    stage: Stage,
-    store: Store,
+    pub(crate) present: Present,
+    pub(crate) found: Option<Looked>,
+    pub(crate) stage: Stage,
+    pub(crate) store: Store,
     /// What the setpoints hold, in channel units.
-    values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
     /// What their supplies hold, in channel units.
-    ramps: Vec<Ramp>,
+    pub(crate) ramps: Vec<Ramp>,
     /// Supplies that are on their way.
-    moving: BTreeSet<usize>,
+    pub(crate) moving: BTreeSet<usize>,
     /// What the signals hold.
-    signals: Vec<f64>,
-    written: Vec<Time>,
+    pub(crate) signals: Vec<f64>,
+    pub(crate) written: Vec<Time>,
     /// Setpoints the ring has not heard of yet.
-    pending: BTreeSet<usize>,
-    now: Time,
-    start: Time,
+    pub(crate) pending: BTreeSet<usize>,
+    pub(crate) now: Time,
+    pub(crate) start: Time,
     /// A period, and the shots that monitors were made to take in it.
-    triggers: Shot,
+    pub(crate) triggers: Shot,
     /// The noise of a period and the shots in it.
-    shot: Option<(Shot, Arc<Vec<f64>>)>,
+    pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
 
 /// When the twin was looked at: the time, and the period of the monitors.
 #[derive(Clone, Copy, PartialEq)]
-struct Looked {
+pub(crate) struct Looked {
     time: Time,
     period: u64,
 }
@@ -98,15 +100,22 @@ impl Twin {
             true => (Truth::default(), Vec::new(), vec![Pace::default(); channels.knobs.len()]),
             false => (table.truth(facility, seed), table.motions(facility, &channels, seed), table.paces(&channels)),
         };
-        let (machine, holds) = Machine::new(&facility.lattice, &channels.knobs);
-        let values: Vec<f64> =
-            channels.knobs.iter().zip(&holds).map(|(knob, physics)| knob.field.to_channel(*physics)).collect();
+        let machine = Machine::new(&facility.lattice, &channels.knobs);
+        let values: Vec<f64> = channels
+            .knobs
+            .iter()
+            .zip(machine.starts())
+            .map(|(knob, physics)| knob.field.to_channel(*physics))
+            .collect();
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
         let (anomalies, decays) = (table.anomalies, table.beam.is_some());
         let beside = options.beside.then(|| channels.works(decays));
         let ring = Ring::new(&facility.lattice, table.effects);
+        let drawn = Arc::new(truth);
         let state = State {
+            machine,
+            truth: drawn.clone(),
             beam: Beam::new(ring, table.beam.clone().unwrap_or_default(), beside.as_deref()),
             present: Present::of(&Truth::default(), &channels),
             found: None,
@@ -125,8 +134,7 @@ impl Twin {
         };
         Ok(Twin {
             channels,
-            truth,
-            machine,
+            drawn,
             motions,
             paces,
             seed,
@@ -137,8 +145,8 @@ impl Twin {
     }
 
     /// What is wrong with the machine; for tests and trainers, not for scripts.
-    pub fn truth(&self) -> &Truth {
-        &self.truth
+    pub fn truth(&self) -> Arc<Truth> {
+        self.state().truth.clone()
     }
 
     /// The seed its errors were drawn with.
@@ -167,7 +175,7 @@ impl Twin {
         self.effects
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -370,7 +378,7 @@ impl Twin {
     }
 
     /// The beam of the machine as it is now: all that changed since the last look is one change.
-    fn settled<'s>(&self, state: &'s mut State) -> &'s mut Beam {
+    pub(crate) fn settled<'s>(&self, state: &'s mut State) -> &'s mut Beam {
         let now = Looked { time: state.now, period: self.period_at(state) };
         let seconds = self.seconds(state, state.now);
         let mut elements = BTreeSet::new();
@@ -386,12 +394,12 @@ impl Twin {
             moving.retain(|&knob| !ramps[knob].has_arrived(self.paces[knob], seconds));
         }
         state.found = Some(now);
-        elements.extend(self.machine.moved_by(std::mem::take(&mut state.pending)));
-        let State { beam, ramps, present, .. } = state;
+        elements.extend(state.machine.moved_by(std::mem::take(&mut state.pending)));
+        let State { machine, beam, ramps, present, .. } = state;
         if !elements.is_empty() {
             let physics =
                 |knob: usize| self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
-            beam.change(|change| self.machine.rebuild(&elements, physics, present, change));
+            beam.change(|change| machine.rebuild(&elements, physics, present, change));
         }
         beam
     }
@@ -403,7 +411,7 @@ impl Twin {
     }
 
     fn present(&self, state: &State, now: Looked) -> Present {
-        let mut present = Present::of(&self.truth, &self.channels);
+        let mut present = Present::of(&state.truth, &self.channels);
         // on the grid of shots, whoever looks in between
         let seconds = now.period as f64 * self.period.as_secs_f64();
         self.motions.iter().for_each(|motion| motion.go_to(seconds, &mut present));

@@ -11,6 +11,9 @@ use fodo_twin::{Twin, TwinOptions};
 
 const KINDS: &str = r#"
 seed = 2
+[misalignments.quadrupoles]
+elements = "Q*"
+roll = "0.5 mrad"
 [monitors.BPM]
 noise = "0.1 um"
 [anomalies.lost_corrector]

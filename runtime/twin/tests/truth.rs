@@ -289,8 +289,8 @@ fn a_changed_table_does_not_move_the_draws_of_another() {
     }
     assert!(rolled.truth().monitors.values().any(|truth| truth.polarity != [1.0; 2]));
     assert_eq!(
-        shown(both.truth()),
-        shown(twin(&format!("{sextupoles}{quadrupoles}{fields}{monitors}[rf]\nvoltage = \"1 %\"\n")).truth())
+        shown(&both.truth()),
+        shown(&twin(&format!("{sextupoles}{quadrupoles}{fields}{monitors}[rf]\nvoltage = \"1 %\"\n")).truth())
     );
 }
 
@@ -323,8 +323,8 @@ fn exact_values_replace_what_is_drawn_and_nothing_else() {
     let file = Tables::twin(&format!("exact = \"truth.toml\"\n{drawn}")).with("truth.toml", values);
     let in_file = Twin::new(&facility("demo_ring", file), TwinOptions::default()).unwrap();
     let inline = twin(&format!("{drawn}{}", values.replace('[', "[exact.")));
-    assert_eq!(shown(in_file.truth()), shown(inline.truth()));
-    let (plain, mut with) = (twin(drawn), in_file.truth().clone());
+    assert_eq!(shown(&in_file.truth()), shown(&inline.truth()));
+    let (plain, mut with) = (twin(drawn), Truth::clone(&in_file.truth()));
     let ring = facility("demo_ring", Tables::twin(""));
     let quadrupole = with.elements.get_mut(&index(&ring, "QF_003")).unwrap();
     assert_eq!(quadrupole.placement.dx, 77.0 * 1e-6);
@@ -335,12 +335,12 @@ fn exact_values_replace_what_is_drawn_and_nothing_else() {
     *monitor = plain.truth().monitors[&key];
     let key = ("HCOR".into(), "HCOR_004".into(), "kick".into());
     assert_eq!(with.supplies.insert(key.clone(), plain.truth().supplies[&key]).unwrap().gain, 1.5);
-    assert_eq!(shown(&with), shown(plain.truth()));
+    assert_eq!(shown(&with), shown(&plain.truth()));
     // a perfect machine has none of it
     let file = Tables::twin("exact = \"truth.toml\"\n").with("truth.toml", values);
     let perfect =
         Twin::new(&facility("demo_ring", file), TwinOptions { perfect: true, ..TwinOptions::default() }).unwrap();
-    assert_eq!(shown(perfect.truth()), shown(&Truth::default()));
+    assert_eq!(shown(&perfect.truth()), shown(&Truth::default()));
 }
 
 // ---- wrong tables --------------------------------------------------------------------------------------------------

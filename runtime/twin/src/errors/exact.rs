@@ -7,9 +7,10 @@ use super::monitors::is_monitor;
 use super::supplies::{can_roll, is_supply};
 use crate::placement::Reference;
 use crate::truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth, main_order};
-use fodo_devices::{Device, Facility, Field, Table, open_tables};
+use fodo_devices::{Device, Facility, Field, Files, Table, open_tables};
 use fodo_lattice::{Body, Element};
 use fodo_report::Result;
+use std::sync::Arc;
 
 /// The table of elements that are named as the lattice names them.
 const ELEMENTS: &str = "elements";
@@ -60,15 +61,35 @@ impl OfElement {
     }
 }
 
+/// A text that was sent.
+struct Text(Arc<str>);
+
+impl Files for Text {
+    fn text(&self, _: &str) -> Option<Arc<str>> {
+        Some(self.0.clone())
+    }
+
+    fn shown(&self, path: &str) -> String {
+        path.to_string()
+    }
+}
+
 /// What is known exactly.
 #[derive(Default)]
-pub(super) struct Exact {
+pub(crate) struct Exact {
     elements: Vec<OfElement>,
     monitors: Vec<(DeviceKey, Given<MonitorTruth>)>,
     supplies: Vec<(FieldKey, Given<SupplyTruth>)>,
 }
 
 impl Exact {
+    /// From a text with the tables of `exact`.
+    pub fn parse(text: &str, facility: &Facility) -> Result<Exact> {
+        let mut exact = Exact::default();
+        open_tables(&Text(text.into()), "exact", |table| exact.read(table, facility))?;
+        Ok(exact)
+    }
+
     pub fn of(top: &Table, facility: &Facility) -> Result<Exact> {
         let mut exact = Exact::default();
         match top.table("exact") {

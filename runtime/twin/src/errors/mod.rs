@@ -19,6 +19,8 @@ use crate::present::Present;
 use crate::ramp::Pace;
 use crate::truth::Truth;
 use exact::Exact;
+
+pub(crate) use exact::Exact as ExactValues;
 use fodo_devices::{Facility, Table, glob, open_tables};
 use fodo_lattice::{Body, Element};
 use fodo_optics::Effects;
