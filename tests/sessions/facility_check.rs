@@ -55,7 +55,38 @@ fn planted() -> String {
     text += "record(ao,\"beam:orbit:y\"){field(VAL,\"0\")field(PINI,\"YES\")field(EGU,\"m\")}\n";
     text += "record(ao,\"TUNEZR:rdH\"){field(VAL,\"800\")field(PINI,\"YES\")field(EGU,\"kHz\")}\n";
     text += "record(ao,\"TUNEZR:rdV\"){field(VAL,\"800\")field(PINI,\"YES\")field(EGU,\"Hz\")}\n";
-    text + SIGNALS
+    text + SIGNALS + &others()
+}
+
+/// Sound records for the fields that the rest of this file does not know.
+fn others() -> String {
+    let facility = support::project().join("facilities/demo_ring");
+    let facility = fodo_devices::Facility::load(std::sync::Arc::new(fodo_devices::Folder(facility))).unwrap();
+    let known = |name: &str| SIGNALS.contains(name) || name.starts_with("beam:orbit:") || name.starts_with("TUNEZR");
+    let known = |name: &str| known(name) || name.contains(":Cm:") || name.starts_with("master_clock");
+    let fields = facility.families.iter().flat_map(|family| &family.devices).flat_map(|device| &device.fields);
+    let record = |field: &fodo_devices::Field| {
+        let channel = field.source.as_ref()?.channel.to_string();
+        let unit = field.hardware.symbol();
+        let unit = if unit == "1" { "" } else { unit };
+        let row = matches!(field.model, Some(fodo_devices::Quantities::TurnsX | fodo_devices::Quantities::TurnsY));
+        let text = match (row, &field.setpoint) {
+            (true, _) => {
+                format!(
+                    "record(waveform,\"{channel}\"){{field(NELM,\"{}\")field(FTVL,\"DOUBLE\")field(PINI,\"YES\")field(EGU,\"{unit}\")}}\n",
+                    field.turns
+                )
+            }
+            (false, Some(_)) => format!(
+                "record(ao,\"{channel}\"){{field(VAL,\"0\")field(PINI,\"YES\")field(DRVL,\"-1e9\")field(DRVH,\"1e9\")field(EGU,\"{unit}\")}}\n"
+            ),
+            (false, None) => {
+                format!("record(ao,\"{channel}\"){{field(VAL,\"1\")field(PINI,\"YES\")field(EGU,\"{unit}\")}}\n")
+            }
+        };
+        (!known(&channel)).then_some(text)
+    };
+    fields.filter_map(record).collect()
 }
 
 fn check(scratch: &Scratch, facility: &str, port: u16, more: &[&str]) -> Output {
@@ -120,6 +151,6 @@ fn a_served_twin_is_as_its_facility_says() {
     let twin = support::json(&scratch, &["facility", "check", "--facility", "ebs_ring"]);
     assert_eq!(
         twin["result"],
-        serde_json::json!({ "channels": 3524, "manual": 0, "sources": {}, "wrong": 0, "found": [] })
+        serde_json::json!({ "channels": 3532, "manual": 0, "sources": {}, "wrong": 0, "found": [] })
     );
 }

@@ -181,8 +181,12 @@ fn over_tango(test: &str, scratch: &Scratch, facility: &Path, look: bool, more: 
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let object: Value = serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("{e}: {text}\n{told}"));
-    // the devices, the server's own, and two of the database
-    assert_eq!((&object["exported"], &object["left"]), (&serde_json::json!(16 * 7 + 1 + 1 + 2), &2.into()), "{object}");
+    // the devices (cells, ring, two sizes, kicker and timing), the server's own, and two of the database
+    assert_eq!(
+        (&object["exported"], &object["left"]),
+        (&serde_json::json!(16 * 7 + 1 + 2 + 2 + 1 + 2), &2.into()),
+        "{object}"
+    );
     Some(object)
 }
 

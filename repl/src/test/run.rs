@@ -200,8 +200,11 @@ pub fn truth(facility: &Facility, twin: &Twin) -> Map {
 
 /// How a monitor reads, where its element stands included.
 fn of_monitor(monitor: &MonitorTruth) -> Map {
-    let MonitorTruth { gain, offset, roll, coupling, polarity, noise } = *monitor;
-    let mut map: Map = [("noise", noise, "m"), ("roll", roll, "rad")].map(entry).into_iter().collect();
+    let MonitorTruth { gain, offset, roll, coupling, polarity, noise, noise_turns, .. } = *monitor;
+    let mut map: Map = [("noise", noise, "m"), ("noise_turns", noise_turns, "m"), ("roll", roll, "rad")]
+        .map(entry)
+        .into_iter()
+        .collect();
     map.extend([("gain_x", gain[0], "1"), ("gain_y", gain[1], "1")].map(entry));
     map.extend([("offset_x", offset[0], "m"), ("offset_y", offset[1], "m")].map(entry));
     map.extend([("coupling_x", coupling[0], "1"), ("coupling_y", coupling[1], "1")].map(entry));

@@ -6,6 +6,7 @@
 mod anomalies;
 mod channels;
 mod context;
+mod cycle;
 mod families;
 mod fits;
 mod guard;
@@ -22,6 +23,7 @@ mod spectrum;
 mod started;
 mod table;
 mod tasks;
+mod turns;
 mod vector;
 
 pub use context::{Context, Progress, Quiet, here};
@@ -134,6 +136,8 @@ const SUBJECTS: &[Subject] = &[
         },
         options: tasks::options,
     },
+    Subject { name: "cycle", about: "Cycling magnets.", register: |e, _| cycle::register(e), options: cycle::options },
+    Subject { name: "turns", about: "Positions turn by turn.", register: |e, _| turns::register(e), options: PLAIN },
     Subject {
         name: "anomalies",
         about: "What goes wrong with the twin on purpose.",

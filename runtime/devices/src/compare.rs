@@ -1,6 +1,6 @@
 //! Whether a control system is what a facility's tables say it is.
 
-use crate::{Facility, Field, Place};
+use crate::{Facility, Field, Place, Quantities};
 use fodo_control::{Channel, Fault, Form, Metadata, Reading, Setpoint, Validity, Value};
 use fodo_units::{Quantity, Unit};
 use std::collections::HashMap;
@@ -59,6 +59,8 @@ struct Use {
     place: Place,
     hardware: Unit,
     setpoint: Option<Arc<Setpoint>>,
+    /// Asks for the whole row.
+    row: bool,
 }
 
 /// A channel with everything that the tables of one family want of it.
@@ -93,7 +95,8 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
     let feedbacks = facility.feedbacks.iter().map(|one| (&one.channel, format!("feedback `{}`", one.name)));
     for (channel, name) in names.chain(feedbacks) {
         if facility.signals().any(|(signal, _)| signal == channel) {
-            let usage = Use { name: name.into(), place: Place::default(), hardware: Unit::none(), setpoint: None };
+            let usage =
+                Use { name: name.into(), place: Place::default(), hardware: Unit::none(), setpoint: None, row: false };
             found.push(Wanted { family: "signals".into(), channel: channel.clone(), uses: vec![usage] });
         }
     }
@@ -101,7 +104,8 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 }
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
-    let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint };
+    let row = matches!(field.model, Some(Quantities::TurnsX | Quantities::TurnsY));
+    let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint, row };
     let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));
     let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.place.clone(), None)));
     set.chain(read).collect()
@@ -150,6 +154,11 @@ impl Wanted {
         found.0
     }
 
+    /// Whether the whole row is asked for.
+    fn is_row(&self) -> bool {
+        self.uses.iter().all(|usage| usage.row)
+    }
+
     /// The highest place in a row that is asked for.
     fn last_index(&self) -> Option<usize> {
         self.uses.iter().filter_map(|usage| usage.place.index).max()
@@ -157,6 +166,15 @@ impl Wanted {
 
     fn form(&self, metadata: &Metadata, found: &mut Findings) {
         let Metadata { form, length, .. } = metadata;
+        if self.is_row() {
+            if *form != Form::Vector {
+                found.wrong(
+                    Subject::Type,
+                    format!("it holds {form} where a row of numbers, one for each turn, is needed"),
+                );
+            }
+            return;
+        }
         let number_needed = self.uses.iter().any(|usage| usage.place.index.is_none());
         let column = self.uses.iter().find_map(|usage| usage.place.column.as_ref());
         let row_needed = self.uses.iter().any(|usage| usage.place.index.is_some() && usage.place.column.is_none());
@@ -263,6 +281,8 @@ impl Wanted {
         };
         match &reading.validity {
             Validity::Good => {}
+            // nothing was taken turn by turn yet
+            Validity::Invalid(_) if self.is_row() => return,
             Validity::Invalid(why) => return found.wrong(Subject::State, format!("invalid: {why}")),
             Validity::Alarm(why) => found.remark(Subject::State, format!("alarm: {why}")),
             Validity::Warning(why) => found.remark(Subject::State, format!("warning: {why}")),
@@ -371,6 +391,7 @@ mod tests {
             place: Place::default(),
             hardware: unit(unit_text),
             setpoint: Some(setpoint.into()),
+            row: false,
         };
         Wanted { family: "C".into(), channel: "c".into(), uses: vec![usage] }
     }
@@ -381,6 +402,7 @@ mod tests {
             place: Place { column: None, index: Some(*place) },
             hardware: unit("m"),
             setpoint: None,
+            row: false,
         };
         Wanted { family: "B".into(), channel: "b".into(), uses: places.iter().map(usage).collect() }
     }

@@ -62,6 +62,16 @@ pub enum Quantities {
     BeamSizeY,
     /// Tilt of the beam's ellipse at the device, from x towards y [rad].
     BeamTilt,
+    /// Kick that a kicker gives the beam once when it is triggered [rad].
+    KickerX,
+    /// Kick that a kicker gives the beam once when it is triggered [rad].
+    KickerY,
+    /// Fires all kickers, and starts acquisitions turn by turn, when another number than 0 is written [1].
+    Trigger,
+    /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
+    TurnsX,
+    /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
+    TurnsY,
     /// Lifetime of the stored beam, I / (-dI/dt) [s].
     Lifetime,
     /// 1 where all that is calculated in the background belongs to the setpoints as they are, else 0.
@@ -100,6 +110,11 @@ const WORDS: &[(&str, Quantities)] = &[
     ("beam_size_x", Quantities::BeamSizeX),
     ("beam_size_y", Quantities::BeamSizeY),
     ("beam_tilt", Quantities::BeamTilt),
+    ("kicker_x", Quantities::KickerX),
+    ("kicker_y", Quantities::KickerY),
+    ("trigger", Quantities::Trigger),
+    ("turns_x", Quantities::TurnsX),
+    ("turns_y", Quantities::TurnsY),
     ("lifetime", Quantities::Lifetime),
     ("calculated", Quantities::Calculated),
     ("current", Quantities::Current),
@@ -135,6 +150,8 @@ pub struct Field {
     pub delta: Option<f64>,
     /// Values beyond which a reading warns, as numbers on the channel.
     pub alarms: Alarms,
+    /// Turns that a row of them has.
+    pub turns: usize,
 }
 
 impl Field {
@@ -166,6 +183,7 @@ pub(crate) struct FieldTable {
     rate: Option<f64>,
     delta: Option<f64>,
     alarms: Alarms,
+    turns: usize,
 }
 
 impl FieldTable {
@@ -185,6 +203,7 @@ impl FieldTable {
             arrival: table.duration("arrival")?.unwrap_or(Duration::from_secs(10)),
             rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
+            turns: turns(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -254,7 +273,16 @@ impl FieldTable {
             setpoint,
             delta: self.delta,
             alarms: self.alarms,
+            turns: self.turns,
         })
+    }
+}
+
+fn turns(table: &Table) -> Result<usize> {
+    match table.number("turns")? {
+        None => Ok(1024),
+        Some(turns) if turns >= 1.0 && turns <= 1e6 && turns.fract() == 0.0 => Ok(turns as usize),
+        Some(_) => Err(table.mistake("turns", "must be a whole number from 1 to 1 000 000")),
     }
 }
 

@@ -7,6 +7,7 @@
 mod follow;
 mod orbit;
 mod response;
+mod rows;
 mod sample;
 mod shots;
 mod solve;
@@ -14,6 +15,7 @@ mod solve;
 pub use follow::{Series, follow};
 pub use orbit::{Orbit, orbit};
 pub use response::{Knob, Progress, Response, response};
+pub use rows::rows;
 pub use sample::{Sampling, Statistics, sample};
 pub use shots::one_shot;
 pub use solve::{Cut, Solution, solve};

@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Current,
     /// Lifetime of the beam.
     Lifetime,
+    /// One plane of one monitor in each turn after the trigger, so many of them.
+    Turns(usize, usize, usize),
     /// A signal that belongs to no device, by its place among them.
     Signal(usize),
 }
@@ -112,12 +114,19 @@ impl Channels {
     }
 
     fn monitor(&mut self, device: &Arc<Device>) -> Option<usize> {
-        let reads = |q: &Quantities| matches!(q, Quantities::OrbitX | Quantities::OrbitY);
         let element = *device.elements.first()?;
-        device.fields.iter().filter_map(|f| f.model.as_ref()).any(reads).then(|| {
-            self.monitors.push(Monitor { device: device.clone(), element });
-            self.monitors.len() - 1
-        })
+        let shows = |any: [Quantities; 2]| device.fields.iter().any(|f| f.model.is_some_and(|q| any.contains(&q)));
+        if !shows([Quantities::OrbitX, Quantities::OrbitY]) {
+            if !shows([Quantities::TurnsX, Quantities::TurnsY]) {
+                return None;
+            }
+            // the same electrodes, and the same errors, as the monitor that reads the orbit there
+            if let Some(known) = self.monitors.iter().position(|monitor| monitor.element == element) {
+                return Some(known);
+            }
+        }
+        self.monitors.push(Monitor { device: device.clone(), element });
+        Some(self.monitors.len() - 1)
     }
 
     fn add(&mut self, device: &Arc<Device>, field: &Field, monitor: Option<usize>, elements: usize) {
@@ -151,6 +160,10 @@ impl Channels {
             (Some(Quantities::Current), _, _) => {
                 self.push(&source.channel, field, Answer::Current, Shape::Scalar, false);
             }
+            (Some(q @ (Quantities::TurnsX | Quantities::TurnsY)), Some(monitor), _) => {
+                let answer = Answer::Turns(usize::from(q == Quantities::TurnsY), monitor, field.turns);
+                self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
+            }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);
             }
@@ -164,6 +177,12 @@ impl Channels {
             }
             _ => {}
         }
+    }
+
+    /// Turns to take: as many as the longest row has.
+    pub fn turns(&self) -> usize {
+        let turns = |answer: &Answer| if let Answer::Turns(.., turns) = answer { *turns } else { 0 };
+        self.answers.iter().map(turns).max().unwrap_or(0)
     }
 
     /// What has to be found for the figures that are shown, each once.

@@ -179,6 +179,11 @@ impl Store {
         (self.current, self.since) = (0.0, now);
     }
 
+    /// A part of it is left now [1].
+    pub fn keep(&mut self, part: f64, now: f64) {
+        (self.current, self.since) = (part * self.at(now), now);
+    }
+
     /// An injection fills it up.
     pub fn fill(&mut self, now: f64) {
         self.current = self.table.as_ref().map_or(CURRENT, |table| table.current);

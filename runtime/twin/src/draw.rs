@@ -98,6 +98,13 @@ pub(crate) fn noise(seed: u64, (period, triggers): (u64, u64), count: usize) -> 
     (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
 }
 
+/// Noise of the turns that one monitor keeps after the kickers fired, standard normal.
+pub(crate) fn noise_of_turns(seed: u64, fired: u64, monitor: usize, count: usize) -> Vec<f64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x7475_726e_735f_6f66);
+    random.set_stream((fired << 20) ^ monitor as u64);
+    (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,11 +14,13 @@ mod edit;
 mod element;
 mod errors;
 mod figures;
+mod hysteresis;
 mod placement;
 mod plant;
 mod present;
 mod ramp;
 mod truth;
+mod turns;
 mod wander;
 
 pub use placement::{Placement, Reference};

@@ -7,16 +7,18 @@ use crate::current::Store;
 use crate::draw::noise;
 use crate::element::Machine;
 use crate::errors::{ErrorTable, Motion};
+use crate::hysteresis::Iron;
 use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
+use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
 use fodo_control::{
     Channel, ChannelInfo, Fault, GoesWrong, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write,
 };
-use fodo_devices::{Device, Facility};
+use fodo_devices::{Device, Facility, Quantities};
 use fodo_optics::{Effects, Orbit, Ring};
 use fodo_report::Result;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub struct Twin {
     motions: Vec<Box<dyn Motion>>,
     /// How each supply goes to a new value.
     paces: Vec<Pace>,
+    /// How turns are taken, and how many.
+    turns: (TurnsTable, usize),
     seed: u64,
     period: Duration,
     effects: Effects,
@@ -62,6 +66,8 @@ pub(crate) struct State {
     pub(crate) values: Vec<f64>,
     /// What their supplies hold, in channel units.
     pub(crate) ramps: Vec<Ramp>,
+    /// Magnets that remember, by knob.
+    pub(crate) irons: BTreeMap<usize, Iron>,
     /// Supplies that are on their way.
     pub(crate) moving: BTreeSet<usize>,
     /// What the signals hold.
@@ -73,6 +79,9 @@ pub(crate) struct State {
     pub(crate) start: Time,
     /// A period, and the shots that monitors were made to take in it.
     pub(crate) triggers: Shot,
+    /// How often the kickers fired, and what was taken then: the last one and the one before it.
+    pub(crate) fired: u64,
+    pub(crate) acquired: [Option<Found<Acquired>>; 2],
     /// The noise of a period and the shots in it.
     pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
@@ -107,6 +116,8 @@ impl Twin {
             .zip(machine.starts())
             .map(|(knob, physics)| knob.field.to_channel(*physics))
             .collect();
+        let turns = (table.turns, channels.turns());
+        let irons = table.irons(&channels, machine.starts());
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
         let (anomalies, decays) = (table.anomalies, table.beam.is_some());
@@ -124,17 +135,21 @@ impl Twin {
             written: vec![start; values.len()],
             signals: channels.signals.clone(),
             ramps: values.iter().copied().map(Ramp::at).collect(),
+            irons: if options.perfect { BTreeMap::new() } else { irons },
             moving: BTreeSet::new(),
             values,
             pending: BTreeSet::new(),
             now: start,
             start,
             triggers: (0, 0),
+            fired: 0,
+            acquired: [None, None],
             shot: None,
         };
         Ok(Twin {
             channels,
             drawn,
+            turns,
             motions,
             paces,
             seed,
@@ -241,6 +256,7 @@ impl Twin {
                 let done = f64::from(self.settled(state).is_calculated());
                 Reading::good(on_channel(done), state.now)
             }
+            Answer::Turns(plane, monitor, turns) => self.turns(state, *plane, *monitor, *turns, at),
             Answer::Monitor(plane, monitor) => {
                 let position = self.orbit(state).and_then(|orbit| self.monitor(state, &orbit, *plane, *monitor));
                 number(position.map(on_channel), state.now)
@@ -306,6 +322,58 @@ impl Twin {
         }
         let held = supply.holds(field.to_physics(asked)) * (1.0 + supply.readback);
         Reading::good(Value::Number(field.to_channel(held)), state.now)
+    }
+
+    /// Positions of the last acquisition that is over.
+    fn turns(&self, state: &mut State, plane: usize, monitor: usize, turns: usize, at: usize) -> Reading {
+        let now = state.now;
+        let over = |acquired: &&Found<Acquired>| !matches!(acquired, Ok(acquired) if acquired.ready > now);
+        let (row, time, why) = match state.acquired.iter().flatten().find(over) {
+            None => (None, now, Some("nothing was taken yet: it begins with the trigger".to_string())),
+            Some(Err(why)) => (None, now, Some(why.clone())),
+            Some(Ok(acquired)) => (Some(acquired.row(monitor, plane)), acquired.ready, None),
+        };
+        let field = self.channels.fields[at].as_ref();
+        let on_channel = |position: &f64| field.map_or(*position, |field| field.to_channel(*position));
+        let row = match row {
+            Some(row) => row.iter().take(turns).map(on_channel).collect(),
+            None => vec![f64::NAN; turns].into(),
+        };
+        told(Value::Vector(row), time, why)
+    }
+
+    /// The kickers fire, and monitors take turns.
+    fn fire(&self, state: &mut State) {
+        let current = self.current(state);
+        let seconds = self.seconds(state, state.now);
+        let (table, turns) = self.turns;
+        let taken = self.orbit(state).and_then(|orbit| {
+            let State { beam, present, ramps, fired, now, .. } = &*state;
+            let asked = |knob: usize| {
+                let held = self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
+                present.supplies[knob].gives(held)
+            };
+            let shoot = Shoot {
+                ring: beam.ring(),
+                orbit: &orbit,
+                channels: &self.channels,
+                present,
+                table,
+                turns: turns.max(1),
+                seed: (self.seed, *fired),
+                now: *now,
+                current,
+            };
+            shoot.fire(&kicks(&self.channels.knobs, asked))
+        });
+        if let Ok(acquired) = &taken
+            && acquired.left < 1.0
+        {
+            state.store.keep(acquired.left, seconds);
+        }
+        state.fired += 1;
+        let last = state.acquired[0].take();
+        state.acquired = [Some(taken), last];
     }
 
     /// The stored current [A]; none where no beam goes round.
@@ -394,14 +462,27 @@ impl Twin {
             moving.retain(|&knob| !ramps[knob].has_arrived(self.paces[knob], seconds));
         }
         state.found = Some(now);
+        for knob in state.pending.clone() {
+            self.magnetise(state, knob, seconds);
+        }
         elements.extend(state.machine.moved_by(std::mem::take(&mut state.pending)));
-        let State { machine, beam, ramps, present, .. } = state;
+        let State { machine, beam, ramps, irons, present, .. } = state;
         if !elements.is_empty() {
-            let physics =
-                |knob: usize| self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
+            let physics = |knob: usize| {
+                let held = self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
+                irons.get(&knob).map_or(held, |iron| held + iron.beside())
+            };
             beam.change(|change| machine.rebuild(&elements, physics, present, change));
         }
         beam
+    }
+
+    /// A magnet that remembers goes to where its supply is.
+    fn magnetise(&self, state: &mut State, knob: usize, seconds: f64) {
+        let held = state.ramps[knob].holds(self.paces[knob], seconds);
+        if let Some(iron) = state.irons.get_mut(&knob) {
+            iron.go_to(self.channels.knobs[knob].field.to_physics(held));
+        }
     }
 
     /// Whether other things are wrong than when it was looked at last.
@@ -490,6 +571,7 @@ impl Plant for Twin {
             return Err(faults.into_iter().filter_map(Result::err).collect());
         }
         let mut state = self.state();
+        let mut fires = false;
         for (target, value) in targets.into_iter().flatten() {
             let knob = match target {
                 Target::Knob(knob) => knob,
@@ -500,7 +582,9 @@ impl Plant for Twin {
             };
             if state.values[knob] != value {
                 let now = self.seconds(&state, state.now);
+                self.magnetise(&mut state, knob, now);
                 state.ramps[knob].set_out(value, self.paces[knob], now);
+                self.magnetise(&mut state, knob, now);
                 state.values[knob] = value;
                 state.pending.insert(knob);
                 if !state.ramps[knob].has_arrived(self.paces[knob], now) {
@@ -508,6 +592,10 @@ impl Plant for Twin {
                 }
             }
             state.written[knob] = state.now;
+            fires |= value != 0.0 && self.channels.knobs[knob].quantity == Some(Quantities::Trigger);
+        }
+        if fires {
+            self.fire(&mut state);
         }
         if !state.store.fills_itself() {
             // a beam that is lost stays lost, also if nobody looks

@@ -102,11 +102,24 @@ pub struct MonitorTruth {
     pub polarity: [f64; 2],
     /// Standard deviation of one shot [m].
     pub noise: f64,
+    /// Standard deviation of one turn [m].
+    pub noise_turns: f64,
+    /// Current below which it shows no position turn by turn [A].
+    pub threshold: f64,
 }
 
 impl Default for MonitorTruth {
     fn default() -> Self {
-        MonitorTruth { gain: [1.0; 2], offset: [0.0; 2], roll: 0.0, coupling: [0.0; 2], polarity: [1.0; 2], noise: 0.0 }
+        MonitorTruth {
+            gain: [1.0; 2],
+            offset: [0.0; 2],
+            roll: 0.0,
+            coupling: [0.0; 2],
+            polarity: [1.0; 2],
+            noise: 0.0,
+            noise_turns: 0.0,
+            threshold: 0.0,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::plant::{is_invalid, number, pass, row, sample, set};
 use common::{Tables, facility};
-use fodo_control::Trainer;
+use fodo_control::{Plant, Trainer};
 use fodo_devices::{Facility, Quantities};
 use fodo_twin::{Twin, TwinOptions};
 use std::f64::consts::TAU;
@@ -237,5 +237,32 @@ fn wrong_tables_of_time_say_what_is_wrong() {
             Err(error) => error.render(false),
         };
         assert!(error.contains(said) && error.contains("twin.toml:"), "{text}\n{error}\nwanted: {said}");
+    }
+}
+
+/// A magnet that remembers: back at its setpoint it is not back in its field; after a cycle it is.
+#[test]
+fn iron_remembers_the_way_it_came() {
+    let twin = twin("[supplies.QF]\nhysteresis = \"1e-3\"\n[supplies.QD]\nhysteresis = \"1e-3\"");
+    for (magnet, other, towards) in [("QF_001", "QF_002", 1.0), ("QD_001", "QD_002", -1.0)] {
+        let channel = format!("{magnet}:Cm:set");
+        let setpoint = number(&twin, &channel);
+        let tune = number(&twin, "TUNEZR:rdH");
+        let moved = |twin: &Twin| (number(twin, "TUNEZR:rdH") / tune - 1.0).abs();
+        // to a smaller field: on the branch it came down
+        set(&twin, &channel, setpoint - towards * 0.01);
+        assert!(moved(&twin) > 1e-5);
+        // and up again
+        set(&twin, &channel, setpoint);
+        assert!(moved(&twin) > 1e-7 && moved(&twin) < 1e-3, "{}", moved(&twin));
+        let infos = twin.channels();
+        let (low, high) = infos.iter().find(|info| *info.channel == *channel).and_then(|info| info.limits).unwrap();
+        let [large, small] = if towards > 0.0 { [high, low] } else { [low, high] };
+        for to in [large, small, large, setpoint] {
+            set(&twin, &channel, to);
+        }
+        assert!(moved(&twin) < 1e-12, "{}", moved(&twin));
+        assert_eq!(number(&twin, &channel), setpoint);
+        assert!(number(&twin, &format!("{other}:Cm:set")).abs() > 0.0);
     }
 }

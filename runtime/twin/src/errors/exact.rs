@@ -31,7 +31,7 @@ const OF_ELEMENT: [Key<ElementTruth>; 10] = [
     ("phase", "rad", |truth| &mut truth.phase),
 ];
 
-const OF_MONITOR: [Key<MonitorTruth>; 10] = [
+const OF_MONITOR: [Key<MonitorTruth>; 12] = [
     ("gain_x", "1", |truth| &mut truth.gain[0]),
     ("gain_y", "1", |truth| &mut truth.gain[1]),
     ("offset_x", "m", |truth| &mut truth.offset[0]),
@@ -42,6 +42,8 @@ const OF_MONITOR: [Key<MonitorTruth>; 10] = [
     ("polarity_x", "1", |truth| &mut truth.polarity[0]),
     ("polarity_y", "1", |truth| &mut truth.polarity[1]),
     ("noise", "m", |truth| &mut truth.noise),
+    ("noise_turns", "m", |truth| &mut truth.noise_turns),
+    ("threshold", "A", |truth| &mut truth.threshold),
 ];
 
 /// Values that are given, and what each is put into.
@@ -142,7 +144,9 @@ impl Exact {
             for key in ["polarity_x", "polarity_y"] {
                 polarity(table, key)?;
             }
-            super::width(table, "noise", "m")?;
+            for (key, unit) in [("noise", "m"), ("noise_turns", "m"), ("threshold", "A")] {
+                super::width(table, key, unit)?;
+            }
             self.monitors.push(((device.family.clone(), device.name.clone()), values));
             return Ok(());
         }

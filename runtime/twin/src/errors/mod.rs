@@ -14,10 +14,12 @@ use crate::anomalies::Anomaly;
 use crate::channels::Channels;
 use crate::current::BeamTable;
 use crate::draw::{Source, Spread};
+use crate::hysteresis::Iron;
 use crate::placement::Reference;
 use crate::present::Present;
 use crate::ramp::Pace;
 use crate::truth::Truth;
+use crate::turns::TurnsTable;
 use exact::Exact;
 
 pub(crate) use exact::Exact as ExactValues;
@@ -26,6 +28,7 @@ use fodo_lattice::{Body, Element};
 use fodo_optics::Effects;
 use fodo_report::{Diagnostic, Result};
 use fodo_units::Unit;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What `twin.toml` says.
@@ -34,6 +37,7 @@ pub(crate) struct ErrorTable {
     pub effects: Effects,
     pub period: Duration,
     pub beam: Option<BeamTable>,
+    pub turns: TurnsTable,
     pub anomalies: Vec<Anomaly>,
     tables: Vec<ErrorsOf>,
     exact: Exact,
@@ -56,6 +60,11 @@ trait Errors {
 
     /// How the supplies of some knobs go to a new value.
     fn paces(&self, _: &Channels) -> Vec<(usize, Pace)> {
+        Vec::new()
+    }
+
+    /// Magnets of some knobs that remember, cycled and at this setpoint: the way is that of physics values, SI.
+    fn irons(&self, _: &Channels, _: &[f64]) -> Vec<(usize, Iron)> {
         Vec::new()
     }
 
@@ -96,6 +105,7 @@ impl ErrorTable {
             effects: Effects { cavity, radiation: false },
             period: Duration::from_millis(100),
             beam: None,
+            turns: TurnsTable::default(),
             anomalies: Vec::new(),
             tables: Vec::new(),
             exact: Exact::default(),
@@ -142,6 +152,13 @@ impl ErrorTable {
         if let Some(inner) = top.table("beam")? {
             table.beam = Some(BeamTable::read(&inner)?);
         }
+        if let Some(inner) = top.table("turns")? {
+            table.turns.particles = match inner.number("particles")?.unwrap_or(1.0) {
+                count if count >= 1.0 && count <= 1e6 && count.fract() == 0.0 => count as usize,
+                _ => return Err(inner.mistake("particles", "must be a whole number from 1 to 1 000 000")),
+            };
+            inner.no_other_keys()?;
+        }
         if let Some(inner) = top.table("anomalies")? {
             table.anomalies = crate::anomalies::read(&inner, facility)?;
         }
@@ -183,6 +200,11 @@ impl ErrorTable {
             errors.motions(&Source { seed, name, spread: *spread }, facility, channels)
         };
         self.tables.iter().flat_map(of).collect()
+    }
+
+    /// Magnets that remember, by knob; `starts` is what the knobs hold, physics values in SI.
+    pub fn irons(&self, channels: &Channels, starts: &[f64]) -> BTreeMap<usize, Iron> {
+        self.tables.iter().flat_map(|table| table.errors.irons(channels, starts)).collect()
     }
 
     /// How each supply goes to a new value.

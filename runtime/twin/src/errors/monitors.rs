@@ -14,17 +14,14 @@ struct Monitors {
     coupling: [f64; 2],
     polarity_wrong: f64,
     noise: f64,
+    noise_turns: f64,
+    threshold: f64,
 }
 
 pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
     let family = facility.family(name).map_err(|e| at(table, name, &e))?;
     if !family.devices.iter().any(|device| is_monitor(device)) {
         return Err(table.mistake(name, "is no family of beam position monitors"));
-    }
-    for later in ["noise_turns", "threshold"] {
-        if table.has(later) {
-            return Err(table.mistake(later, "is not there yet: the twin has no turn-by-turn readings"));
-        }
     }
     Ok(Box::new(Monitors {
         family: name.to_string(),
@@ -34,6 +31,8 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
         coupling: widths(table, "coupling", "1")?,
         polarity_wrong: probability(table, "polarity_wrong")?,
         noise: width(table, "noise", "m")?,
+        noise_turns: width(table, "noise_turns", "m")?,
+        threshold: width(table, "threshold", "A")?,
     }))
 }
 
@@ -55,6 +54,8 @@ impl Errors for Monitors {
             monitor.coupling = self.coupling.map(|width| width * coupling.next());
             monitor.polarity = [0, 1].map(|_| polarity.sign(self.polarity_wrong));
             monitor.noise = self.noise;
+            monitor.noise_turns = self.noise_turns;
+            monitor.threshold = self.threshold;
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Errors, Motion, at, probability, width};
 use crate::channels::{Channels, Knob};
 use crate::draw::Source;
+use crate::hysteresis::Iron;
 use crate::present::Present;
 use crate::ramp::Pace;
 use crate::truth::{SupplyTruth, Truth};
@@ -24,6 +25,8 @@ struct Supplies {
     /// Amplitude of a sine on what it gives, in the unit of the field, SI, and its frequency [Hz].
     ripple: (f64, f64),
     pace: Option<Way>,
+    /// How far apart the two branches of a cycle are in the middle, over the largest setpoint [1].
+    hysteresis: f64,
 }
 
 /// How supplies go to a new value.
@@ -77,6 +80,7 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
         drift,
         ripple: (ripple, frequency.unwrap_or(0.0)),
         pace,
+        hysteresis: hysteresis(table, &fields)?,
     }))
 }
 
@@ -84,6 +88,20 @@ fn positive(table: &Table, key: &str, unit: &str) -> Result<Option<f64>> {
     match super::exactly(table, key, unit)? {
         Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
         value => Ok(value),
+    }
+}
+
+/// The width of the loop; only a magnet whose setpoint has limits has one.
+fn hysteresis(table: &Table, fields: &[&Field]) -> Result<f64> {
+    let width = width(table, "hysteresis", "1")?;
+    let bounded =
+        |field: &&Field| field.setpoint.as_ref().is_some_and(|s| s.limits.0.is_finite() && s.limits.1.is_finite());
+    match fields.iter().find(|field| width != 0.0 && !(bounded(field) && can_roll(field))) {
+        Some(field) => {
+            let what = format!("{} has no magnet with limits of its setpoint, between which it is cycled", field.name);
+            Err(table.mistake("hysteresis", what))
+        }
+        None => Ok(width),
     }
 }
 
@@ -174,6 +192,18 @@ impl Errors for Supplies {
             Box::new(Unsteady { knob: number, drift: self.drift, walk, ripple }) as Box<dyn Motion>
         };
         self.knobs(channels).map(&mut motion).collect()
+    }
+
+    fn irons(&self, channels: &Channels, starts: &[f64]) -> Vec<(usize, Iron)> {
+        let iron = |(number, knob): (usize, &Knob)| {
+            let ends = [knob.limits.0, knob.limits.1].map(|end| knob.field.to_physics(end));
+            let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+            let width = self.hysteresis * low.abs().max(high.abs());
+            // a magnet is cycled to where its field is largest, whatever its sign
+            let sign = if low.abs() > high.abs() { -1.0 } else { 1.0 };
+            (number, Iron::new(starts[number], [low, high], width, sign))
+        };
+        if self.hysteresis == 0.0 { Vec::new() } else { self.knobs(channels).map(iron).collect() }
     }
 
     fn paces(&self, channels: &Channels) -> Vec<(usize, Pace)> {

@@ -1,0 +1,113 @@
+//! Cycling magnets: back onto the branch of their hysteresis that their calibration is for.
+
+use crate::context::{Context, here};
+use crate::families::{Members, document};
+use crate::machine;
+use fodo_control::{Change, Setpoint};
+use fodo_language::{Options, OrFail, Outcome, Values, fail};
+use fodo_report::{Diagnostic, Kind};
+use rhai::{Engine, FuncRegistration, Map, NativeCallContext};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The options of every builtin of this subject.
+pub fn options() -> Vec<Options> {
+    vec![cycle_options()]
+}
+
+fn cycle_options() -> Options {
+    Options::new("cycle")
+        .integer("times")
+        .at_least(1.0)
+        .help("how often to the end and back")
+        .otherwise("3")
+        .number("settle", "s")
+        .at_least(0.0)
+        .help("how long at each end")
+        .otherwise("as the family says")
+}
+
+/// The setpoints of a family, and what each goes to at the two ends: of the larger field first.
+struct Cycle {
+    setpoints: Vec<Arc<Setpoint>>,
+    ends: [Vec<f64>; 2],
+}
+
+impl Cycle {
+    fn of(members: &Members) -> Outcome<Cycle> {
+        let mut cycle = Cycle { setpoints: Vec::new(), ends: [Vec::new(), Vec::new()] };
+        let mut without = Vec::new();
+        for device in members.devices.iter() {
+            let setpoint = device.fields.iter().find_map(|field| field.setpoint.clone());
+            match setpoint.filter(|setpoint| setpoint.limits.0.is_finite() && setpoint.limits.1.is_finite()) {
+                Some(setpoint) => cycle.add(setpoint),
+                None => without.push(device.shown().to_string()),
+            }
+        }
+        if without.is_empty() {
+            return Ok(cycle);
+        }
+        let what = format!("{} of {} devices have no setpoint with limits", without.len(), members.devices.len());
+        let report = Diagnostic::new(Kind::Facility, what).details(without);
+        Err(fail(report.hint("a magnet is cycled between its limits: `limits` in families.toml").into()))
+    }
+
+    fn add(&mut self, setpoint: Arc<Setpoint>) {
+        let (low, high) = setpoint.limits;
+        let [large, small] = if low.abs() > high.abs() { [low, high] } else { [high, low] };
+        self.ends[0].push(large);
+        self.ends[1].push(small);
+        self.setpoints.push(setpoint);
+    }
+
+    fn go(&self, context: &Context, values: &[f64]) -> Outcome<()> {
+        let change = |(setpoint, value): (&Arc<Setpoint>, &f64)| Change { setpoint: setpoint.clone(), value: *value };
+        let changes: Vec<Change> = self.setpoints.iter().zip(values).map(change).collect();
+        context.session.write(&changes).or_fail()
+    }
+}
+
+fn cycle(context: &Context, members: &Members, options: &Values) -> Outcome<()> {
+    context.connect(members.devices.iter())?;
+    let cycle = Cycle::of(members)?;
+    let times = options.maybe_integer("times").unwrap_or(3).max(1) as usize;
+    let settle = options.maybe_number("settle").map_or(members.family.settle, Duration::from_secs_f64);
+    let present = context.session.setpoints(&cycle.setpoints).or_fail()?;
+    let steps = 2 * times + 1;
+    for step in 0..steps {
+        context.step("cycling", step, steps).or_fail()?;
+        cycle.go(context, &cycle.ends[step % 2])?;
+        machine::pass(context, settle)?;
+    }
+    cycle.go(context, &present)
+}
+
+/// Registers everything of this subject.
+pub fn register(engine: &mut Engine) {
+    document!(
+        engine,
+        "cycle",
+        ["magnets: family", "()"],
+        "/// Cycles magnets: to the end of their limits with the larger field and to the other one, three times, to the larger one once\n\
+         /// more, and back to their setpoints from there.\n///\n\
+         /// What a magnet with hysteresis gives at a setpoint depends on the way it came. After a cycle it is on the branch that its\n\
+         /// calibration is for. A way back to the larger field leaves the branch again.\n///\n\
+         /// # Parameters\n/// - `magnets`: a family or a part of it; the first field of each that is set.\n///\n\
+         /// # On the machine\n/// Moves the magnets through their whole range: cycle without a stored beam. Setpoints are the same afterwards.\n///\n\
+         /// # Errors\n/// - `facility`: a setpoint has no limits.\n/// - `rights`, `limits`, `machine`: as `set`; setpoints are put back, and the magnets are not cycled.\n///\n\
+         /// # Example\n/// ```rhai\n/// cycle(QF);\n/// ```",
+        |c: NativeCallContext, members: Members| cycle(&*here(&c)?, &members, &Values::default())
+    );
+    document!(
+        engine,
+        "cycle",
+        ["magnets: family", "options: map", "()"],
+        "/// Cycles magnets with options; see `cycle(magnets)`.\n///\n\
+         /// # Parameters\n/// {options}\n///\n\
+         /// # Example\n/// ```rhai\n/// cycle(QF, #{ times: 1, settle: 5 * s });\n/// ```",
+        cycle_options(),
+        |c: NativeCallContext, members: Members, map: Map| {
+            cycle(&*here(&c)?, &members, &cycle_options().read(&map)?)
+        }
+    );
+}

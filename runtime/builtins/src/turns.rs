@@ -1,0 +1,93 @@
+//! Positions turn by turn.
+
+use crate::context::{Context, here, sampling};
+use crate::families::{Members, document};
+use crate::matrix::Matrix;
+use fodo_control::{Change, Setpoint};
+use fodo_devices::{Device, Field, Quantities};
+use fodo_language::{OrFail, Outcome, fail};
+use fodo_report::{Diagnostic, Kind};
+use fodo_units::Unit;
+use nalgebra::DMatrix;
+use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The fields of monitors that keep turns of a plane.
+fn fields<'m>(monitors: &'m Members, quantity: Quantities, plane: &str) -> Outcome<Vec<(&'m Device, &'m Field)>> {
+    let field =
+        |device: &'m Device| device.fields.iter().find(|field| field.model == Some(quantity)).map(|f| (device, f));
+    let found: Vec<_> = monitors.devices.iter().filter_map(|device| field(device)).collect();
+    if found.len() == monitors.devices.len() && !found.is_empty() {
+        return Ok(found);
+    }
+    let what = format!("{} keeps no positions turn by turn in {plane}", monitors.family.name);
+    let how = format!("the facility's table gives it a field with `model = \"turns_{plane}\"`");
+    Err(fail(Diagnostic::new(Kind::Facility, what).hint(how).into()))
+}
+
+/// A row for each turn, a column for each monitor.
+fn plane(context: &Context, monitors: &Members, quantity: Quantities, plane: &str) -> Outcome<Dynamic> {
+    let fields = fields(monitors, quantity, plane)?;
+    let sampling = sampling(&monitors.family, Duration::ZERO);
+    let rows = fodo_measure::rows(&context.session, &fields, sampling).or_fail()?;
+    let turns = rows.iter().map(Vec::len).min().unwrap_or(0);
+    let matrix = DMatrix::from_fn(turns, rows.len(), |turn, monitor| rows[monitor][turn]);
+    Ok(Dynamic::from(Matrix::from_si(matrix, Unit::parse("m").or_fail()?)))
+}
+
+fn get_turns(context: &Context, monitors: &Members) -> Outcome<Map> {
+    context.connect(monitors.devices.iter())?;
+    let mut map = Map::new();
+    map.insert("x".into(), plane(context, monitors, Quantities::TurnsX, "x")?);
+    map.insert("y".into(), plane(context, monitors, Quantities::TurnsY, "y")?);
+    Ok(map)
+}
+
+/// Writes 1 to the trigger of a family, and 0, so that it is ready for the next time.
+fn trigger(context: &Context, timing: &Members) -> Outcome<()> {
+    let fires = |field: &&Field| field.model == Some(Quantities::Trigger);
+    let fields = timing.devices.iter().flat_map(|device| &device.fields).filter(fires);
+    let setpoints: Vec<Arc<Setpoint>> = fields.filter_map(|field| field.setpoint.clone()).collect();
+    if setpoints.is_empty() {
+        let what = format!("{} triggers nothing", timing.family.name);
+        let how = "the facility's table gives a family a field with `model = \"trigger\"` that is set";
+        return Err(fail(Diagnostic::new(Kind::Facility, what).hint(how).into()));
+    }
+    context.connect(timing.devices.iter())?;
+    for value in [1.0, 0.0] {
+        let change = |setpoint: &Arc<Setpoint>| Change { setpoint: setpoint.clone(), value };
+        context.session.write(&setpoints.iter().map(change).collect::<Vec<Change>>()).or_fail()?;
+    }
+    Ok(())
+}
+
+/// Registers everything of this subject.
+pub fn register(engine: &mut Engine) {
+    document!(
+        engine,
+        "trigger",
+        ["timing: family", "()"],
+        "/// Fires kickers and begins acquisitions turn by turn, once.\n///\n\
+         /// # Parameters\n/// - `timing`: a family with a field whose `model` is `trigger`.\n///\n\
+         /// # On the machine\n/// Kicks the beam by what the kickers are set to. Writes 1 to the trigger, then 0.\n///\n\
+         /// # Errors\n/// - `facility`: the family triggers nothing.\n/// - `rights`, `machine`: as `set`.\n///\n\
+         /// # Example\n/// ```rhai\n/// KICKER.set(0.1 * mrad);\n/// trigger(TIMING);\n/// ```",
+        |c: NativeCallContext, timing: Members| trigger(&*here(&c)?, &timing)
+    );
+    document!(
+        engine,
+        "get_turns",
+        ["monitors: family", "map"],
+        "/// Reads the positions that monitors kept turn by turn after the last trigger.\n///\n\
+         /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
+         /// # Returns\n/// `#{ x, y }`: matrices [m] with a row for each turn and a column for each monitor; a turn in which a monitor saw too\n\
+         /// little beam is NaN.\n///\n\
+         /// # On the machine\n/// Only reads. `trigger(timing)` begins an acquisition.\n///\n\
+         /// # Errors\n/// - `machine`: nothing was taken yet, or there was no beam.\n\
+         /// - `facility`: the monitors keep no turns.\n///\n\
+         /// # Example\n/// ```rhai\n/// KICKER.set(0.1 * mrad);\n/// trigger(TIMING);\n/// let turns = get_turns(TURNS);\n\
+         /// assert(turns.x.rows == 512);\n/// print(find_lines(turns.x.column(0), #{ count: 1 }));\n/// ```",
+        |c: NativeCallContext, monitors: Members| get_turns(&*here(&c)?, &monitors)
+    );
+}
