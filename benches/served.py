@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What serving a twin costs: processor time of the server for a monitored update, and the time until the first reading.
 
-    benches/served.py [--channels 10240] [--some 2560] [--few 960] [--seconds 10] [--rounds 3] [--only ca|pva|tango ...]
+    benches/served.py [--channels 10240] [--some 1280] [--few 960] [--seconds 10] [--rounds 3] [--only ca|pva|tango ...]
                       [--program FILE]
 
 Serves ebs_ring with so many more families of monitors that `--channels` scalars get a new value at each shot, 10 times a
@@ -201,7 +201,7 @@ def missed(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--channels", type=int, default=10240)
-    parser.add_argument("--some", type=int, default=2560)
+    parser.add_argument("--some", type=int, default=1280)
     parser.add_argument("--few", type=int, default=960)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)

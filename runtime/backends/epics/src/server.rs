@@ -17,7 +17,6 @@ use fodo_report::{Diagnostic, Kind, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, broadcast, oneshot};
 
@@ -41,11 +40,10 @@ pub struct ChannelAccessOutlet {
     board: Arc<Board>,
     /// What is to be shown at the next flush.
     news: Vec<(usize, Reading)>,
-    /// Ends the thread that serves when it is dropped.
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
     port: u16,
     closed: Arc<AtomicBool>,
+    /// Ends the thread that serves when it is dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 impl ChannelAccessOutlet {
@@ -80,8 +78,8 @@ impl ChannelAccessOutlet {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("channel-access".into()).spawn(work);
-        let thread = thread.map_err(|error| problem(format!("no thread for the Channel Access server: {error}")))?;
-        Ok(ChannelAccessOutlet { board, news: Vec::new(), stop: Some(stop), thread: Some(thread), port, closed })
+        thread.map_err(|error| problem(format!("no thread for the Channel Access server: {error}")))?;
+        Ok(ChannelAccessOutlet { board, news: Vec::new(), port, closed, _stop: stop })
     }
 
     /// The port that clients search on and connect to.
@@ -101,15 +99,6 @@ impl Outlet for ChannelAccessOutlet {
 
     fn is_running(&self) -> bool {
         !self.closed.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for ChannelAccessOutlet {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

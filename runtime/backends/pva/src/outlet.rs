@@ -46,9 +46,9 @@ pub struct PvAccessOutlet {
     /// What is to be shown at the next flush.
     news: Vec<(usize, Reading)>,
     server: PvaServer,
-    /// Ends the thread that serves when it is dropped.
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
+    /// Ends that thread when it is dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 impl PvAccessOutlet {
@@ -96,7 +96,7 @@ impl PvAccessOutlet {
         };
         let thread = std::thread::Builder::new().name("pv-access".into()).spawn(work);
         let thread = thread.map_err(|error| problem(format!("no thread for the PV Access server: {error}")))?;
-        Ok(PvAccessOutlet { board, news: Vec::new(), server, stop: Some(stop), thread: Some(thread) })
+        Ok(PvAccessOutlet { board, news: Vec::new(), server, thread, _stop: stop })
     }
 
     /// The port that clients connect to.
@@ -120,17 +120,13 @@ impl Outlet for PvAccessOutlet {
     }
 
     fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        !self.thread.is_finished()
     }
 }
 
 impl Drop for PvAccessOutlet {
     fn drop(&mut self) {
         self.server.stop();
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

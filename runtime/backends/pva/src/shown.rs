@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn parts_are_followed_from_the_variable() {
         let shown = shown();
-        let mut inbox = shown.variable().subscribe(4).unwrap();
+        let (_, mut inbox) = shown.variable().subscribe_seeded(4).unwrap();
         shown.followed_in_parts();
         shown.show(reading(3.0));
         assert_eq!(values::reading(&inbox.try_recv().unwrap(), &[]).value.number(), Some(3.0));
