@@ -136,7 +136,8 @@ mod tests {
         let time = Time(1_795_419_279_098_558_677);
         is_read(&form, structure.clone(), &Reading::good(Value::Number(-0.1), time));
         let why = "above the warning limit 0.2".repeat(20);
-        let beyond = Reading { validity: Validity::Warning(why), shot: Some(7), ..Reading::good(Value::Number(0.3), time) };
+        let beyond =
+            Reading { validity: Validity::Warning(why), shot: Some(7), ..Reading::good(Value::Number(0.3), time) };
         is_read(&form, structure, &beyond);
         let (form, structure) = whole(NTScalar::array(ScalarType::Double));
         let row: Vec<f64> = (0..300).map(f64::from).collect();

@@ -177,9 +177,13 @@ bool is_served(const std::string &server) {
     }
 }
 
+/// How long the database may take to enter all devices of a facility at once [ms].
+constexpr int ENTERING = 30000;
+
 /// Enters the devices in the database; those of other servers stay theirs.
 void enter(const std::string &server) {
     Database database;
+    database.set_timeout_millis(ENTERING);
     if (is_served(server)) {
         Except::throw_exception("Fodo_Refused", "the database of TANGO_HOST has a device server " + server + " that runs", "enter");
     }
