@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json; then our Channel
 # Access with pyepics and aioca and our PV Access with p4p on a real softIocPVA (unless --only names a work of the physics).
+# Then what serving 10 000 channels costs (with TANGO if it is there).
 # Between them the program itself: whole commands, the interpreter's share, completion. What is not reached is said at the end.
 # Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
 set -euo pipefail
@@ -25,12 +26,15 @@ tests/setup/epics.sh >/dev/null
 cargo build --release --locked --package fodo-epics --example channel_access --package fodo-pva --example pva
 .venv/bin/python benches/channel_access.py
 .venv/bin/python benches/pva.py
+protocols=(--only ca --only pva)
 if pkg-config --exists tango 2>/dev/null && tests/setup/tango.sh >/dev/null; then
-    cargo build --release --workspace --locked --features fodo/tango --examples
+    cargo build --release --workspace --locked --features fodo/tango --bin fodo --examples
     .venv/bin/python benches/tango_reads.py
+    protocols+=(--only tango)
 else
     echo 'SKIPPED: no libtango; run tests/setup/tango.sh' >&2
 fi
+.venv/bin/python benches/served.py "${protocols[@]}" || missed+=(served)
 if [ ${#missed[@]} -gt 0 ]; then
     echo "NOT REACHED: ${missed[*]}" >&2
     exit 1

@@ -6,8 +6,11 @@ import sys
 import time
 
 import aioca
+from shots import Shots
 
 names = sys.argv[1:]
+shots = Shots(len(names))
+followed = []
 
 
 async def connect():
@@ -47,16 +50,33 @@ async def monitor(seconds):
     return {"wall": wall, "cpu": cpu, "check": counts["lost"], "count": counts["count"]}
 
 
+async def opened():
+    """Follows all, for `count`."""
+    seen = lambda value, index: shots.seen(index, value.timestamp)  # noqa: E731
+    followed.extend(aioca.camonitor(names, seen, all_updates=True, format=aioca.FORMAT_TIME))
+    end = time.perf_counter() + 30
+    while shots.missing() and time.perf_counter() < end:
+        await asyncio.sleep(0.01)
+    return shots.missing()
+
+
+async def count(seconds):
+    shots.begin()
+    start = time.perf_counter(), time.process_time()
+    await asyncio.sleep(seconds)
+    return {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], **shots.figures()}
+
+
 async def main():
     begin = time.perf_counter(), time.process_time()
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         word, *argument = line.split()
         start = begin if word == "connect" else (time.perf_counter(), time.process_time())
-        if word == "monitor":
-            answer = await monitor(float(argument[0]))
+        if word in ("monitor", "count"):
+            answer = await {"monitor": monitor, "count": count}[word](float(argument[0]))
         else:
-            work = {"connect": connect, "read": read}.get(word) or (lambda: write(float(argument[0])))
+            work = {"connect": connect, "read": read, "open": opened}.get(word) or (lambda: write(float(argument[0])))
             check = float(await work())
             answer = {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], "check": check}
         print(json.dumps(answer), flush=True)

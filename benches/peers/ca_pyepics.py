@@ -5,8 +5,11 @@ import sys
 import time
 
 import epics
+from shots import Shots
 
 names = sys.argv[1:]
+shots = Shots(len(names))
+kept = []
 
 
 def connect():
@@ -50,16 +53,34 @@ def monitor(seconds):
     return {"wall": wall, "cpu": cpu, "check": counts["lost"], "count": counts["count"]}
 
 
+def opened():
+    """Follows all, for `count`."""
+    seen = lambda pvname, timestamp, **_: shots.seen(pvname, timestamp)  # noqa: E731
+    kept.extend(epics.PV(name, auto_monitor=True, callback=seen) for name in names)
+    end = time.perf_counter() + 30
+    while shots.missing() and time.perf_counter() < end:
+        epics.ca.poll(1e-3, 0.05)
+    return shots.missing()
+
+
+def count(seconds):
+    shots.begin()
+    start = time.perf_counter(), time.process_time()
+    while time.perf_counter() < start[0] + seconds:
+        epics.ca.poll(1e-3, 0.05)
+    return {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], **shots.figures()}
+
+
 def main():
     begin = time.perf_counter(), time.process_time()
     epics.ca.initialize_libca()
     for line in sys.stdin:
         word, *argument = line.split()
         start = begin if word == "connect" else (time.perf_counter(), time.process_time())
-        if word == "monitor":
-            answer = monitor(float(argument[0]))
+        if word in ("monitor", "count"):
+            answer = {"monitor": monitor, "count": count}[word](float(argument[0]))
         else:
-            check = {"connect": connect, "read": read, "write": lambda: write(float(argument[0]))}[word]()
+            check = {"connect": connect, "read": read, "open": opened, "write": lambda: write(float(argument[0]))}[word]()
             answer = {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], "check": check}
         print(json.dumps(answer), flush=True)
 

@@ -6,8 +6,10 @@ import threading
 import time
 
 from p4p.client.thread import Context
+from shots import Shots
 
 names = sys.argv[1:]
+shots = Shots(len(names))
 context = Context("pva")
 kept = []  # what is followed until the end: to close a thousand was seen to hang
 
@@ -52,15 +54,32 @@ def monitor(seconds):
     return answer
 
 
+def opened():
+    """Follows all, for `count`."""
+    follow = lambda name: context.monitor(name, lambda value: shots.seen(name, value.timestamp))  # noqa: E731
+    kept.extend(follow(name) for name in names)
+    end = time.perf_counter() + 30
+    while shots.missing() and time.perf_counter() < end:
+        time.sleep(0.05)
+    return shots.missing()
+
+
+def count(seconds):
+    shots.begin()
+    start = time.perf_counter(), time.process_time()
+    time.sleep(seconds)
+    return {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], **shots.figures()}
+
+
 def main():
     begin = time.perf_counter(), time.process_time()
     for line in sys.stdin:
         word, *argument = line.split()
         start = begin if word == "values" else (time.perf_counter(), time.process_time())
-        if word == "monitor":
-            answer = monitor(float(argument[0]))
+        if word in ("monitor", "count"):
+            answer = {"monitor": monitor, "count": count}[word](float(argument[0]))
         else:
-            check = {"values": read, "read": read, "write": lambda: write(float(argument[0]))}[word]()
+            check = {"values": read, "read": read, "open": opened, "write": lambda: write(float(argument[0]))}[word]()
             answer = {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1], "check": check}
         print(json.dumps(answer), flush=True)
 

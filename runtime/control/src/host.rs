@@ -26,10 +26,10 @@ const SERIES: Duration = Duration::from_millis(20);
 
 /// One protocol on which a plant is shown; dropping it ends what it shows.
 pub trait Outlet: Send {
-    /// Shows what a channel (its place in the plant's list) holds from now on.
+    /// What a channel (its place in the plant's list) holds from now on; at the latest [`Outlet::flush`] shows it.
     fn post(&mut self, place: usize, reading: &Reading);
 
-    /// Called when a shot or a batch of writes has been posted.
+    /// Called when a shot or a batch of writes has been posted: whoever reads from now on, reads that.
     fn flush(&mut self) {}
 
     /// Whether it still serves; the plant stops with the first that does not.

@@ -6,6 +6,7 @@
 //! only synchronous calls. The crate knows names, numbers and times; families, units and
 //! transactions are above it, and no type of the EPICS library leaves it.
 
+mod board;
 mod client;
 mod line;
 mod link;

@@ -1,5 +1,6 @@
 //! The server: sockets, the runtime they live on, and their end.
 
+use crate::board::Board;
 use crate::publish::Published;
 use crate::subscribers::keep_apart;
 use epics_base_rs::error::CaResult;
@@ -16,8 +17,8 @@ use fodo_report::{Diagnostic, Kind, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, broadcast};
+use tokio::runtime::Builder;
+use tokio::sync::{Notify, broadcast, oneshot};
 
 /// Where to serve.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +37,13 @@ impl Default for ServeOptions {
 
 /// Shows a plant's channels over Channel Access; dropping it closes every connection.
 pub struct ChannelAccessOutlet {
-    published: Vec<Published>,
-    runtime: Option<Runtime>,
+    board: Arc<Board>,
+    /// What is to be shown at the next flush.
+    news: Vec<(usize, Reading)>,
     port: u16,
     closed: Arc<AtomicBool>,
+    /// Ends the thread that serves when it is dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 impl ChannelAccessOutlet {
@@ -52,16 +56,30 @@ impl ChannelAccessOutlet {
         stage.without_tables("Channel Access")?;
         choose_interface(options.interface)?;
         let port = free(options)?;
-        // one thread: see `keep_apart`
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("channel-access").enable_all().build();
-        let runtime = runtime.map_err(|error| problem(format!("no threads for the Channel Access server: {error}")))?;
+        // one thread: see `keep_apart` and `Board`; its tasks take turns, so that those that were woken together send together
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| problem(format!("no runtime for the Channel Access server: {error}")))?;
         let database = Arc::new(PvDatabase::new());
-        let published = runtime.block_on(publish(&database, stage))?;
+        let board = Arc::new(Board::default());
+        board.hang(runtime.block_on(publish(&database, stage, &board))?);
         let sockets = runtime.block_on(bind(port, options.interface))?;
         let closed = Arc::new(AtomicBool::new(false));
-        let clients = keep_apart(published.iter().map(Published::named).collect());
-        runtime.spawn(network(database, sockets, options.interface, clients, closed.clone()));
-        Ok(ChannelAccessOutlet { published, runtime: Some(runtime), port, closed })
+        let (stop, stopped) = oneshot::channel();
+        let serving = network(database, sockets, options.interface, keep_apart(board.clone()), closed.clone());
+        let posting = board.clone();
+        runtime.spawn(async move { posting.keep_up().await });
+        let work = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serving => {}
+                    _ = stopped => {}
+                }
+            });
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("channel-access".into()).spawn(work);
+        thread.map_err(|error| problem(format!("no thread for the Channel Access server: {error}")))?;
+        Ok(ChannelAccessOutlet { board, news: Vec::new(), port, closed, _stop: stop })
     }
 
     /// The port that clients search on and connect to.
@@ -72,19 +90,15 @@ impl ChannelAccessOutlet {
 
 impl Outlet for ChannelAccessOutlet {
     fn post(&mut self, place: usize, reading: &Reading) {
-        self.published[place].post(reading);
+        self.news.push((place, reading.clone()));
+    }
+
+    fn flush(&mut self) {
+        self.board.add(&mut self.news);
     }
 
     fn is_running(&self) -> bool {
         !self.closed.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for ChannelAccessOutlet {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -120,11 +134,11 @@ fn taken(options: ServeOptions, error: &dyn std::fmt::Display) -> Box<Diagnostic
     Box::new(Diagnostic::new(Kind::Machine, what).hint("stop the server that uses the port, or choose another port"))
 }
 
-async fn publish(database: &PvDatabase, stage: &Stage) -> Result<Vec<Published>> {
+async fn publish(database: &PvDatabase, stage: &Stage, board: &Arc<Board>) -> Result<Vec<Published>> {
     let mut published = Vec::with_capacity(stage.channels.len());
     for (info, first) in stage.channels.iter().zip(&stage.readings) {
         let name = &info.channel;
-        let one = Published::new(database, info, first, &stage.puts).await;
+        let one = Published::new(database, info, first, &stage.puts, board).await;
         published.push(one.map_err(|error| {
             Box::new(Diagnostic::new(Kind::Facility, format!("the channel {name} cannot be served: {error}")))
         })?);

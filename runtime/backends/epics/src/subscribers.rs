@@ -1,9 +1,10 @@
-//! Subscriptions of different clients to one variable, kept apart.
+//! What clients have open: subscriptions of different clients to one variable, kept apart, and who can see what.
 //!
 //! The library lists a variable's subscribers by the number that the client chose, and removes by
 //! that number. Clients all count from 1, so one that leaves would take the others' subscriptions
 //! with it. Here each gets a number of its own as soon as it is there, and is removed by that.
 
+use crate::board::Board;
 use epics_base_rs::server::pv::ProcessVariable;
 use epics_ca_rs::server::ServerConnectionEvent;
 use std::collections::HashMap;
@@ -23,15 +24,15 @@ const OWN: u32 = 1 << 31;
 ///
 /// A subscription is renumbered inside the library's call that tells of it, so on a runtime with
 /// one thread no other client can do anything while it has the number of its client.
-pub fn keep_apart(variables: HashMap<String, Arc<ProcessVariable>>) -> Sender<ServerConnectionEvent> {
+pub fn keep_apart(board: Arc<Board>) -> Sender<ServerConnectionEvent> {
     let (sender, events) = channel(256);
-    let subscribers = Subscribers { variables, open: HashMap::new(), next: 0 };
+    let subscribers = Subscribers { board, open: HashMap::new(), next: 0 };
     AtOnce::start(tokio::task::unconstrained(subscribers.follow(events)));
     sender
 }
 
 struct Subscribers {
-    variables: HashMap<String, Arc<ProcessVariable>>,
+    board: Arc<Board>,
     open: HashMap<(SocketAddr, u32), (Arc<ProcessVariable>, u32)>,
     next: u32,
 }
@@ -44,6 +45,8 @@ impl Subscribers {
                     self.opened(peer, &pv_name, sub_id);
                 }
                 Ok(ServerConnectionEvent::SubscriptionClosed { peer, sub_id, .. }) => self.closed(peer, sub_id),
+                Ok(ServerConnectionEvent::ChannelCreated { pv_name, .. }) => self.board.opened(&pv_name),
+                Ok(ServerConnectionEvent::ChannelCleared { pv_name, .. }) => self.board.closed(&pv_name),
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }
@@ -53,10 +56,10 @@ impl Subscribers {
     fn opened(&mut self, peer: SocketAddr, name: &str, theirs: u32) {
         let own = OWN | self.next;
         self.next = (self.next + 1) % OWN;
-        let found = match self.variables.get(name) {
+        let found = match self.board.variable(name) {
             Some(variable) => renumber(variable, theirs, own).then_some(variable),
             // by another name, such as one with a filter
-            None => self.variables.values().find(|variable| renumber(variable, theirs, own)),
+            None => self.board.all().find(|variable| renumber(variable, theirs, own)),
         };
         if let Some(variable) = found {
             self.open.insert((peer, theirs), (variable.clone(), own));

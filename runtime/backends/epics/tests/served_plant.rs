@@ -138,6 +138,44 @@ impl Drop for Monitor {
 }
 
 #[test]
+fn what_nobody_could_see_is_there_when_it_is_opened() {
+    let Some((_plant, server)) = both() else { return };
+    let port = server.port();
+    let write = |value: f64| {
+        let writer = Arc::new(ChannelAccess::at(&[address(port)]).unwrap());
+        assert!(put(&writer, &[("SP:1", value)], 3 * SECOND)[0].is_ok());
+    };
+    for value in [1.25, -2.5, 3.75] {
+        write(value);
+        let mut monitor = tool("camonitor", port).arg("RB:1").stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(monitor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+        assert!(line.split_whitespace().any(|word| word.parse() == Ok(value)), "{value}: {line}");
+        write(value + 0.5);
+        let text = run(tool("caget", port).args(["-t", "RB:1"]));
+        assert_eq!(text.trim().parse(), Ok(value + 0.5), "{text}");
+    }
+}
+
+#[test]
+fn a_channel_with_a_filter_is_followed() {
+    let Some((_plant, server)) = both() else { return };
+    let name = r#"RB:1.{"dbnd":{"abs":0.5}}"#;
+    let filtered = Monitor::new(server.port(), &[name]);
+    let writer = Arc::new(ChannelAccess::at(&[address(server.port())]).unwrap());
+    let write = |value: f64| assert!(put(&writer, &[("SP:1", value)], 3 * SECOND)[0].is_ok());
+    write(2.0);
+    assert!(filtered.shows(name, 2.0));
+    drop(filtered);
+    write(3.0);
+    let again = Monitor::new(server.port(), &[name]);
+    write(4.0);
+    assert!(again.shows(name, 4.0));
+}
+
+#[test]
 fn a_client_that_leaves_takes_only_its_own_monitors() {
     let Some((plant, server)) = both() else { return };
     let port = server.port();

@@ -7,12 +7,15 @@
 //! transactions are above it, and no type of the EPICS library leaves it.
 
 mod beside;
+mod board;
 mod client;
+mod frame;
 mod line;
 mod link;
 mod outlet;
 mod pulse;
 mod put;
+mod shown;
 mod values;
 
 pub use client::PvAccess;

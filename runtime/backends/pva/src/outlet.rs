@@ -1,21 +1,24 @@
 //! The server: a plant's channels over PV Access.
 
 use crate::beside::Beside;
+use crate::board::Board;
+use crate::shown::Shown;
 use crate::values;
 use epics_pva_rs::nt::{NTScalar, NTTable};
 use epics_pva_rs::pvdata::{PvField, ScalarType, ScalarValue};
 use epics_pva_rs::server_native::{PvaServer, PvaServerConfig, SharedPV, SharedSource};
 use fodo_control::{Channel, ChannelInfo, Outlet, Puts, Reading, Shape, Stage};
 use fodo_report::{Diagnostic, Kind, Result};
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel as answer_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
-/// Threads that serve; writes wait for the plant on others.
-const WORKERS: usize = 4;
+/// Frames that wait to be sent to a client: more than a shot, so that answers need not wait for it; the library limits bytes.
+const FRAMES: usize = 1 << 16;
 
 /// How long the plant may take to answer a write.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,15 +42,13 @@ impl Default for ServeOptions {
 
 /// Shows a plant's channels over PV Access; dropping it closes every connection.
 pub struct PvAccessOutlet {
-    shown: Vec<Shown>,
+    board: Arc<Board>,
+    /// What is to be shown at the next flush.
+    news: Vec<(usize, Reading)>,
     server: PvaServer,
-    runtime: Option<Runtime>,
-}
-
-/// A channel with the structure that is posted, whose value and time change.
-struct Shown {
-    variable: SharedPV,
-    structure: PvField,
+    thread: JoinHandle<()>,
+    /// Ends that thread when it is dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 impl PvAccessOutlet {
@@ -56,36 +57,46 @@ impl PvAccessOutlet {
     /// # Errors
     /// `machine` if the port is taken or the interface cannot be used, `facility` if two channels have one name.
     pub fn open(stage: &Stage, options: ServeOptions) -> Result<PvAccessOutlet> {
-        let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("pv-access").enable_all().build();
-        let runtime = runtime.map_err(|error| problem(format!("no threads for the PV Access server: {error}")))?;
+        // one thread: see `Board`; writes wait for the plant on others
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| problem(format!("no runtime for the PV Access server: {error}")))?;
         let source = SharedSource::new();
         let mut shown = Vec::with_capacity(stage.channels.len());
-        let mut variables = HashMap::with_capacity(stage.channels.len());
         for (info, first) in stage.channels.iter().zip(&stage.readings) {
-            let variable = Shown::new(info, first, &stage.puts)?;
-            source.try_add(info.channel.to_string(), variable.variable.clone()).map_err(|error| {
-                Diagnostic::new(Kind::Facility, format!("the channel {} cannot be served: {error:?}", info.channel))
+            let (name, (variable, one)) = (info.channel.to_string(), open(info, first, &stage.puts)?);
+            source.try_add(name.clone(), variable).map_err(|error| {
+                Diagnostic::new(Kind::Facility, format!("the channel {name} cannot be served: {error:?}"))
             })?;
-            variables.insert(info.channel.to_string(), variable.variable.clone());
-            shown.push(variable);
+            shown.push((name, one));
         }
-        let source = Beside::new(source, variables);
+        let board = Arc::new(Board::new(shown));
         let config = PvaServerConfig {
             tcp_port: options.port,
             udp_port: options.search,
             bind_ip: IpAddr::V4(options.interface),
             interfaces: vec![IpAddr::V4(options.interface)],
+            write_queue_depth: FRAMES,
             ..if options.interface.is_loopback() { PvaServerConfig::isolated() } else { PvaServerConfig::default() }
         };
         let server = {
             let _on_runtime = runtime.enter();
-            PvaServer::start(Arc::new(source), config).map_err(|error| taken(options, &error))?
+            let source = Arc::new(Beside::new(source, board.clone()));
+            PvaServer::start(source, config).map_err(|error| taken(options, &error))?
         };
         // the library takes another port without a word
         if options.port != 0 && server.tcp_addr().port() != options.port {
             return Err(taken(options, &"somebody else has it"));
         }
-        Ok(PvAccessOutlet { shown, server, runtime: Some(runtime) })
+        let (stop, stopped) = oneshot::channel();
+        let posting = board.clone();
+        runtime.spawn(async move { posting.keep_up().await });
+        let work = move || {
+            _ = runtime.block_on(stopped);
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("pv-access".into()).spawn(work);
+        let thread = thread.map_err(|error| problem(format!("no thread for the PV Access server: {error}")))?;
+        Ok(PvAccessOutlet { board, news: Vec::new(), server, thread, _stop: stop })
     }
 
     /// The port that clients connect to.
@@ -101,53 +112,50 @@ impl PvAccessOutlet {
 
 impl Outlet for PvAccessOutlet {
     fn post(&mut self, place: usize, reading: &Reading) {
-        let Shown { variable, structure } = &mut self.shown[place];
-        values::fill(structure, reading);
-        // a subscriber that has gone is no error, and the structure is the one it was opened with
-        variable.try_post(structure.clone());
+        self.news.push((place, reading.clone()));
+    }
+
+    fn flush(&mut self) {
+        self.board.add(&mut self.news);
     }
 
     fn is_running(&self) -> bool {
-        self.runtime.is_some()
+        !self.thread.is_finished()
     }
 }
 
 impl Drop for PvAccessOutlet {
     fn drop(&mut self) {
         self.server.stop();
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
-impl Shown {
-    fn new(info: &ChannelInfo, first: &Reading, puts: &Puts) -> Result<Shown> {
-        let whole = |form: NTScalar| {
-            let form = form.with_form().with_control().with_value_alarm();
+/// The library's variable of a channel, open, and what is shown of it.
+fn open(info: &ChannelInfo, first: &Reading, puts: &Puts) -> Result<(SharedPV, Shown)> {
+    let whole = |form: NTScalar| {
+        let form = form.with_form().with_control().with_value_alarm();
+        (form.build(), form.create())
+    };
+    let (form, mut structure) = match &info.shape {
+        Shape::Scalar => whole(NTScalar::new(ScalarType::Double)),
+        Shape::Vector(_) => whole(NTScalar::array(ScalarType::Double)),
+        Shape::Table(names, _) => {
+            let add = |form: NTTable, name: &Arc<str>| form.add_column(ScalarType::Double, &**name, None);
+            let form = names.iter().fold(NTTable::new(), add);
             (form.build(), form.create())
-        };
-        let (form, mut structure) = match &info.shape {
-            Shape::Scalar => whole(NTScalar::new(ScalarType::Double)),
-            Shape::Vector(_) => whole(NTScalar::array(ScalarType::Double)),
-            Shape::Table(names, _) => {
-                let add = |form: NTTable, name: &Arc<str>| form.add_column(ScalarType::Double, &**name, None);
-                let form = names.iter().fold(NTTable::new(), add);
-                (form.build(), form.create())
-            }
-        };
-        describe(&mut structure, info);
-        values::fill(&mut structure, first);
-        let variable = SharedPV::build_readonly();
-        if info.writable {
-            variable.on_put(on_put(info.channel.clone(), puts.clone()));
         }
-        let opened = variable.open(form, structure.clone());
-        opened.map_err(|error| {
-            Diagnostic::new(Kind::Facility, format!("the channel {} cannot be served: {error}", info.channel))
-        })?;
-        Ok(Shown { variable, structure })
+    };
+    describe(&mut structure, info);
+    values::fill(&mut structure, first);
+    let variable = SharedPV::build_readonly();
+    if info.writable {
+        variable.on_put(on_put(info.channel.clone(), puts.clone()));
     }
+    variable.open(form.clone(), structure.clone()).map_err(|error| {
+        Diagnostic::new(Kind::Facility, format!("the channel {} cannot be served: {error}", info.channel))
+    })?;
+    let shown = Shown::new(variable.clone(), &form, structure);
+    Ok((variable, shown))
 }
 
 /// Takes a client's value to the plant, and waits for its answer; the plant posts the new value itself.

@@ -61,21 +61,15 @@ pub fn choices(field: &PvField) -> Option<Arc<[Arc<str>]>> {
 
 /// Puts value, alarm and time of a reading into the structure in which it is served.
 pub fn fill(structure: &mut PvField, reading: &Reading) {
-    const DEVICE: i32 = 1;
     let int = |number| PvField::Scalar(ScalarValue::Int(number));
-    let (severity, why) = match &reading.validity {
-        Validity::Good => (0, ""),
-        Validity::Warning(why) => (1, why.as_str()),
-        Validity::Alarm(why) => (2, why.as_str()),
-        Validity::Invalid(why) => (3, why.as_str()),
-    };
+    let (severity, status, why) = alarm(reading);
     put(structure, "alarm", "severity", int(severity));
-    put(structure, "alarm", "status", int(if severity == 0 { 0 } else { DEVICE }));
+    put(structure, "alarm", "status", int(status));
     put(structure, "alarm", "message", PvField::Scalar(ScalarValue::String(why.into())));
-    let (seconds, nanoseconds) = (reading.time.0.div_euclid(1_000_000_000), reading.time.0.rem_euclid(1_000_000_000));
+    let (seconds, nanoseconds, tag) = time_stamp(reading);
     put(structure, "timeStamp", "secondsPastEpoch", PvField::Scalar(ScalarValue::Long(seconds)));
-    put(structure, "timeStamp", "nanoseconds", int(nanoseconds as i32));
-    put(structure, "timeStamp", "userTag", int(reading.shot.unwrap_or_default() as i32));
+    put(structure, "timeStamp", "nanoseconds", int(nanoseconds));
+    put(structure, "timeStamp", "userTag", int(tag));
     let row = |entries: &[f64]| PvField::ScalarArrayTyped(TypedScalarArray::Double(entries.to_vec().into()));
     let value = match &reading.value {
         Value::Vector(entries) => row(entries),
@@ -90,6 +84,24 @@ pub fn fill(structure: &mut PvField, reading: &Reading) {
     if let PvField::Structure(top) = structure {
         top.set("value", value);
     }
+}
+
+/// Severity, status and message of a reading's alarm.
+pub fn alarm(reading: &Reading) -> (i32, i32, &str) {
+    const DEVICE: i32 = 1;
+    match &reading.validity {
+        Validity::Good => (0, 0, ""),
+        Validity::Warning(why) => (1, DEVICE, why),
+        Validity::Alarm(why) => (2, DEVICE, why),
+        Validity::Invalid(why) => (3, DEVICE, why),
+    }
+}
+
+/// Seconds since 1970, nanoseconds and user tag of a reading's time stamp.
+pub fn time_stamp(reading: &Reading) -> (i64, i32, i32) {
+    const SECOND: i64 = 1_000_000_000;
+    let tag = reading.shot.unwrap_or_default() as i32;
+    (reading.time.0.div_euclid(SECOND), reading.time.0.rem_euclid(SECOND) as i32, tag)
 }
 
 /// Puts a value into a part of a structure that has such a part.

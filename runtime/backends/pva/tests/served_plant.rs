@@ -152,6 +152,48 @@ with Context('pva') as context:
 }
 
 #[test]
+fn all_and_parts_of_a_channel_are_followed() {
+    let python = root().join(".venv/bin/python");
+    if !python.exists() {
+        return skipped("all_and_parts_of_a_channel_are_followed");
+    }
+    let server = serve(&Arc::new(FakePlant::new(4, 8)));
+    let code = "
+import queue
+from p4p.client.thread import Context
+with Context('pva', nt=False) as context:
+    requests = [None, 'field(value)', 'field(value,alarm,timeStamp)', 'field(display)']
+    kept = []
+    def follow(name, request):
+        seen = queue.Queue()
+        kept.append(context.monitor(name, seen.put, request=request))
+        return seen
+    rows = [follow('ORBIT:X', request) for request in requests[:3]]
+    ones = [follow('RB:1', request) for request in requests]
+    first = [one.get(timeout=5) for one in ones]
+    print(first[0]['display.units'], first[3]['display.units'])
+    for n in range(1, 30):
+        context.put('SP:1', n / 8)
+    def until(seen, value):
+        while True:
+            found = seen.get(timeout=5)['value']
+            if value == (found[0] if hasattr(found, '__len__') else found):
+                return
+    for seen in ones[:3] + rows:
+        until(seen, 29 / 8)
+    context.put('SP:2', 1.5)
+    print(context.get('RB:2')['value'], context.get('RB:2', request='field(value)')['value'])
+    whole = context.get('RB:1')
+    print(whole['value'], whole['display.units'], whole['timeStamp.secondsPastEpoch'] > 1e9)
+";
+    let mut command = Command::new(python);
+    server.point(&mut command);
+    let output = command.args(["-c", code]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "A A\n1.5 1.5\n3.625 A True\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn an_invalid_reading_says_why() {
     let plant = Arc::new(FakePlant::new(2, 8));
     let server = serve(&plant);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <unistd.h>
+#include <unordered_map>
 #include <vector>
 
 using namespace Tango;
@@ -12,7 +13,6 @@ namespace {
 
 // One server for a process, as libtango has it.
 const TangoServed *served_all = nullptr;
-size_t served_count = 0;
 TangoServedRead read_held = nullptr;
 TangoServedWrite write_asked = nullptr;
 
@@ -24,6 +24,9 @@ std::string small(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(), ::tolower);
     return text;
 }
+
+/// The attributes of each device, by its name in small letters.
+std::unordered_map<std::string, std::vector<size_t>> places_of;
 
 struct timeval moment(int64_t nanoseconds) {
     struct timeval at;
@@ -40,10 +43,8 @@ class ServedDevice : public Device_5Impl {
     void init_device() override {
         set_state(Tango::ON);
         set_status("The device shows channels of a simulated machine.");
-        for (size_t place = 0; place < served_count; ++place) {
-            if (small(served_all[place].device) == own_name) {
-                add(place);
-            }
+        for (size_t place : places_of[own_name]) {
+            add(place);
         }
     }
     void delete_device() override {}
@@ -176,9 +177,13 @@ bool is_served(const std::string &server) {
     }
 }
 
+/// How long the database may take to enter all devices of a facility at once [ms].
+constexpr int ENTERING = 30000;
+
 /// Enters the devices in the database; those of other servers stay theirs.
 void enter(const std::string &server) {
     Database database;
+    database.set_timeout_millis(ENTERING);
     if (is_served(server)) {
         Except::throw_exception("Fodo_Refused", "the database of TANGO_HOST has a device server " + server + " that runs", "enter");
     }
@@ -248,14 +253,15 @@ void tango_serve(const TangoServed *served, size_t count, const char *endpoint, 
     guarded(
         [&] {
             served_all = served;
-            served_count = count;
             read_held = read;
             write_asked = write;
             device_of.assign(count, nullptr);
             for (size_t i = 0; i < count; ++i) {
-                if (std::find(device_names.begin(), device_names.end(), served[i].device) == device_names.end()) {
+                std::vector<size_t> &places = places_of[small(served[i].device)];
+                if (places.empty()) {
                     device_names.emplace_back(served[i].device);
                 }
+                places.push_back(i);
             }
             std::vector<std::string> arguments{"fodo", *instance == '\0' ? "twin" : instance, "-ORBendPoint", endpoint};
             if (*instance != '\0') {

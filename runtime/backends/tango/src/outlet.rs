@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the process may take until it serves: some hundred devices take a second or two.
-const START: Duration = Duration::from_secs(60);
+/// How long the process may take until it serves: a thousand devices take half a second, with a database in Python a minute.
+const START: Duration = Duration::from_secs(180);
 
 /// How long a process that takes nothing may keep the plant waiting before it counts as lost.
 const STUCK: Duration = Duration::from_secs(3);

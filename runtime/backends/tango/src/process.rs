@@ -134,8 +134,10 @@ impl Desk {
                 if events.len() >= EVENTS {
                     events.pop_front();
                 }
+                if events.is_empty() {
+                    self.filled.notify_one();
+                }
                 events.push_back((place as usize, held));
-                self.filled.notify_one();
             }
             Frame::Answer(id, text) => {
                 if let Some(asker) = lock(&self.asked).remove(&id) {
@@ -157,14 +159,14 @@ impl Desk {
     /// be the thread that takes the answers.
     fn events(&self) {
         loop {
-            let next = {
+            let all = {
                 let mut events = lock(&self.events);
                 while events.is_empty() {
                     events = self.filled.wait(events).unwrap_or_else(PoisonError::into_inner);
                 }
-                events.pop_front()
+                std::mem::take(&mut *events)
             };
-            if let Some((place, held)) = next {
+            for (place, held) in all {
                 ffi::serve_event(place, &held);
             }
         }

@@ -1,6 +1,7 @@
 //! Works for `benches/beside.py`: one word a line on standard input, one JSON object a line as the answer.
 //!
-//! `connect`, `values`, `read`, `latest`, `write`, `session`, `monitor SECONDS`; the channels are the arguments.
+//! `connect`, `values`, `read`, `latest`, `write`, `session`, `monitor SECONDS`; `open`, then `count SECONDS`; the channels
+//! are the arguments, or stand in the file after `@`, one a line.
 //! All go through the `Backend` trait, writes through a transaction. Times in seconds.
 
 use cpu_time::ProcessTime;
@@ -8,6 +9,7 @@ use fodo_control::{
     Backend, Cancel, Change, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, RunInfo, Session,
     SessionOptions, Setpoint, Stopped, Time, Write, WriteMode,
 };
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -142,9 +144,54 @@ fn monitor(timed: &dyn Backend, channels: &[Channel], seconds: f64) {
     answer((wall, cpu), lost, &more);
 }
 
+/// Follows the channels; `check` is how many never had a value.
+fn open(timed: &dyn Backend, channels: &[Channel], clock: Clock) -> Monitor {
+    let monitor = timed.monitor(channels, Keep::Every(1000));
+    let mut known = vec![false; channels.len()];
+    while known.iter().any(|known| !known) && clock.0.elapsed() < 3 * WAIT {
+        for update in monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap() {
+            known[update.place] |= update.reading.is_ok();
+        }
+    }
+    answer(clock.read(), known.iter().filter(|known| !**known).count() as f64, "");
+    monitor
+}
+
+/// Counts the updates of shots, which have one time stamp each; `check` is how many channels missed one of those that came
+/// between the first and the last.
+fn count(monitor: &Monitor, channels: usize, seconds: f64) {
+    let (mut shots, mut faults): (BTreeMap<Time, usize>, usize) = Default::default();
+    monitor.next(Duration::ZERO, &Cancel::new()).unwrap();
+    let clock = Clock::start();
+    while clock.0.elapsed().as_secs_f64() < seconds {
+        for update in monitor.next(Duration::from_millis(100), &Cancel::new()).unwrap() {
+            match update.reading {
+                Ok(reading) => *shots.entry(reading.time).or_default() += 1,
+                Err(_) => faults += 1,
+            }
+        }
+    }
+    let (wall, cpu) = clock.read();
+    let count: usize = shots.values().sum();
+    let inner = shots.values().skip(1).take(shots.len().saturating_sub(2));
+    let lost: f64 = inner.map(|count| channels as f64 - *count as f64).sum();
+    let more = format!(", \"count\": {count}, \"faults\": {faults}, \"shots\": {}", shots.len());
+    answer((wall, cpu), lost, &more);
+}
+
+/// The channels that the program was given.
+fn asked() -> Vec<Channel> {
+    let file = |name: &str| std::fs::read_to_string(name).unwrap().lines().map(Channel::from).collect();
+    std::env::args()
+        .skip(1)
+        .flat_map(|name| name.strip_prefix('@').map_or_else(|| vec![Channel::from(name.as_str())], file))
+        .collect()
+}
+
 /// Does works on the channels that the program was given until its standard input ends.
 pub fn work<B: Backend + 'static>(access: impl FnOnce() -> B) {
-    let channels: Vec<Channel> = std::env::args().skip(1).map(Channel::from).collect();
+    let channels = asked();
+    let mut followed = None;
     let clock = Clock::start();
     let timed = Arc::new(Timed { access: access(), write: Mutex::default() });
     let session = Session::new(timed.clone(), WriteMode::Write, Cancel::new(), SessionOptions::default());
@@ -178,6 +225,8 @@ pub fn work<B: Backend + 'static>(access: impl FnOnce() -> B) {
                 answer(if word == "write" { sent } else { whole }, argument, "");
             }
             "monitor" => monitor(&*timed, &channels, argument),
+            "open" => followed = Some(open(&*timed, &channels, clock)),
+            "count" => count(followed.as_ref().unwrap(), channels.len(), argument),
             other => panic!("no work `{other}`"),
         }
     }
