@@ -56,10 +56,11 @@ pub fn with_effects(options: Options) -> Options {
     options.flag("rf").help("cavities on").flag("radiation").help("bends and quadrupoles radiate; cavities on")
 }
 
-/// The ring of a model with the effects the options ask for.
+/// The ring of a model with the effects the options ask for; the cavities of a line are always on.
 pub fn ring_of(model: &super::Model, values: &fodo_language::Values) -> Ring {
     let radiation = values.flag("radiation");
-    model.ring.with_effects(Effects { cavity: radiation || values.flag("rf"), radiation })
+    let cavity = radiation || values.flag("rf") || model.optics_effects().cavity;
+    model.ring.with_effects(Effects { cavity, radiation })
 }
 
 /// The options of a matched bunch.
@@ -97,8 +98,8 @@ fn bunch(context: &NativeCallContext, model: &ModelHandle, count: i64, map: &Map
     let count = usize::try_from(count).ok().filter(|count| *count > 0);
     let count = count.ok_or_else(|| script_error("a bunch has at least one particle"))?;
     let ring = ring_of(&model, &values);
-    let optics = model.or_failed(ring.optics()).or_fail()?;
-    let centre = model.or_failed(ring.find_closed_orbit()).or_fail()?.start();
+    let optics = model.optics_of(&ring).or_fail()?;
+    let centre = model.centre_of(&ring).or_fail()?;
     let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes(&values)?)).or_fail()?;
     let seed = values.integer("seed")?.unsigned_abs();
     to_map(&model.or_failed(distribution(count, &centre, &matrix, Shape::Gaussian, seed)).or_fail()?)
