@@ -127,7 +127,7 @@ fn a_beam_is_read_as_far_as_it_comes() {
 #[test]
 fn shots_differ_and_come_again_with_the_seed() {
     let scratch = Scratch::new("line-jitter");
-    let script = "let all = []; for shot in 0..5 { all.push(get_orbit().x[0]); all.push(ICT[0].get()); } all";
+    let script = "let all = []; for shot in 0..5 { wait(1.0 * s); all.push(get_orbit().x[0]); all.push(ICT[0].get()); } all";
     let shots = |seed: &str| -> Vec<f64> {
         let answer = eval(&scratch, "demo_line", script, &["--seed", seed]);
         answer["result"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(|x| x.as_f64().unwrap()).collect()
