@@ -25,6 +25,8 @@ fn eval(scratch: &Scratch, facility: &str, script: &str, more: &[&str]) -> Value
 #[test]
 fn a_line_says_what_only_a_ring_has() {
     let scratch = Scratch::new("line-no-ring");
+    let told = run(&scratch, &["eval", "model.tune_x", "--facility", "demo_line"]);
+    crate::errors::tells("line_has_no_tune", &told, &scratch);
     for (facility, kind) in [("demo_line", "transfer line"), ("demo_linac", "linac")] {
         for (script, what) in [
             ("model.tune_x", "it has no tune"),
@@ -92,6 +94,9 @@ fn tables_that_do_not_fit_the_machine_are_refused() {
     {
         let folder = edited(&scratch, facility, &number.to_string(), edit);
         let output = run(&scratch, &["facility", "check", "--facility", folder.to_str().unwrap()]);
+        if number == 0 {
+            crate::errors::tells("line_table_with_a_tune", &output, &scratch);
+        }
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains(said), "{edit:?}: wanted {said}\n{text}");
         assert!(text.contains(".toml:"), "{edit:?}: no place is told\n{text}");
@@ -108,6 +113,8 @@ fn a_beam_is_read_as_far_as_it_comes() {
     let answer = eval(&scratch, folder, &format!("{kick} get_orbit().x"), &[]);
     let error = &answer["error"];
     assert_eq!(error["kind"], "machine", "{answer}");
+    let told = run(&scratch, &["eval", &format!("{kick} get_orbit().x"), "--facility", folder]);
+    crate::errors::tells("line_beam_lost", &told, &scratch);
     let detail = error["details"][0].as_str().unwrap_or_default();
     assert!(detail.contains("invalid: the beam is lost at ") && detail.contains(" m"), "{error}");
     assert!(error["hint"].to_string().contains("BPM[..3]"), "{error}");

@@ -10,9 +10,9 @@
   monitors      of each: element, offset, gain, coupling, polarity (x and y each), roll
   correctors    elements
 
-Nothing of Fodo is used here. pyAT knows one reference energy: the whole line is tracked in units of that at its entrance,
-with all fields scaled by what the reference momentum has grown to at their place (all particles as fast as light), and the
-results are turned into units of the momentum there. Derivatives are those of sixteen points.
+Nothing of Fodo is used here. pyAT knows one reference energy: the whole line is tracked in units of one in the middle
+between those at its two ends, with all fields scaled by the reference momentum at their place over that (all particles
+as fast as light), and the results are turned into units of the momentum there. Derivatives are those of sixteen points.
 """
 
 import json
@@ -30,19 +30,20 @@ def load(path):
     return ring
 
 
-def growth(design):
-    """Reference momentum at each element and at the end, over that at the entrance."""
-    energy, grown = design.energy, [1.0]
+def energies(design):
+    """Reference energy at each element and at the end [eV]."""
+    found = [design.energy]
     for element in design:
+        energy = found[-1]
         if isinstance(element, at.RFCavity):
             phase = 2 * np.pi * element.Frequency * element.TimeLag / at.constants.clight + getattr(element, "PhaseLag", 0.0)
             energy += element.Voltage * np.sin(phase)
-        grown.append(energy / design.energy)
-    return np.array(grown)
+        found.append(energy)
+    return np.array(found)
 
 
 def scale(line, grown):
-    """Fields in units of the momentum at the entrance; so are slopes at the ends of displaced elements."""
+    """Fields in units of the one momentum; so are slopes at the ends of displaced elements."""
     for element, factor in zip(line, grown):
         if factor == 1.0:
             continue
@@ -75,7 +76,7 @@ def matrices(line, start):
 
 
 def local(grown):
-    """From units of the momentum at the entrance to those of the momentum at each place."""
+    """From units of the one momentum to those of the momentum at each place."""
     scales = np.ones((len(grown), 6))
     scales[:, [1, 3, 4]] /= grown[:, None]
     return scales
@@ -84,14 +85,17 @@ def local(grown):
 def functions(transfer, grown, twiss, dispersion):
     """Beta and alpha of the geometric emittance at each place, and the dispersion in units of the local delta."""
     found = {}
+    scales = local(grown)
+    transfer = scales[:, :, None] * transfer / scales[0][None, None, :]
+    emittance = grown[0] / grown
     for plane, name in enumerate(("x", "y")):
         beta, alpha = twiss[2 * plane], twiss[2 * plane + 1]
         block = transfer[:, 2 * plane : 2 * plane + 2, 2 * plane : 2 * plane + 2]
         sigma = np.array([[beta, -alpha], [-alpha, (1 + alpha**2) / beta]])
         sigma = block @ sigma @ np.swapaxes(block, 1, 2)
-        found[f"beta_{name}"] = (sigma[:, 0, 0] * grown).tolist()
-        found[f"alpha_{name}"] = (-sigma[:, 0, 1]).tolist()
-    along = transfer @ np.array([*dispersion, 1.0, 0.0]) * local(grown)
+        found[f"beta_{name}"] = (sigma[:, 0, 0] / emittance).tolist()
+        found[f"alpha_{name}"] = (-sigma[:, 0, 1] / emittance).tolist()
+    along = transfer @ np.array([*dispersion, 1.0, 0.0])
     found["dispersion"] = (along[:, :4] / along[:, 4:5]).tolist()
     return found
 
@@ -109,10 +113,14 @@ def response(line, start, element, plane, grown):
 
 def main():
     case = json.load(sys.stdin)
-    grown = growth(load(case["design"]))
+    energy = energies(load(case["design"]))
     line = load(case["lattice"])
+    line.energy = 0.5 * (energy.min() + energy.max())
+    grown = energy / line.energy
     scale(line, grown)
     start = np.array(case["start"])
+    start[[1, 3]] *= grown[0]
+    start[4] = (1 + start[4]) * grown[0] - 1
     points = track(line, start[:, None])[:, 0, :].T * local(grown)
     # delta of the same momentum, against the reference there
     points[:, 4] += 1 / grown - 1
@@ -122,7 +130,7 @@ def main():
     json.dump(
         {
             "pyat": at.__version__,
-            "energy": (grown * line.energy).tolist(),
+            "energy": energy.tolist(),
             "points": points.tolist(),
             "readings": readings,
             "response": kicks,

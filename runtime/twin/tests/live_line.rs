@@ -8,7 +8,7 @@ mod common;
 
 use common::{Tables, facility};
 use fodo_control::{Plant, Validity, Value as Held, Write};
-use fodo_devices::{Facility, Quantities};
+use fodo_devices::{Entrance, Facility, Quantities};
 use fodo_lattice::Lattice;
 use fodo_optics::{Effects, Optics, Plane, Ring, Twiss};
 use fodo_twin::{Twin, TwinOptions};
@@ -68,8 +68,13 @@ fn elements(facility: &Facility, family: &str) -> Vec<usize> {
 }
 
 /// What pyAT says of a line with these elements.
-fn theirs(name: &str, facility: &Facility, lattice: &Lattice, start: &[f64; 6], monitors: Vec<Value>) -> Value {
-    let beam = facility.entrance.as_ref().unwrap();
+fn theirs(
+    name: &str,
+    facility: &Facility,
+    lattice: &Lattice,
+    (beam, start): (&Entrance, &[f64; 6]),
+    monitors: Vec<Value>,
+) -> Value {
     let design = written(&format!("{name}-design"), &facility.lattice);
     let real = written(name, lattice);
     let found = pyat(&json!({
@@ -81,15 +86,14 @@ fn theirs(name: &str, facility: &Facility, lattice: &Lattice, start: &[f64; 6], 
     found
 }
 
-fn optics(facility: &Facility, ring: &Ring, start: &[f64; 6]) -> Optics {
-    let beam = facility.entrance.as_ref().unwrap();
+fn optics(ring: &Ring, (beam, start): (&Entrance, &[f64; 6])) -> Optics {
     let twiss = [0, 1].map(|plane| Twiss { beta: beam.beta[plane], alpha: beam.alpha[plane] });
     ring.optics_along(start, twiss, beam.dispersion).unwrap()
 }
 
 /// Trajectory, functions, energies and response of a line that is known.
-fn same_optics(name: &str, facility: &Facility, ring: &Ring, start: &[f64; 6], theirs: &Value) {
-    let ours = optics(facility, ring, start);
+fn same_optics(name: &str, facility: &Facility, ring: &Ring, entered: (&Entrance, &[f64; 6]), theirs: &Value) {
+    let (ours, (_, start)) = (optics(ring, entered), entered);
     hold(name, "trajectory [m, 1]", apart(ours.orbit.as_flattened(), &rows(&theirs["points"]).concat()), 1e-12);
     let relative = |ours: &[f64], theirs: &[f64]| {
         apart(ours, theirs) / theirs.iter().fold(0.0, |most: f64, number| most.max(number.abs()))
@@ -125,10 +129,13 @@ fn the_models_of_the_lines_are_those_of_pyat() {
     for name in ["demo_line", "demo_linac"] {
         let line = Facility::load(std::sync::Arc::new(fodo_devices::Folder(common::folder(name)))).unwrap();
         let ring = Ring::new(&line.lattice, Effects::CAVITY);
-        let axis = line.entrance.as_ref().unwrap().start;
-        for (case, start) in [("axis", axis), ("beside", [1e-3, -2e-4, -8e-4, 1e-4, 2e-3, 1e-4])] {
-            let theirs = theirs(&format!("{name}-{case}"), &line, &line.lattice, &start, vec![]);
-            same_optics(&format!("{name} {case}"), &line, &ring, &start, &theirs);
+        let design = line.entrance.as_ref().unwrap();
+        let beside = Entrance { dispersion: [0.1, -0.02, 0.05, 0.01], ..design.clone() };
+        for (case, beam, start) in
+            [("axis", design, &design.start), ("beside", &beside, &[1e-3, -2e-4, -8e-4, 1e-4, 2e-3, 1e-4])]
+        {
+            let theirs = theirs(&format!("{name}-{case}"), &line, &line.lattice, (beam, start), vec![]);
+            same_optics(&format!("{name} {case}"), &line, &ring, (beam, start), &theirs);
         }
     }
 }
@@ -196,7 +203,8 @@ fn the_twins_of_the_lines_are_those_of_pyat() {
             let start = twin.entered().unwrap();
             assert!(start[0] != 0.0 && start[4] != 0.0, "{start:?}");
             let case = format!("{name} {seed}");
-            let theirs = theirs(&format!("{name}-{seed}"), &line, &lattice, &start, monitors);
+            let entered = (line.entrance.as_ref().unwrap(), &start);
+            let theirs = theirs(&format!("{name}-{seed}"), &line, &lattice, entered, monitors);
             let readings = rows(&theirs["readings"]);
             let column = |plane: usize| readings.iter().map(|pair| pair[plane]).collect::<Vec<f64>>();
             let rms = |values: &[f64]| (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt();
@@ -205,7 +213,7 @@ fn the_twins_of_the_lines_are_those_of_pyat() {
                 let what = format!("readings {} of {:.0} um rms [m]", ["x", "y"][plane], 1e6 * rms(&ours));
                 hold(&case, &what, apart(&ours, &column(plane)), 1e-12);
             }
-            same_optics(&case, &line, &ring, &start, &theirs);
+            same_optics(&case, &line, &ring, entered, &theirs);
             let off = ring.trajectory(&start).unwrap().last().unwrap()[4];
             eprintln!("{case:12} pyAT {}: {} monitors, delta at the end {off:.1e}", theirs["pyat"], readings.len());
         }

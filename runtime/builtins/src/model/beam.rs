@@ -100,7 +100,9 @@ fn bunch(context: &NativeCallContext, model: &ModelHandle, count: i64, map: &Map
     let ring = ring_of(&model, &values);
     let optics = model.optics_of(&ring).or_fail()?;
     let centre = model.centre_of(&ring).or_fail()?;
-    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes(&values)?)).or_fail()?;
+    let said = sizes(&values)?;
+    let sizes = model.line.as_ref().map_or(said, |line| line.sizes_but(map, &said));
+    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes)).or_fail()?;
     let seed = values.integer("seed")?.unsigned_abs();
     to_map(&model.or_failed(distribution(count, &centre, &matrix, Shape::Gaussian, seed)).or_fail()?)
 }
@@ -138,7 +140,7 @@ pub fn register(engine: &mut Engine) {
         engine,
         "bunch",
         ["model: model", "count: int", "options: map", "map"],
-        "/// Draws the particles of a Gaussian bunch that is matched to the optics at the start of a model.\n///\n\
+        "/// Draws the particles of a Gaussian bunch that is matched to the optics at the start of a model; of a line, sizes that are not said are those of `[beam]`.\n///\n\
          /// # Parameters\n/// - `count`: particles [1].\n/// {options}\n///\n\
          /// # Returns\n/// `#{ x, px, y, py, delta, ct }`: vectors [m, 1, m, 1, 1, m].\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit, or unstable optics.\n///\n\

@@ -7,7 +7,7 @@ use fodo_language::{OrFail, Outcome};
 use fodo_optics::{Effects, Optics, Point, Ring, Twiss};
 use fodo_report::{Diagnostic, Kind, Result};
 use nalgebra::Matrix6;
-use rhai::NativeCallContext;
+use rhai::{Map, NativeCallContext};
 use std::sync::Arc;
 
 /// A line: what it is called, and the beam that the design says enters.
@@ -48,6 +48,18 @@ impl Line {
     pub fn sizes(&self) -> Sizes {
         let Entrance { emittance: [emittance_x, emittance_y], energy_spread, bunch_length, .. } = self.entrance;
         Sizes { emittance_x, emittance_y, energy_spread, length: bunch_length }
+    }
+
+    /// The same where the options of a script do not say otherwise.
+    pub fn sizes_but(&self, options: &Map, said: &Sizes) -> Sizes {
+        let own = self.sizes();
+        let pick = |key: &str, said: f64, own: f64| if options.contains_key(key) { said } else { own };
+        Sizes {
+            emittance_x: pick("emittance_x", said.emittance_x, own.emittance_x),
+            emittance_y: pick("emittance_y", said.emittance_y, own.emittance_y),
+            energy_spread: pick("energy_spread", said.energy_spread, own.energy_spread),
+            length: pick("length", said.length, own.length),
+        }
     }
 }
 

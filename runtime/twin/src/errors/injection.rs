@@ -15,10 +15,16 @@ struct Injection {
     machine: InjectionTruth,
 }
 
-pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
-    if facility.kind.is_ring() {
-        return Err(table.mistake(name, format!("is for lines: {} is a ring, and nothing enters it", facility.name)));
+/// Refuses such a table for a ring.
+pub(super) fn fits(table: &Table, name: &str, facility: &Facility) -> Result<()> {
+    match facility.kind.is_ring() {
+        true => Err(table.mistake(name, format!("is for lines: {} is a ring, and nothing enters it", facility.name))),
+        false => Ok(()),
     }
+}
+
+pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
+    fits(table, name, facility)?;
     let mut machine = InjectionTruth::default();
     for (row, (key, unit)) in COORDINATES.into_iter().enumerate() {
         machine.offset[row] = width(table, key, unit)?;
