@@ -74,6 +74,10 @@ fn tables_that_do_not_fit_the_machine_are_refused() {
         ("demo_line", ("families.toml", "[ICT]", tune), "demo_line is a transfer line: it has no tune"),
         ("demo_linac", ("families.toml", "[ICT]", tune), "demo_linac is a linac: it has no tune"),
         ("demo_line", ("families.toml", "[ICT]", current), "no current circulates"),
+        ("demo_line", ("families.toml", "beam_size_x", "emittance_x"), "it has no equilibrium beam"),
+        ("demo_line", ("families.toml", "beam_size_x", "chromaticity_x"), "it has no chromaticity"),
+        ("demo_line", ("families.toml", "\"1 s\"\nsize_x = { unit = \"m\", hardware = \"mm\", model = \"beam_size_x\"",
+            "\"1 s\"\nsize_x = { unit = \"s\", model = \"lifetime\""), "it has no stored beam"),
         ("demo_line", ("families.toml", "[ICT]", nowhere), "stands nowhere in the lattice"),
         ("demo_ring", ("families.toml", "model = \"current\"", "model = \"charge\""), "its beam has a `current`"),
         ("demo_line", ("facility.toml", "kind = \"line\"", "kind = \"lin\""), "`lin` is no kind of machine"),
@@ -87,6 +91,12 @@ fn tables_that_do_not_fit_the_machine_are_refused() {
         ("demo_line", ("facility.toml", "alpha_x", "alfa_x"), "alfa_x"),
         ("demo_ring", ("twin.toml", "[misalignments", "[injection]\nx = \"1 mm\"\n\n[misalignments"), "nothing enters it"),
         ("demo_line", ("twin.toml", "delta = \"1e-3\"", "energy = \"1e-3\""), "energy"),
+        ("demo_line", ("twin.toml", "[injection]", "[beam]\ncurrent = \"1 A\"\n\n[injection]"), "is a stored beam"),
+        (
+            "demo_line",
+            ("twin.toml", "[injection]", "[anomalies.leak]\nkind = \"vacuum_leak\"\nsize = 10\n\n[injection]"),
+            "happens to a stored beam",
+        ),
         ("demo_linac", ("twin.toml", "period = \"0.1 s\"", "physics = { cavity = false }"), "always on in a linac"),
     ]
     .into_iter()

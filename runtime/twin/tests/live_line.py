@@ -9,6 +9,7 @@
   dispersion    x, px, y, py at the entrance
   monitors      of each: element, offset, gain, coupling, polarity (x and y each), roll
   correctors    elements
+  beam          emittance_x, emittance_y, energy_spread, bunch_length at the entrance
 
 Nothing of Fodo is used here. pyAT knows one reference energy: the whole line is tracked in units of one in the middle
 between those at its two ends, with all fields scaled by the reference momentum at their place over that (all particles
@@ -100,6 +101,22 @@ def functions(transfer, grown, twiss, dispersion):
     return found
 
 
+def sizes(transfer, grown, twiss, dispersion, beam):
+    """Rms sizes and tilt of the beam at each place."""
+    scales = local(grown)
+    transfer = scales[:, :, None] * transfer / scales[0][None, None, :]
+    sigma = np.zeros((6, 6))
+    for plane in (0, 1):
+        beta, alpha, q = twiss[2 * plane], twiss[2 * plane + 1], 2 * plane
+        sigma[q : q + 2, q : q + 2] = beam[plane] * np.array([[beta, -alpha], [-alpha, (1 + alpha**2) / beta]])
+    along = np.array([*dispersion, 1.0, 0.0])
+    sigma += np.outer(along, along) * beam[2] ** 2
+    sigma[5, 5] += beam[3] ** 2
+    sigma = transfer @ sigma @ np.swapaxes(transfer, 1, 2)
+    xx, yy, xy = sigma[:, 0, 0], sigma[:, 2, 2], sigma[:, 0, 2]
+    return np.array([np.sqrt(xx), np.sqrt(yy), 0.5 * np.arctan2(2 * xy, xx - yy)]).T.tolist()
+
+
 def response(line, start, element, plane, grown):
     """Change of x and y at each place with a kick at this element [m/rad]."""
     kick, step = np.array(line[element].KickAngle), 2e-6
@@ -134,6 +151,7 @@ def main():
             "points": points.tolist(),
             "readings": readings,
             "response": kicks,
+            "sizes": sizes(transfer, grown, case["twiss"], case["dispersion"], case["beam"]),
             **functions(transfer, grown, case["twiss"], case["dispersion"]),
         },
         sys.stdout,

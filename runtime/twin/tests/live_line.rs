@@ -81,6 +81,7 @@ fn theirs(
         "design": design, "lattice": real, "start": start, "monitors": monitors,
         "twiss": [beam.beta[0], beam.alpha[0], beam.beta[1], beam.alpha[1]], "dispersion": beam.dispersion,
         "correctors": elements(facility, &facility.orbit.horizontal),
+        "beam": [beam.emittance[0], beam.emittance[1], beam.energy_spread, beam.bunch_length],
     }));
     [design, real].iter().for_each(|file| std::fs::remove_file(file).unwrap());
     found
@@ -192,7 +193,7 @@ fn the_twins_of_the_lines_are_those_of_pyat() {
     for name in ["demo_line", "demo_linac"] {
         let line = spoilt(name);
         for (seed, part) in [(1, 0.0), (2, 0.02), (3, 0.05)] {
-            let twin = Twin::new(&line, TwinOptions { seed: Some(seed), perfect: false }).unwrap();
+            let twin = Twin::new(&line, TwinOptions { seed: Some(seed), ..TwinOptions::default() }).unwrap();
             stir(&twin, &line, part);
             let ring = twin.ring();
             let lattice = Lattice { elements: ring.elements().to_vec(), ..line.lattice.as_ref().clone() };
@@ -212,6 +213,15 @@ fn the_twins_of_the_lines_are_those_of_pyat() {
                 let ours = read(&twin, &line, quantity);
                 let what = format!("readings {} of {:.0} um rms [m]", ["x", "y"][plane], 1e6 * rms(&ours));
                 hold(&case, &what, apart(&ours, &column(plane)), 1e-12);
+            }
+            let sizes = rows(&theirs["sizes"]);
+            let screens = line.family("SCR").map_or(vec![], |_| elements(&line, "SCR"));
+            assert_eq!(screens.len(), if name == "demo_line" { 5 } else { 0 });
+            for (place, quantity) in
+                [Quantities::BeamSizeX, Quantities::BeamSizeY, Quantities::BeamTilt].into_iter().enumerate()
+            {
+                let seen: Vec<f64> = screens.iter().map(|&screen| sizes[screen][place]).collect();
+                hold(&case, &format!("{quantity:?} [m, rad]"), apart(&read(&twin, &line, quantity), &seen), 1e-9);
             }
             same_optics(&case, &line, &ring, entered, &theirs);
             let off = ring.trajectory(&start).unwrap().last().unwrap()[4];
