@@ -76,20 +76,35 @@ fn tables_that_do_not_fit_the_machine_are_refused() {
         ("demo_line", ("families.toml", "[ICT]", current), "no current circulates"),
         ("demo_line", ("families.toml", "beam_size_x", "emittance_x"), "it has no equilibrium beam"),
         ("demo_line", ("families.toml", "beam_size_x", "chromaticity_x"), "it has no chromaticity"),
-        ("demo_line", ("families.toml", "\"1 s\"\nsize_x = { unit = \"m\", hardware = \"mm\", model = \"beam_size_x\"",
-            "\"1 s\"\nsize_x = { unit = \"s\", model = \"lifetime\""), "it has no stored beam"),
+        (
+            "demo_line",
+            (
+                "families.toml",
+                "\"1 s\"\nsize_x = { unit = \"m\", hardware = \"mm\", model = \"beam_size_x\"",
+                "\"1 s\"\nsize_x = { unit = \"s\", model = \"lifetime\"",
+            ),
+            "it has no stored beam",
+        ),
         ("demo_line", ("families.toml", "[ICT]", nowhere), "stands nowhere in the lattice"),
         ("demo_ring", ("families.toml", "model = \"current\"", "model = \"charge\""), "its beam has a `current`"),
         ("demo_line", ("facility.toml", "kind = \"line\"", "kind = \"lin\""), "`lin` is no kind of machine"),
         ("demo_line", ("facility.toml", "kind = \"line\"", "kind = \"linac\""), "accelerates = true"),
         ("demo_line", ("facility.toml", "kind = \"line\"", "kind = \"ring\""), "a ring has none"),
-        ("demo_ring", ("facility.toml", "control = \"ca\"", "control = \"ca\"\nkind = \"line\""), "what the design says enters"),
+        (
+            "demo_ring",
+            ("facility.toml", "control = \"ca\"", "control = \"ca\"\nkind = \"line\""),
+            "what the design says enters",
+        ),
         ("demo_line", ("facility.toml", "beta_x = \"4.5 m\"", ""), "`beta_x` is missing"),
         ("demo_line", ("facility.toml", "\"4.5 m\"", "\"-4.5 m\""), "must be above zero"),
         ("demo_line", ("facility.toml", "emittance_x = \"100 nm\"", "emittance_x = \"100 nC\""), "nC"),
         ("demo_line", ("facility.toml", "charge = \"0.5 nC\"", ""), "`charge` under [beam]"),
         ("demo_line", ("facility.toml", "alpha_x", "alfa_x"), "alfa_x"),
-        ("demo_ring", ("twin.toml", "[misalignments", "[injection]\nx = \"1 mm\"\n\n[misalignments"), "nothing enters it"),
+        (
+            "demo_ring",
+            ("twin.toml", "[misalignments", "[injection]\nx = \"1 mm\"\n\n[misalignments"),
+            "nothing enters it",
+        ),
         ("demo_line", ("twin.toml", "delta = \"1e-3\"", "energy = \"1e-3\""), "energy"),
         ("demo_line", ("twin.toml", "[injection]", "[beam]\ncurrent = \"1 A\"\n\n[injection]"), "is a stored beam"),
         (
@@ -132,8 +147,7 @@ fn a_beam_is_read_as_far_as_it_comes() {
     let script = format!("{kick} #{{ x: get_orbit(BPM[..1]).x, charge: ICT.get() }}");
     let answer = eval(&scratch, folder, &script, &[]);
     assert_eq!(answer["ok"], true, "{answer}");
-    let charge: Vec<f64> =
-        answer["result"]["charge"].as_array().unwrap().iter().map(|q| q.as_f64().unwrap()).collect();
+    let charge: Vec<f64> = answer["result"]["charge"].as_array().unwrap().iter().map(|q| q.as_f64().unwrap()).collect();
     assert!((charge[0] / 0.5e-9 - 1.0).abs() < 0.05 && charge[1] < 0.01e-9, "{charge:?}");
     // the limit of the facility keeps from this
     let answer = eval(&scratch, "demo_line", kick, &[]);
@@ -144,7 +158,8 @@ fn a_beam_is_read_as_far_as_it_comes() {
 #[test]
 fn shots_differ_and_come_again_with_the_seed() {
     let scratch = Scratch::new("line-jitter");
-    let script = "let all = []; for shot in 0..5 { wait(1.0 * s); all.push(get_orbit().x[0]); all.push(ICT[0].get()); } all";
+    let script =
+        "let all = []; for shot in 0..5 { wait(1.0 * s); all.push(get_orbit().x[0]); all.push(ICT[0].get()); } all";
     let shots = |seed: &str| -> Vec<f64> {
         let answer = eval(&scratch, "demo_line", script, &["--seed", seed]);
         answer["result"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(|x| x.as_f64().unwrap()).collect()

@@ -205,7 +205,8 @@ pub fn truth(facility: &Facility, twin: &Twin) -> Map {
 /// Where the beam enters a line beside the design, apart from the jitter of its shots.
 fn of_injection(injection: &InjectionTruth) -> Map {
     let [x, px, y, py, delta, ct] = injection.offset;
-    let mut map: Map = [("x", x, "m"), ("px", px, "rad"), ("y", y, "m"), ("py", py, "rad")].map(entry).into_iter().collect();
+    let mut map: Map =
+        [("x", x, "m"), ("px", px, "rad"), ("y", y, "m"), ("py", py, "rad")].map(entry).into_iter().collect();
     map.extend([("delta", delta, "1"), ("ct", ct, "m"), ("charge", injection.charge, "1")].map(entry));
     map
 }

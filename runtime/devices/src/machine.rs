@@ -101,7 +101,9 @@ impl Entrance {
         let table = match (table, kind.is_ring()) {
             (None, true) => return Ok(None),
             (Some(_), true) => {
-                return Err(top.mistake("beam", "is what enters a line; a ring has none: its optics close on themselves"));
+                return Err(
+                    top.mistake("beam", "is what enters a line; a ring has none: its optics close on themselves")
+                );
             }
             (None, false) => {
                 let what = format!("is missing: what the design says enters the {kind} (beta_x, beta_y and more)");

@@ -14,7 +14,7 @@ const PARTICLES: usize = 256;
 
 /// What tells the numbers of the jitter and those of the particles from the noise of monitors.
 const JITTER: u64 = 0x6a69_7474_6572;
-const BUNCH: u64 = 0x6275_6e63_68;
+const BUNCH: u64 = 0x0062_756e_6368;
 
 /// How the beam really enters a line, against the design.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -201,7 +201,8 @@ impl Injection {
 
     /// The beam matrix at the entrance.
     fn matrix(&self) -> Matrix6<f64> {
-        let Entrance { beta, alpha, dispersion: [x, px, y, py], emittance, energy_spread, bunch_length, .. } = self.design;
+        let Entrance { beta, alpha, dispersion: [x, px, y, py], emittance, energy_spread, bunch_length, .. } =
+            self.design;
         let along = Vector6::new(x, px, y, py, 1.0, 0.0);
         let mut sigma = along * along.transpose() * energy_spread.powi(2);
         for plane in [0, 1] {

@@ -456,7 +456,11 @@ impl Twin {
             return Err("the beam is lost".into());
         }
         let truth = state.truth.injection;
-        let of = Shown { shot: if truth.varies() { self.shot(state) } else { (0, 0) }, revision: state.beam.revision(), truth };
+        let of = Shown {
+            shot: if truth.varies() { self.shot(state) } else { (0, 0) },
+            revision: state.beam.revision(),
+            truth,
+        };
         let State { beam, passed, .. } = state;
         let known = passed.take().filter(|known| known.of == of);
         let known = known.unwrap_or_else(|| Arc::new(injection.pass(beam.ring(), of)));
@@ -468,8 +472,8 @@ impl Twin {
         let Some(injection) = &self.injection else { return 0.0 };
         let Ok(passed) = self.passed(state, injection) else { return 0.0 };
         let ring = state.beam.ring();
-        let is_stopped = !state.present.obstacles.is_empty()
-            && passed.track(ring, &state.present.obstacles).at(element).is_err();
+        let is_stopped =
+            !state.present.obstacles.is_empty() && passed.track(ring, &state.present.obstacles).at(element).is_err();
         if is_stopped { 0.0 } else { injection.charge(ring, &passed, element) }
     }
 

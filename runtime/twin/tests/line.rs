@@ -97,9 +97,8 @@ fn what_goes_wrong_in_a_line_leaves_nothing_behind() {
     set(&twin, "LTB:HCOR_01:I:set", 0.5);
     let sound: Vec<f64> = monitors().map(|channel| number(&twin, &channel)).collect();
     twin.start("finger", None).unwrap();
-    let read: Vec<bool> = monitors()
-        .map(|channel| is_invalid(&sample(&twin, &channel), "the beam is lost at SCR_03, "))
-        .collect();
+    let read: Vec<bool> =
+        monitors().map(|channel| is_invalid(&sample(&twin, &channel), "the beam is lost at SCR_03, ")).collect();
     assert_eq!(read, [false, false, false, true, true, true]);
     assert_eq!((number(&twin, "LTB:ICT_01:Q"), number(&twin, "LTB:ICT_02:Q")), (0.5, 0.0));
     twin.stop("finger").unwrap();
@@ -159,7 +158,8 @@ fn shots_are_those_of_the_seed() {
 #[test]
 fn offsets_and_jitter_are_as_wide_as_the_table_says() {
     const COUNT: usize = 2000;
-    let table = "[injection]\nx = \"0.5 mm\"\ndelta = \"1e-3\"\n[injection.jitter]\npy = \"20 urad\"\ncharge = \"2 %\"\n";
+    let table =
+        "[injection]\nx = \"0.5 mm\"\ndelta = \"1e-3\"\n[injection.jitter]\npy = \"20 urad\"\ncharge = \"2 %\"\n";
     let line = facility("demo_line", Tables::twin(table));
     let rms = |values: &[f64]| (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
     let machines: Vec<[f64; 6]> = (0..COUNT as u64)
@@ -186,7 +186,8 @@ fn offsets_and_jitter_are_as_wide_as_the_table_says() {
 
 #[test]
 fn exact_values_replace_what_is_drawn() {
-    let table = "[injection]\nx = \"0.5 mm\"\npy = \"1 mrad\"\n[exact.injection]\nx = \"-0.3 mm\"\ncharge = \"-10 %\"\n";
+    let table =
+        "[injection]\nx = \"0.5 mm\"\npy = \"1 mrad\"\n[exact.injection]\nx = \"-0.3 mm\"\ncharge = \"-10 %\"\n";
     let (_, twin) = line("demo_line", table);
     let injection = twin.truth().injection;
     assert_eq!((injection.offset[0], injection.charge), (-0.3e-3, -0.1));

@@ -207,7 +207,10 @@ fn between(context: &Context, members: &Members, from: &Dynamic, to: &Dynamic) -
     }
     let length = around.on(to - from);
     if length.is_infinite() {
-        return Err(script_error(format!("{} is a {}: the second place lies upstream", context.facility.name, context.facility.kind)));
+        return Err(script_error(format!(
+            "{} is a {}: the second place lies upstream",
+            context.facility.name, context.facility.kind
+        )));
     }
     let found = members.from(from, Way::Downstream, around);
     let inside = found.into_iter().filter(|(distance, _)| *distance < length - HERE);

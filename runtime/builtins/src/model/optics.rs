@@ -225,14 +225,19 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `facility`: no closed orbit, or unstable motion.\n///\n\
          /// # Example\n/// ```rhai\n/// let o = model.optics_6d(#{ radiation: true });\n/// assert(o.tune.len == 3);\n/// ```",
         moving_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| moving(&*m.ring(&c, "optics_6d")?, &moving_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| moving(
+            &*m.ring(&c, "optics_6d")?,
+            &moving_options().read(&options)?
+        )
     );
     document!(
         engine,
         "optics_6d",
         ["model: model", "map"],
         "/// Computes the optics of a model with its cavities on, without radiation.",
-        |c: NativeCallContext, m: ModelHandle| { moving(&*m.ring(&c, "optics_6d")?, &moving_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            moving(&*m.ring(&c, "optics_6d")?, &moving_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,
@@ -298,14 +303,19 @@ pub fn register(engine: &mut Engine) {
          /// let before = model.optics_6d(#{ radiation: true }).orbit_x.max_abs();\n\
          /// assert(t.optics_6d(#{ radiation: true }).orbit_x.max_abs() < before);\n/// ```",
         tapered_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| tapered(&*m.ring(&c, "tapered")?, &tapered_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| tapered(
+            &*m.ring(&c, "tapered")?,
+            &tapered_options().read(&options)?
+        )
     );
     document!(
         engine,
         "tapered",
         ["model: model", "model"],
         "/// Makes a model whose bends and quadrupoles are set to the energy the radiating beam has there.",
-        |c: NativeCallContext, m: ModelHandle| { tapered(&*m.ring(&c, "tapered")?, &tapered_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            tapered(&*m.ring(&c, "tapered")?, &tapered_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,

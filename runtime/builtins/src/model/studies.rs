@@ -216,7 +216,9 @@ pub fn register(engine: &mut Engine) {
         "dynamic_aperture",
         ["model: model", "map"],
         "/// Finds the dynamic aperture of a model at its start, with the default options.",
-        |c: NativeCallContext, m: ModelHandle| { aperture(&*m.ring(&c, "dynamic_aperture")?, &aperture_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            aperture(&*m.ring(&c, "dynamic_aperture")?, &aperture_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,
@@ -285,6 +287,9 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `script`: no amplitudes.\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let f = model.frequency_map(#{ x: vector([0.1, 0.2], \"mm\"), y: vector([0.1], \"mm\"), window: 64 });\n/// assert(f.x.len == 2);\n/// ```",
         map_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| frequencies(&*m.ring(&c, "frequency_map")?, &map_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| frequencies(
+            &*m.ring(&c, "frequency_map")?,
+            &map_options().read(&options)?
+        )
     );
 }

@@ -8,7 +8,8 @@ use fodo_devices::{Facility, Table};
 use fodo_report::Result;
 
 /// Coordinates and their units.
-const COORDINATES: [(&str, &str); 6] = [("x", "m"), ("px", "rad"), ("y", "m"), ("py", "rad"), ("delta", "1"), ("ct", "m")];
+const COORDINATES: [(&str, &str); 6] =
+    [("x", "m"), ("px", "rad"), ("y", "m"), ("py", "rad"), ("delta", "1"), ("ct", "m")];
 
 /// Standard deviations: of the machine, and of each shot about it.
 struct Injection {

@@ -161,7 +161,8 @@ impl ErrorTable {
         }
         if let Some(inner) = top.table("beam")? {
             if !facility.kind.is_ring() {
-                let what = format!("is a stored beam; what enters a {} stands under [beam] of facility.toml", facility.kind);
+                let what =
+                    format!("is a stored beam; what enters a {} stands under [beam] of facility.toml", facility.kind);
                 return Err(top.mistake("beam", what));
             }
             table.beam = Some(BeamTable::read(&inner)?);
