@@ -2,6 +2,7 @@
 //!
 //! The rings are in addition compared with the numbers their figures come from.
 
+mod lines;
 mod published;
 mod pyaml;
 mod reference;

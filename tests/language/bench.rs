@@ -104,6 +104,12 @@ pub fn files(folder: &str, ending: &str) -> Vec<std::path::PathBuf> {
     found
 }
 
+fn shipped(facility: &str) -> Arc<Facility> {
+    // scripts name files from the project's folder
+    std::env::set_current_dir(project()).unwrap();
+    Arc::new(Facility::load(Arc::new(Folder(project().join("facilities").join(facility)))).unwrap())
+}
+
 /// A machine, an engine and a prompt.
 pub struct Bench {
     pub engine: Engine,
@@ -117,12 +123,15 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Bench {
         static FACILITY: OnceLock<Arc<Facility>> = OnceLock::new();
-        let load = || {
-            // scripts name files from the project's folder
-            std::env::set_current_dir(project()).unwrap();
-            Arc::new(Facility::load(Arc::new(Folder(project().join("facilities/demo_ring")))).unwrap())
-        };
-        let facility = FACILITY.get_or_init(load).clone();
+        Bench::of(FACILITY.get_or_init(|| shipped("demo_ring")).clone())
+    }
+
+    /// On another shipped facility.
+    pub fn on(facility: &str) -> Bench {
+        Bench::of(shipped(facility))
+    }
+
+    fn of(facility: Arc<Facility>) -> Bench {
         let twin = Arc::new(Twin::new(&facility, TwinOptions::default()).unwrap());
         let backend = Arc::new(Simulator::new(twin.clone()));
         let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };

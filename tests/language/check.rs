@@ -6,6 +6,7 @@ use fodo_language::{Block, blocks};
 use fodo_procedure::{Finding, Known, Severity, check};
 use fodo_report::Diagnostic;
 use fodo_tests::project;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Everything a finding says, without the excerpt, which shows the comment itself.
@@ -40,6 +41,13 @@ fn what_is_wrong_is_found_at_its_line() {
     assert!(all.len() > 6, "the blocks were not found");
     let wrong: Vec<String> = all.iter().flat_map(|block| holds(&known, block)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The facility that a page of tests says it is for.
+fn facility_of(path: &str) -> String {
+    let text = std::fs::read_to_string(project().join(path)).unwrap_or_default();
+    let said = text.split("**Facility:** `").nth(1).and_then(|rest| rest.split('`').next());
+    said.unwrap_or("demo_ring").to_string()
 }
 
 /// Scripts that run: the examples of builtins and libraries, sections, the manual page by page, tests beside procedures.
@@ -78,12 +86,15 @@ fn running() -> Vec<(String, String)> {
 
 #[test]
 fn what_runs_is_not_called_wrong() {
-    let known = Bench::new().known();
     let scripts = running();
     assert!(scripts.len() > 150, "only {} scripts were found", scripts.len());
     let mut wrong = Vec::new();
+    let mut benches: BTreeMap<String, Known> = BTreeMap::new();
     for (name, text) in &scripts {
-        let found = check(name, text, &known);
+        let tests = name.split_once(':').filter(|(path, _)| path.starts_with("procedures"));
+        let facility = tests.map_or("demo_ring".to_string(), |(path, _)| facility_of(path));
+        let known = benches.entry(facility).or_insert_with_key(|facility| Bench::on(facility).known());
+        let found = check(name, text, known);
         let real = found.iter().filter(|finding| finding.severity != Severity::Unused);
         wrong.extend(real.map(|finding| format!("{name}\n{}", finding.report.render(false))));
     }

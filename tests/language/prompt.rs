@@ -92,7 +92,7 @@ fn functions_over_several_lines_and_history() {
         silent("let x = 1"),
         line("x + 1", "2"),
         line("twise(1)", "did you mean `twice`?"),
-        line("help(get_orbit)", "Reads the closed orbit"),
+        line("help(get_orbit)", "Reads the orbit"),
         line("help(correct_orbit)", "cutoff"),
         line("help(BPM)", "beam position monitor, 16 devices"),
         line("help(x)", "x is an integer"),

@@ -106,7 +106,7 @@ fn an_editor_is_told_of_mistakes_completes_reads_and_jumps() {
     assert_eq!(inserted(&answers["complete_library"]), ["getx()"]);
     let text =
         |name: &str| answers[name]["contents"]["value"].as_str().unwrap_or_else(|| panic!("{name}: {}", answers[name]));
-    assert!(text("hover_function").contains("Reads the closed orbit at all monitors"), "{}", text("hover_function"));
+    assert!(text("hover_function").contains("Reads the orbit at all monitors"), "{}", text("hover_function"));
     assert!(text("hover_family").contains("vertical corrector, 16 devices") && text("hover_family").contains("[rad"));
     assert!(text("hover_library").contains("Reads the horizontal orbit at all monitors [m]"));
     assert!(text("hover_own").contains("Twice as much."));

@@ -15,6 +15,7 @@ mod history;
 mod interrupted;
 mod leases;
 mod library;
+mod line;
 mod lsp;
 mod machine;
 mod pyaml;

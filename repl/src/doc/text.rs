@@ -68,11 +68,12 @@ impl Manual {
         let listed = |names: &[&str]| if names.is_empty() { "none".to_string() } else { names.join(", ") };
         let watchers = format!("{}; feedbacks: {}; see help(watchers)", listed(&watchers), listed(&feedbacks));
         let mut text = format!(
-            "families:   {}\nprocedures: {}\nwatchers:   {}\nlook:       get_orbit(), {}.get(), model.tune_x\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\n\n",
+            "families:   {}\nprocedures: {}\nwatchers:   {}\nlook:       get_orbit(), {}.get(), model.{}\nchange:     {}[0].step(5.0 * urad), undo(), redo(), history()\n\n",
             families.join(", "),
             procedures.collect::<Vec<_>>().join(", "),
             watchers,
             orbit.monitors,
+            if self.facility.kind.is_ring() { "tune_x" } else { "beta_x" },
             orbit.horizontal,
         );
         self.subjects.iter().for_each(|subject| text.push_str(&of_subject(subject)));

@@ -12,7 +12,7 @@ use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
 use fodo_libraries::Installed;
 use fodo_report::{Diagnostic, Kind, Result};
-use fodo_twin::{MonitorTruth, Truth, Twin};
+use fodo_twin::{InjectionTruth, MonitorTruth, Truth, Twin};
 use fodo_units::{Quantity, Unit};
 use rhai::{CallFnOptions, Dynamic, Map, Scope};
 use std::collections::HashMap;
@@ -195,7 +195,20 @@ pub fn truth(facility: &Facility, twin: &Twin) -> Map {
         let devices: Map = family.devices.iter().map(|device| of_device(device)).collect();
         (family.name.as_ref().into(), Dynamic::from(devices))
     };
-    facility.families.iter().map(of_family).collect()
+    let mut families: Map = facility.families.iter().map(of_family).collect();
+    if !facility.kind.is_ring() {
+        families.entry("injection".into()).or_insert_with(|| of_injection(&hidden.injection).into());
+    }
+    families
+}
+
+/// Where the beam enters a line beside the design, apart from the jitter of its shots.
+fn of_injection(injection: &InjectionTruth) -> Map {
+    let [x, px, y, py, delta, ct] = injection.offset;
+    let mut map: Map =
+        [("x", x, "m"), ("px", px, "rad"), ("y", y, "m"), ("py", py, "rad")].map(entry).into_iter().collect();
+    map.extend([("delta", delta, "1"), ("ct", ct, "m"), ("charge", injection.charge, "1")].map(entry));
+    map
 }
 
 /// How a monitor reads, where its element stands included.

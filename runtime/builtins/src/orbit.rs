@@ -9,6 +9,7 @@ use fodo_control::{Change, WriteMode};
 use fodo_devices::{Device, Family, Quantities};
 use fodo_language::{Options, OrFail, Outcome, Value, Values, script_error};
 use fodo_measure::{Cut, Knob, Orbit, Sampling};
+use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, NativeCallContext};
@@ -73,7 +74,8 @@ fn orbit_map(orbit: Orbit) -> Outcome<Map> {
 fn read_orbit(context: &Context, monitors: &Members, options: &Values) -> Outcome<Orbit> {
     context.connect(monitors.devices.iter())?;
     let sampling = how(options, &monitors.family, Duration::ZERO);
-    let orbit = fodo_measure::orbit(&context.session, &monitors.devices, sampling).or_fail()?;
+    let orbit = fodo_measure::orbit(&context.session, &monitors.devices, sampling);
+    let orbit = orbit.map_err(|error| so_far(context, error)).or_fail()?;
     if let Some(guard) = context.guard()
         && monitors.family.name == context.facility.orbit.monitors
         && monitors.devices.len() == monitors.family.devices.len()
@@ -82,6 +84,18 @@ fn read_orbit(context: &Context, monitors: &Members, options: &Values) -> Outcom
         guard.read(&orbit.x, &orbit.y);
     }
     Ok(orbit)
+}
+
+/// What to do in a line that the beam passes up to some monitor.
+fn so_far(context: &Context, error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let facility = &context.facility;
+    if facility.kind.is_ring() || error.kind != Kind::Machine || !error.hints.is_empty() {
+        return error;
+    }
+    let monitors = &facility.orbit.monitors;
+    Box::new(error.hint(format!(
+        "if the beam is lost on the way: correct with the monitors that it reaches, such as `{monitors}[..3]`, then go on"
+    )))
 }
 
 /// The orbit minus the golden orbit.
@@ -378,7 +392,7 @@ fn functions(engine: &mut Engine) {
         engine,
         "get_orbit",
         ["map"],
-        "/// Reads the closed orbit at all monitors: settled, fresh, averaged.\n///\n\
+        "/// Reads the orbit at all monitors, in a line the trajectory of the shots: settled, fresh, averaged.\n///\n\
          /// # Returns\n/// `#{ x, y, deviation_x, deviation_y }`: vectors [m], one entry for each monitor; the golden orbit is not taken off.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
          /// # Errors\n/// - `machine`: monitors that are absent, invalid or read no number, all in one error.\n///\n\
@@ -392,7 +406,7 @@ fn functions(engine: &mut Engine) {
         engine,
         "get_orbit",
         ["monitors: family", "map"],
-        "/// Reads the closed orbit at some monitors.\n///\n\
+        "/// Reads the orbit at some monitors.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\
          /// # On the machine\n/// Only reads.\n///\n\
@@ -404,7 +418,7 @@ fn functions(engine: &mut Engine) {
         engine,
         "get_orbit",
         ["monitors: family", "options: map", "map"],
-        "/// Reads the closed orbit at some monitors, averaged over a number of shots.\n///\n\
+        "/// Reads the orbit at some monitors, averaged over a number of shots.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n\
          /// {options}\n///\n\
          /// # Returns\n/// As `get_orbit()`.\n///\n\

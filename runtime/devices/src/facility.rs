@@ -1,7 +1,9 @@
 //! A facility: its tables and its lattice, checked and joined.
 
 use crate::family::{Device, Family, unknown_device};
+use crate::field::Quantities;
 use crate::files::{Based, Files};
+use crate::machine::{Entrance, MachineKind};
 use crate::table::{Table, open_tables};
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
@@ -51,6 +53,10 @@ pub struct Facility {
     pub name: Arc<str>,
     /// Full name.
     pub title: Arc<str>,
+    /// Ring, transfer line or linac.
+    pub kind: MachineKind,
+    /// What the design says enters a line; a ring has none.
+    pub entrance: Option<Entrance>,
     /// Control system of the live machine: `ca`, `adapter`.
     pub control: Arc<str>,
     /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
@@ -91,6 +97,10 @@ impl Facility {
         let files = with_base(files, &mut Vec::new())?;
         let head = open_tables(files.as_ref(), "facility.toml", Head::read)?;
         let lattice = Arc::new(read_lattice(files.as_ref(), &head.lattice, &head.places[0])?);
+        if head.kind == MachineKind::Linac && !lattice.reference.accelerates {
+            let what = "`kind`: a linac accelerates, and its lattice does not say `accelerates = true`";
+            return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
+        }
         let positions = lattice.positions();
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
@@ -98,6 +108,7 @@ impl Facility {
             let (mut owners, mut sources) = (HashMap::new(), HashMap::new());
             for (name, table) in top.alike()? {
                 let family = Family::read(name, &table, &lattice, &positions, &csv)?;
+                fields_fit(&family, &table, &head)?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
                 one_source_each(&family, &mut sources).map_err(|what| table.mistake("source", what))?;
                 families.push(Arc::new(family));
@@ -114,6 +125,8 @@ impl Facility {
         let facility = Facility {
             name: head.name,
             title: head.title,
+            kind: head.kind,
+            entrance: head.entrance,
             control: head.control,
             adapter: head.adapter,
             archive: head.archive,
@@ -261,6 +274,26 @@ impl Facility {
     }
 }
 
+/// No field is one that such a machine has not.
+fn fields_fit(family: &Family, table: &Table, head: &Head) -> Result<()> {
+    let first = family.devices.first().map(|device| device.fields.as_slice()).unwrap_or_default();
+    for field in first {
+        let Some(inner) = table.table(&field.name)? else { continue };
+        if let Some(why) = head.kind.refuses(&head.name, field) {
+            return Err(inner.mistake("model", why));
+        }
+        let nowhere = family.devices.iter().find(|device| device.elements.is_empty());
+        if field.model == Some(Quantities::Charge) && head.entrance.as_ref().is_none_or(|beam| beam.charge.is_none()) {
+            return Err(inner.mistake("model", "facility.toml does not say what enters: `charge` under [beam]"));
+        }
+        if let Some(device) = nowhere.filter(|_| field.model.is_some_and(Quantities::has_place)) {
+            let what = format!("{} stands nowhere in the lattice: the family needs `elements`", device.shown());
+            return Err(inner.mistake("model", what));
+        }
+    }
+    Ok(())
+}
+
 /// No two setpoints are set by one channel; `owners` are those of the families before.
 fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) -> Result<(), String> {
     for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
@@ -312,6 +345,8 @@ fn with_base(files: Arc<dyn Files>, seen: &mut Vec<String>) -> Result<Arc<dyn Fi
 struct Head {
     name: Arc<str>,
     title: Arc<str>,
+    kind: MachineKind,
+    entrance: Option<Entrance>,
     control: Arc<str>,
     adapter: Vec<String>,
     archive: Option<ArchivePlace>,
@@ -336,6 +371,7 @@ impl Head {
         let metre = Unit::parse("m").map_err(|e| top.mistake("orbit", e.to_string()))?;
         let adapter = read_adapter(top)?;
         let archive = read_archive(top)?;
+        let kind = MachineKind::read(top)?;
         let roles = read_roles(top)?;
         let default_role: Option<Arc<str>> = top.text("role")?.map(Arc::from);
         if let Some(name) = default_role.as_ref().filter(|name| !roles.iter().any(|(role, _)| role.name == **name)) {
@@ -349,6 +385,8 @@ impl Head {
             archive,
             places: [top.label("lattice")].into_iter().chain(orbit_places).collect(),
             title: top.text("title")?.unwrap_or(&name).into(),
+            kind,
+            entrance: Entrance::read(top, kind)?,
             control: top.text("control")?.unwrap_or("ca").into(),
             lattice: top.needed_text("lattice")?.to_string(),
             golden: orbit.text("golden")?.map(String::from),

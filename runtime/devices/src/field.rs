@@ -24,6 +24,11 @@ pub enum Quantities {
     RfFrequency,
     /// Summed voltage of the cavities [V].
     RfVoltage,
+    /// Voltage of the device's own cavities together [V].
+    CavityVoltage,
+    /// Phase of the device's own cavities when the reference particle comes, from the crest [rad]: it gains the voltage
+    /// times the cosine; a later particle meets a larger phase.
+    CavityPhase,
     /// Beam position at a monitor [m].
     OrbitX,
     /// Beam position at a monitor [m].
@@ -78,6 +83,16 @@ pub enum Quantities {
     Calculated,
     /// Beam current [A].
     Current,
+    /// Charge of a shot that passes a place of a line [C].
+    Charge,
+}
+
+impl Quantities {
+    /// Whether it can only be that of a device with elements of its own.
+    pub(crate) fn has_place(self) -> bool {
+        use Quantities::{CavityPhase, CavityVoltage, Charge};
+        matches!(self, CavityVoltage | CavityPhase | Charge)
+    }
 }
 
 const WORDS: &[(&str, Quantities)] = &[
@@ -91,6 +106,8 @@ const WORDS: &[(&str, Quantities)] = &[
     ("k3s", Quantities::Skew(3)),
     ("rf_frequency", Quantities::RfFrequency),
     ("rf_voltage", Quantities::RfVoltage),
+    ("cavity_voltage", Quantities::CavityVoltage),
+    ("cavity_phase", Quantities::CavityPhase),
     ("orbit_x", Quantities::OrbitX),
     ("orbit_y", Quantities::OrbitY),
     ("tune_x", Quantities::TuneX),
@@ -118,6 +135,7 @@ const WORDS: &[(&str, Quantities)] = &[
     ("lifetime", Quantities::Lifetime),
     ("calculated", Quantities::Calculated),
     ("current", Quantities::Current),
+    ("charge", Quantities::Charge),
 ];
 
 /// Where a reading comes from: a channel, and the place in what it holds.

@@ -1,4 +1,4 @@
-//! Families, devices and their fields, read from a facility folder.
+//! Families, devices and their fields, read from a facility folder: a ring, a transfer line, a linac.
 //!
 //! A facility is data: `facility.toml`, `families.toml`, a lattice, curves. This crate reads and
 //! checks the tables and joins them with the lattice: which device stands where, which channel is
@@ -9,6 +9,7 @@ mod facility;
 mod family;
 mod field;
 mod files;
+mod machine;
 mod pattern;
 mod place;
 mod pyaml;
@@ -20,6 +21,7 @@ pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
 pub use family::{Device, Family, SOURCES};
 pub use field::{Field, Quantities, Source};
 pub use files::{Files, Folder};
+pub use machine::{Entrance, MachineKind};
 pub use pattern::glob;
 pub use place::Place;
 pub use pyaml::PyamlConfiguration;

@@ -59,6 +59,10 @@ impl Facility {
     /// # Errors
     /// `facility` if its control system is neither EPICS nor TANGO: pyAML knows no other.
     pub fn pyaml(&self) -> Result<PyamlConfiguration> {
+        if !self.kind.is_ring() {
+            let what = format!("{} is a {}, and pyAML 0.3 knows rings only", self.name, self.kind);
+            return Err(Diagnostic::new(Kind::Facility, what).into());
+        }
         let (is_epics, control) = match self.control.as_ref() {
             "ca" | "ca-libca" => (true, "    backend: Epics\n"),
             "pva" => (true, "    backend: Epics\n  prefix: \"pva://\"\n"),

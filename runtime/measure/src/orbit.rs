@@ -1,4 +1,4 @@
-//! The closed orbit at the monitors.
+//! The orbit at the monitors: closed in a ring, a trajectory in a line.
 
 use crate::sample::{Sampling, Statistics, sample_or};
 use fodo_control::Session;
@@ -20,8 +20,8 @@ pub struct Orbit {
 }
 
 /// What to do where no monitor has a valid reading.
-const NO_ORBIT: &str = "if the beam does not circulate: bring it round by first-turn threading (correct its trajectory \
-                        turn by turn until it is stored), then come back to the closed orbit";
+const NO_ORBIT: &str = "if the beam does not come through: bring it on by first-turn threading (correct its trajectory \
+                        as far as monitors see it; in a ring turn by turn until it is stored), then come back";
 
 /// Reads the orbit at monitors: fields `x` and `y` of each, in one go.
 pub fn orbit(session: &Session, monitors: &[Arc<Device>], sampling: Sampling) -> Result<Orbit> {

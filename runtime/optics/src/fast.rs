@@ -186,6 +186,7 @@ mod tests {
                 revolution_time: 1e-6,
                 cavity: true,
                 radiation,
+                held_gain: None,
             };
             let step = prepare(&element, &settings);
             let at = [2e-4, -1e-4, -1e-4, 5e-5, 1e-5, 0.01];

@@ -60,6 +60,10 @@ impl Ring {
             whole.extend(parts.iter().map(|_| index));
             ring.elements.extend(parts);
         }
+        // cavities are not cut
+        let first = |part: usize| part == 0 || whole[part - 1] != whole[part];
+        let held = |part: usize| self.held_gains.get(whole[part]).map(|&gain| if first(part) { gain } else { 0.0 });
+        ring.held_gains = (0..whole.len()).filter_map(held).collect();
         whole.push(self.len());
         ring.prepare_all();
         Cut { ring, whole }

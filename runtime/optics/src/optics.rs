@@ -32,6 +32,8 @@ pub struct Optics {
     pub phase_y: Vec<f64>,
     /// Derivative of the orbit with respect to delta: x [m], px [1], y [m], py [1].
     pub dispersion: Vec<[f64; 4]>,
+    /// Total energy of the reference particle, which strengths are normalised to [eV].
+    pub energy: Vec<f64>,
     /// Derivative of ct over one passage with respect to delta, over the length [1].
     pub momentum_compaction: f64,
 }
@@ -179,8 +181,20 @@ impl Ring {
     /// # Errors
     /// The particle on the design orbit is lost.
     pub fn optics_from(&self, twiss: [Twiss; 2], dispersion: [f64; 4]) -> Result<Optics, NoOptics> {
-        let start = [0.0, 0.0, 0.0, 0.0, self.delta(), 0.0];
-        let passage = self.passage(&start).map_err(|index| self.lost(index))?;
+        self.optics_along(&[0.0, 0.0, 0.0, 0.0, self.delta(), 0.0], twiss, dispersion)
+    }
+
+    /// The same about the trajectory of a particle that enters at `start`.
+    ///
+    /// # Errors
+    /// That particle is lost.
+    pub fn optics_along(
+        &self,
+        start: &Point<f64>,
+        twiss: [Twiss; 2],
+        dispersion: [f64; 4],
+    ) -> Result<Optics, NoOptics> {
+        let passage = self.passage(start).map_err(|index| self.lost(index))?;
         Ok(self.carry(passage, twiss, Vector4::from(dispersion)))
     }
 
@@ -205,6 +219,7 @@ impl Ring {
             phase_x: x.phase,
             phase_y: y.phase,
             dispersion: carried_dispersion(matrices, dispersion),
+            energy: self.energies(),
             momentum_compaction: path / self.length() + self.settings.inverse_gamma_squared(),
             orbit: passage.points,
         }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub cavity: bool,
     /// Whether bends and quadrupoles radiate (classically, without quantum excitation).
     pub radiation: bool,
+    /// Energy that a cavity gives to the reference particle, where it is not that of its own voltage and phase [eV].
+    pub held_gain: Option<f64>,
 }
 
 impl Settings {
@@ -149,6 +151,9 @@ fn flight(element: &Element, settings: &Settings) -> Option<Flight> {
 pub fn reference_gain(element: &Element, settings: &Settings) -> f64 {
     match &element.body {
         Body::Cavity(cavity) if settings.cavity && settings.reference.accelerates => {
+            if let Some(held) = settings.held_gain {
+                return held;
+            }
             let phase = TAU * cavity.frequency * cavity.time_lag / settings.speed() + cavity.phase_lag;
             cavity.voltage * phase.sin()
         }

@@ -19,6 +19,8 @@ pub struct Ring {
     pub(crate) warm: Option<Warm>,
     /// Reference energy at each element and at the end [eV]; empty where it is the same everywhere.
     energies: Vec<f64>,
+    /// What each element gives to the reference particle whatever its cavity does [eV]; empty where that is its own.
+    pub(crate) held_gains: Vec<f64>,
     delta: f64,
     length: f64,
     harmonic_number: Option<u32>,
@@ -75,6 +77,7 @@ impl Ring {
             revolution_time: 0.0,
             cavity: effects.cavity,
             radiation: effects.radiation,
+            held_gain: None,
         };
         settings.revolution_time = length / settings.speed();
         let mut ring = Self {
@@ -83,6 +86,7 @@ impl Ring {
             settings,
             warm: None,
             energies: vec![],
+            held_gains: vec![],
             delta: 0.0,
             length,
             harmonic_number: lattice.harmonic_number,
@@ -188,7 +192,7 @@ impl Ring {
     /// Changes an element in any way but its length, and makes it ready again.
     pub fn change(&mut self, index: usize, how: impl FnOnce(&mut Element)) {
         how(&mut self.elements[index]);
-        if self.settings.reference.accelerates && self.cavity(index).is_some() {
+        if self.settings.reference.accelerates && self.held_gains.is_empty() && self.cavity(index).is_some() {
             return self.prepare_all();
         }
         self.steps[index] = prepare(&self.elements[index], &self.settings_at(index));
@@ -324,6 +328,16 @@ impl Ring {
         self.warm = None;
     }
 
+    /// Keeps the reference particle as it is now: cavities that are changed from here on accelerate the beam and not the
+    /// reference, so that magnets keep their fields and the beam is off the energy they were set for.
+    ///
+    /// Without it the reference of an accelerating line follows its cavities, and all magnets with it.
+    pub fn hold_reference(&mut self) {
+        let gain = |index: usize| reference_gain(&self.elements[index], &self.settings_at(index));
+        self.held_gains = (0..self.len()).map(gain).collect();
+        self.prepare_all();
+    }
+
     /// Reference energies where cavities change them; empty where they do not.
     fn reference_energies(&self) -> Vec<f64> {
         if !(self.settings.reference.accelerates && self.settings.cavity) {
@@ -331,7 +345,8 @@ impl Ring {
         }
         let mut settings = self.settings;
         let mut energies = vec![settings.energy];
-        for element in &self.elements {
+        for (index, element) in self.elements.iter().enumerate() {
+            settings.held_gain = self.held_gains.get(index).copied();
             settings = settings.after_gain(reference_gain(element, &settings));
             energies.push(settings.energy);
         }
@@ -341,7 +356,7 @@ impl Ring {
     /// Settings with the reference energy an element is entered with; the end is element N.
     pub(crate) fn settings_at(&self, index: usize) -> Settings {
         let energy = self.energies.get(index).copied().unwrap_or(self.settings.energy);
-        Settings { energy, ..self.settings }
+        Settings { energy, held_gain: self.held_gains.get(index).copied(), ..self.settings }
     }
 
     /// Total energy of the reference particle at the entrance of each element and at the end: N + 1 values [eV].
@@ -394,6 +409,11 @@ impl Ring {
             }
         }
         Ok(())
+    }
+
+    /// Takes a particle through one element.
+    pub fn pass_element<N: Over<f64>>(&self, index: usize, z: &mut Point<N>) {
+        self.steps[index].apply(z, 0.0);
     }
 
     /// Coordinates at the entrance of each element and at the end: N + 1 points.

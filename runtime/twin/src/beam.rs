@@ -59,6 +59,11 @@ impl Beam {
         &self.ring
     }
 
+    /// Counts the changes of its elements.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Changes elements; what was known of the beam is not known any more.
     pub fn change(&mut self, work: impl FnOnce(Change<'_>)) {
         let Beam { ring, full, .. } = self;

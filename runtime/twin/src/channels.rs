@@ -31,6 +31,8 @@ pub(crate) enum Answer {
     Lifetime,
     /// One plane of one monitor in each turn after the trigger, so many of them.
     Turns(usize, usize, usize),
+    /// Charge that comes to an element of a line.
+    Charge(usize),
     /// A signal that belongs to no device, by its place among them.
     Signal(usize),
 }
@@ -163,6 +165,11 @@ impl Channels {
             (Some(q @ (Quantities::TurnsX | Quantities::TurnsY)), Some(monitor), _) => {
                 let answer = Answer::Turns(usize::from(q == Quantities::TurnsY), monitor, field.turns);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
+            }
+            (Some(Quantities::Charge), _, _) => {
+                // the tables are refused where such a device has no element
+                let element = device.elements.first().copied().unwrap_or(elements);
+                self.push(&source.channel, field, Answer::Charge(element), Shape::Scalar, false);
             }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);

@@ -3,6 +3,7 @@
 use crate::beam::Beam;
 use crate::element::Machine;
 use crate::errors::ExactValues;
+use crate::injection::Shown;
 use crate::plant::Twin;
 use crate::ramp::Ramp;
 use crate::truth::Truth;
@@ -10,7 +11,7 @@ use fodo_devices::Facility;
 use fodo_lattice::Lattice;
 use fodo_optics::Ring;
 use fodo_report::{Diagnostic, Kind, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Twin {
@@ -59,12 +60,17 @@ impl Twin {
         self.within_limits(&values)?;
         let mut ring = Ring::try_new(lattice, self.effects())
             .map_err(|problems| refused(format!("this lattice cannot be tracked: {problems}")))?;
+        if self.injection.is_some() {
+            ring.hold_reference();
+        }
         let physics = |knob: usize| self.channels.knobs[knob].field.to_physics(values[knob]);
         let all: BTreeSet<usize> = (0..lattice.elements.len()).collect();
         machine.rebuild(&all, physics, &state.present, &mut |element, built| {
             ring.change(element, |there| there.clone_from(built));
         });
-        ring.closed_orbit().map_err(|why| refused(format!("with this lattice there is no beam: {why}")))?;
+        self.has_beam(&mut ring, &state.truth)
+            .map_err(|why| refused(format!("with this lattice there is no beam: {why}")))?;
+        state.passed = None;
         state.beam = Beam::again(&state.beam, ring);
         state.machine = machine;
         state.ramps = values.iter().copied().map(Ramp::at).collect();
@@ -75,6 +81,15 @@ impl Twin {
         }
         state.values = values;
         Ok(())
+    }
+
+    /// Whether a beam goes round, or comes to the end of a line.
+    fn has_beam(&self, ring: &mut Ring, truth: &Truth) -> Result<(), String> {
+        let Some(injection) = &self.injection else {
+            return ring.closed_orbit().map(|_| ()).map_err(|why| why.to_string());
+        };
+        let passed = injection.pass(ring, Shown { shot: (0, 0), revision: 0, truth: truth.injection });
+        passed.track(ring, &BTreeMap::new()).at(ring.len()).map(|_| ())
     }
 
     fn within_limits(&self, values: &[f64]) -> Result<()> {

@@ -7,6 +7,9 @@ use fodo_lattice::{Body, Element, Field, Lattice};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+/// Phase lag of a cavity that is passed on its crest [rad].
+const CREST: f64 = std::f64::consts::FRAC_PI_2;
+
 /// The elements that knobs move, and which knob moves which.
 pub(crate) struct Machine {
     lattice: Arc<Lattice>,
@@ -69,7 +72,7 @@ impl Machine {
         let shares = shares(lattice, &knob.device.elements, quantity);
         self.moved.push(shares.iter().map(|(element, _)| *element).collect());
         let Some(&(first, divisor)) = shares.first() else { return 0.0 };
-        let is_held = !held.insert((first, quantity));
+        let is_held = !held.insert((first, quantity)) || self.has_voltage(&shares, quantity);
         let value = value(&lattice.elements[first], quantity);
         for &(element, divisor) in &shares {
             let rest = &mut self.standing(lattice, element).rest;
@@ -80,11 +83,18 @@ impl Machine {
         }
         match quantity {
             _ if is_held => 0.0,
-            Quantities::RfVoltage => {
+            Quantities::RfVoltage | Quantities::CavityVoltage => {
                 shares.iter().map(|&(cavity, _)| self::value(&lattice.elements[cavity], quantity)).sum()
             }
             _ => value * divisor,
         }
+    }
+
+    /// Whether a voltage of these cavities is held already, that of all together or that of some.
+    fn has_voltage(&self, shares: &[(usize, f64)], quantity: Quantities) -> bool {
+        let voltage = |quantity: Quantities| matches!(quantity, Quantities::RfVoltage | Quantities::CavityVoltage);
+        let mut parts = shares.iter().filter_map(|(element, _)| self.standings.get(element)).flat_map(|s| &s.parts);
+        voltage(quantity) && parts.any(|part| voltage(part.quantity))
     }
 
     /// The elements that these knobs move.
@@ -122,6 +132,13 @@ fn shares(lattice: &Lattice, elements: &[usize], quantity: Quantities) -> Vec<(u
     match quantity {
         Quantities::KickX | Quantities::KickY => every(elements.len() as f64),
         Quantities::Upright(order) | Quantities::Skew(order) => every(factorial(order)),
+        Quantities::CavityVoltage => {
+            let voltage = |element: usize| value(&lattice.elements[element], Quantities::CavityVoltage);
+            let total: f64 = elements.iter().map(|&element| voltage(element)).sum();
+            let part = |&element: &usize| if total == 0.0 { elements.len() as f64 } else { total / voltage(element) };
+            elements.iter().map(|element| (*element, part(element))).collect()
+        }
+        Quantities::CavityPhase => every(1.0),
         Quantities::RfFrequency => cavities(lattice, |cavities, at| {
             let [first, here] = [cavities[0].frequency, cavities[at].frequency];
             if first == 0.0 || here == first { 1.0 } else { first / here }
@@ -155,7 +172,8 @@ fn value(element: &Element, quantity: Quantities) -> f64 {
         (Quantities::Upright(order), _) => element.field().map_or(0.0, |field| field.upright(order)),
         (Quantities::Skew(order), _) => element.field().map_or(0.0, |field| field.skew(order)),
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency,
-        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage,
+        (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage,
+        (Quantities::CavityPhase, Body::Cavity(cavity)) => CREST - cavity.phase_lag,
         _ => 0.0,
     }
 }
@@ -166,7 +184,8 @@ fn take(element: &mut Element, quantity: Quantities, value: f64) {
         (Quantities::KickX, _) => element.kick[0] -= value,
         (Quantities::KickY, _) => element.kick[1] -= value,
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency = 0.0,
-        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage = 0.0,
+        (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage = 0.0,
+        (Quantities::CavityPhase, Body::Cavity(cavity)) => cavity.phase_lag += value,
         (Quantities::Upright(order), _) => take_field(element, order, [value, 0.0]),
         (Quantities::Skew(order), _) => take_field(element, order, [0.0, value]),
         _ => {}
@@ -190,7 +209,8 @@ fn add(element: &mut Element, quantity: Quantities, value: f64) {
         (Quantities::Upright(order), _) => add_field(element, order, [value, 0.0]),
         (Quantities::Skew(order), _) => add_field(element, order, [0.0, value]),
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency += value,
-        (Quantities::RfVoltage, Body::Cavity(cavity)) => cavity.voltage += value,
+        (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage += value,
+        (Quantities::CavityPhase, Body::Cavity(cavity)) => cavity.phase_lag -= value,
         _ => {}
     }
 }

@@ -15,6 +15,7 @@ mod element;
 mod errors;
 mod figures;
 mod hysteresis;
+mod injection;
 mod placement;
 mod plant;
 mod present;
@@ -23,6 +24,7 @@ mod truth;
 mod turns;
 mod wander;
 
+pub use injection::InjectionTruth;
 pub use placement::{Placement, Reference};
 pub use plant::{Twin, TwinOptions};
 pub use truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth};

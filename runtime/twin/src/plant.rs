@@ -7,7 +7,9 @@ use crate::current::Store;
 use crate::draw::noise;
 use crate::element::Machine;
 use crate::errors::{ErrorTable, Motion};
+use crate::figures::Figure;
 use crate::hysteresis::Iron;
+use crate::injection::{Injection, Passed, Shown, Track};
 use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
@@ -16,7 +18,7 @@ use fodo_control::{
     Channel, ChannelInfo, Fault, GoesWrong, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write,
 };
 use fodo_devices::{Device, Facility, Quantities};
-use fodo_optics::{Effects, Orbit, Ring};
+use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +46,8 @@ pub struct Twin {
     paces: Vec<Pace>,
     /// How turns are taken, and how many.
     turns: (TurnsTable, usize),
+    /// What enters a line; a ring has none.
+    pub(crate) injection: Option<Injection>,
     seed: u64,
     period: Duration,
     effects: Effects,
@@ -57,6 +61,8 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) truth: Arc<Truth>,
     pub(crate) beam: Beam,
+    /// The last shot of a line.
+    pub(crate) passed: Option<Arc<Passed>>,
     /// What is wrong, and when that was found.
     pub(crate) present: Present,
     pub(crate) found: Option<Looked>,
@@ -121,13 +127,19 @@ impl Twin {
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
         let (anomalies, decays) = (table.anomalies, table.beam.is_some());
-        let beside = options.beside.then(|| channels.works(decays));
-        let ring = Ring::new(&facility.lattice, table.effects);
+        let is_ring = facility.kind.is_ring();
+        let beside = (options.beside && is_ring).then(|| channels.works(decays));
+        let mut ring = Ring::new(&facility.lattice, table.effects);
+        if !is_ring {
+            // cavities move the beam, not what magnets are set for
+            ring.hold_reference();
+        }
         let drawn = Arc::new(truth);
         let state = State {
             machine,
             truth: drawn.clone(),
             beam: Beam::new(ring, table.beam.clone().unwrap_or_default(), beside.as_deref()),
+            passed: None,
             present: Present::of(&Truth::default(), &channels),
             found: None,
             stage: Stage::new(anomalies, seed, start),
@@ -147,6 +159,7 @@ impl Twin {
             shot: None,
         };
         Ok(Twin {
+            injection: Injection::of(facility, seed),
             channels,
             drawn,
             turns,
@@ -183,6 +196,13 @@ impl Twin {
         let truths: Vec<MonitorTruth> = state.present.monitors.iter().map(|eye| eye.truth).collect();
         let all = self.channels.monitors.iter().zip(truths);
         all.map(|(monitor, truth)| (monitor.device.as_ref(), monitor.element, truth))
+    }
+
+    /// Where the centre of the beam enters a line in the present shot; for tests and trainers.
+    pub fn entered(&self) -> Option<Point<f64>> {
+        self.injection.as_ref()?;
+        let mut state = self.state();
+        self.orbit(&mut state).ok()?.at(0).ok()
     }
 
     /// Whether cavities and radiation count.
@@ -248,8 +268,9 @@ impl Twin {
                 let tunes = self.stored(state).and_then(Beam::tunes);
                 number(tunes.map(|tunes| on_channel(tunes[*plane])), state.now)
             }
+            Answer::Charge(element) => Reading::good(on_channel(self.charge(state, *element)), state.now),
             Answer::Figure(figure, element) => {
-                let found = self.stored(state).and_then(|beam| beam.figure(figure, *element));
+                let found = self.figure(state, figure, *element);
                 number(found.map(on_channel), state.now)
             }
             Answer::Calculated => {
@@ -263,29 +284,29 @@ impl Twin {
             }
             Answer::Row(row) => {
                 let length = state.beam.ring().len();
-                let (row, lost) = self.row(state, row, length);
-                told(Value::Vector(row), state.now, lost)
+                let (row, validity) = self.row(state, row, length);
+                Reading { validity, ..Reading::good(Value::Vector(row), state.now) }
             }
             Answer::Table(columns, length) => {
-                let mut why = None;
+                let mut validity = Validity::Good;
                 let column = |(name, row): &(Arc<str>, Row)| {
-                    let (row, lost) = self.row(state, row, *length);
-                    why = lost;
+                    let (row, of_row) = self.row(state, row, *length);
+                    validity = of_row;
                     (name.clone(), Value::Vector(row))
                 };
                 let columns = columns.iter().map(column).collect();
-                told(Value::Table(columns), state.now, why)
+                Reading { validity, ..Reading::good(Value::Table(columns), state.now) }
             }
         }
     }
 
-    /// The beam at every element, as monitors read it where there are some; no numbers and why, if there is no beam.
-    fn row(&self, state: &mut State, row: &Row, length: usize) -> (Arc<[f64]>, Option<String>) {
+    /// The beam at every element, as monitors read it where there are some; no numbers where there is no beam, and why.
+    fn row(&self, state: &mut State, row: &Row, length: usize) -> (Arc<[f64]>, Validity) {
         let orbit = match self.orbit(state) {
             Ok(orbit) => orbit,
-            Err(why) => return (vec![f64::NAN; length].into(), Some(why)),
+            Err(why) => return (vec![f64::NAN; length].into(), Validity::Invalid(why)),
         };
-        let at = |element: usize| row.field.to_channel(orbit.at(element)[2 * row.plane]);
+        let at = |element: usize| orbit.at(element).map_or(f64::NAN, |at| row.field.to_channel(at[2 * row.plane]));
         let mut entries: Vec<f64> =
             (0..length).map(|element| if element < state.beam.ring().len() { at(element) } else { f64::NAN }).collect();
         for &(entry, monitor) in &row.monitors {
@@ -294,15 +315,17 @@ impl Twin {
                 *place = position.map_or(f64::NAN, |position| row.field.to_channel(position));
             }
         }
-        (entries.into(), None)
+        // what stands before a loss can be used
+        let validity = orbit.lost().map_or(Validity::Good, |why| Validity::Warning(why.to_string()));
+        (entries.into(), validity)
     }
 
-    fn monitor(&self, state: &mut State, orbit: &Orbit, plane: usize, monitor: usize) -> Found<f64> {
+    fn monitor(&self, state: &mut State, orbit: &Track, plane: usize, monitor: usize) -> Found<f64> {
         let eye = state.present.monitors[monitor];
         if eye.dead {
             return Err("the monitor does not answer".into());
         }
-        let at = orbit.at(self.channels.monitors[eye.wired_to].element);
+        let at = orbit.at(self.channels.monitors[eye.wired_to].element)?;
         let reading = eye.truth.reads([at[0], at[2]])[plane];
         if eye.truth.noise == 0.0 {
             return Ok(reading);
@@ -347,7 +370,7 @@ impl Twin {
         let current = self.current(state);
         let seconds = self.seconds(state, state.now);
         let (table, turns) = self.turns;
-        let taken = self.orbit(state).and_then(|orbit| {
+        let taken = self.stored(state).and_then(Beam::orbit).and_then(|orbit| {
             let State { beam, present, ramps, fired, now, .. } = &*state;
             let asked = |knob: usize| {
                 let held = self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
@@ -419,8 +442,46 @@ impl Twin {
         (time.0 - state.start.0) as f64 * 1e-9
     }
 
-    fn orbit(&self, state: &mut State) -> Found<Arc<Orbit>> {
-        self.stored(state)?.orbit()
+    /// The centre of the beam: round a ring, or as far as it comes in a line.
+    fn orbit(&self, state: &mut State) -> Found<Track> {
+        let Some(injection) = &self.injection else { return self.stored(state)?.orbit().map(Track::closed) };
+        let passed = self.passed(state, injection)?;
+        Ok(passed.track(state.beam.ring(), &state.present.obstacles))
+    }
+
+    /// The present shot of a line.
+    fn passed(&self, state: &mut State, injection: &Injection) -> Found<Arc<Passed>> {
+        self.settled(state);
+        if state.present.beamless {
+            return Err("the beam is lost".into());
+        }
+        let truth = state.truth.injection;
+        let of = Shown {
+            shot: if truth.varies() { self.shot(state) } else { (0, 0) },
+            revision: state.beam.revision(),
+            truth,
+        };
+        let State { beam, passed, .. } = state;
+        let known = passed.take().filter(|known| known.of == of);
+        let known = known.unwrap_or_else(|| Arc::new(injection.pass(beam.ring(), of)));
+        Ok(passed.insert(known).clone())
+    }
+
+    /// Charge of the shot that comes to an element of a line [C].
+    fn charge(&self, state: &mut State, element: usize) -> f64 {
+        let Some(injection) = &self.injection else { return 0.0 };
+        let Ok(passed) = self.passed(state, injection) else { return 0.0 };
+        let ring = state.beam.ring();
+        let is_stopped =
+            !state.present.obstacles.is_empty() && passed.track(ring, &state.present.obstacles).at(element).is_err();
+        if is_stopped { 0.0 } else { injection.charge(ring, &passed, element) }
+    }
+
+    fn figure(&self, state: &mut State, figure: &Figure, element: usize) -> Found<f64> {
+        let Some(injection) = &self.injection else { return self.stored(state)?.figure(figure, element) };
+        self.orbit(state)?.at(element)?;
+        let passed = self.passed(state, injection)?;
+        injection.size(state.beam.ring(), &passed, figure.quantity, element)
     }
 
     /// The beam, if one is stored.
@@ -597,7 +658,7 @@ impl Plant for Twin {
         if fires {
             self.fire(&mut state);
         }
-        if !state.store.fills_itself() {
+        if self.injection.is_none() && !state.store.fills_itself() {
             // a beam that is lost stays lost, also if nobody looks
             let _ = self.stored(&mut state);
         }
@@ -642,13 +703,5 @@ fn number(found: Found<Value>, now: Time) -> Reading {
     match found {
         Ok(value) => Reading::good(value, now),
         Err(why) => Reading::invalid(Value::Number(f64::NAN), now, why),
-    }
-}
-
-/// A reading, invalid where there is a reason.
-fn told(value: Value, now: Time, why: Option<String>) -> Reading {
-    match why {
-        None => Reading::good(value, now),
-        Some(why) => Reading::invalid(value, now, why),
     }
 }

@@ -1,6 +1,7 @@
 //! What the scripts cannot see.
 
 use crate::element::add_field;
+use crate::injection::InjectionTruth;
 use crate::placement::Placement;
 use fodo_lattice::{Body, Class, Element};
 use fodo_optics::Calibration;
@@ -193,6 +194,8 @@ pub struct Truth {
     pub monitors: HashMap<DeviceKey, MonitorTruth>,
     /// Supplies by family, device and field; those not named are perfect.
     pub supplies: HashMap<FieldKey, SupplyTruth>,
+    /// How the beam enters a line.
+    pub injection: InjectionTruth,
 }
 
 impl Truth {

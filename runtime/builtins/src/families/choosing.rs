@@ -62,34 +62,58 @@ impl Members {
     }
 
     /// Devices with their distance from `s`, the nearest first; those at `s` itself are passed over when going one way.
-    fn from(&self, s: f64, way: Way, around: f64) -> Vec<(f64, &Arc<Device>)> {
+    fn from(&self, s: f64, way: Way, around: Around) -> Vec<(f64, &Arc<Device>)> {
         let placed = self.devices.iter().filter(|device| stands(device));
-        let distance = |device: &Arc<Device>| {
-            let on = (device.s - s).rem_euclid(around);
-            match way {
-                Way::Downstream => on,
-                Way::Upstream => (s - device.s).rem_euclid(around),
-                Way::Either => on.min(around - on),
-            }
+        let distance = |device: &Arc<Device>| match way {
+            Way::Downstream => around.on(device.s - s),
+            Way::Upstream => around.on(s - device.s),
+            Way::Either => around.apart(device.s - s),
         };
         let mut found: Vec<(f64, &Arc<Device>)> = placed.map(|device| (distance(device), device)).collect();
+        found.retain(|(distance, _)| distance.is_finite());
         if !matches!(way, Way::Either) {
-            found.retain(|(distance, _)| *distance > HERE && around - distance > HERE);
+            found.retain(|(distance, _)| *distance > HERE && around.0 - distance > HERE);
         }
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         found
     }
 
     /// All devices from `s` on, once round the ring; without those that `ends` name.
-    fn all_round(&self, s: f64, around: f64, ends: &[&Dynamic]) -> Members {
+    fn all_round(&self, s: f64, around: Around, ends: &[&Dynamic]) -> Members {
         let named = |device: &Device| {
             ends.iter().any(|end| end.read_lock::<Member>().is_some_and(|end| same(&end.device, device)))
         };
         let inside = self.devices.iter().filter(|device| stands(device) && !named(device));
         let mut devices: Vec<Arc<Device>> = inside.cloned().collect();
-        let on = |device: &Device| (device.s - s).rem_euclid(around);
+        let on = |device: &Device| around.on(device.s - s);
         devices.sort_by(|a, b| on(a).total_cmp(&on(b)));
         self.with(devices)
+    }
+}
+
+/// Length of the way after which the beam is back where it was [m]; without end in a line.
+#[derive(Clone, Copy)]
+struct Around(f64);
+
+impl Around {
+    fn of(context: &Context) -> Around {
+        let length = context.facility.positions.last().copied().unwrap_or(0.0);
+        Around(if context.facility.kind.is_ring() { length } else { f64::INFINITY })
+    }
+
+    /// The way on to what lies so far ahead [m]; in a line the beam does not come to what lies behind.
+    fn on(self, ahead: f64) -> f64 {
+        match self.0.is_finite() {
+            true => ahead.rem_euclid(self.0),
+            false if ahead < 0.0 => f64::INFINITY,
+            false => ahead,
+        }
+    }
+
+    /// The way to it on the nearer side [m].
+    fn apart(self, ahead: f64) -> f64 {
+        let on = self.on(ahead);
+        if self.0.is_finite() { on.min(self.0 - on) } else { ahead.abs() }
     }
 }
 
@@ -153,7 +177,7 @@ fn place(place: &Dynamic) -> Outcome<(f64, String)> {
 /// The nearest devices from a place on.
 fn neighbours(context: &Context, members: &Members, from: &Dynamic, way: Way, count: usize) -> Outcome<Members> {
     let (s, said) = place(from)?;
-    let around = context.facility.positions.last().copied().unwrap_or(0.0);
+    let around = Around::of(context);
     let found = members.from(s, way, around);
     if found.len() < count {
         return Err(script_error(format!(
@@ -177,11 +201,17 @@ fn counted(count: INT) -> Outcome<usize> {
 fn between(context: &Context, members: &Members, from: &Dynamic, to: &Dynamic) -> Outcome<Members> {
     let ends = [from, to];
     let ((from, _), (to, _)) = (place(from)?, place(to)?);
-    let around = context.facility.positions.last().copied().unwrap_or(0.0);
-    if to - from >= around - HERE {
+    let around = Around::of(context);
+    if to - from >= around.0 - HERE {
         return Ok(members.all_round(from, around, &ends));
     }
-    let length = (to - from).rem_euclid(around);
+    let length = around.on(to - from);
+    if length.is_infinite() {
+        return Err(script_error(format!(
+            "{} is a {}: the second place lies upstream",
+            context.facility.name, context.facility.kind
+        )));
+    }
     let found = members.from(from, Way::Downstream, around);
     let inside = found.into_iter().filter(|(distance, _)| *distance < length - HERE);
     Ok(members.with(inside.map(|(_, device)| device.clone()).collect()))
@@ -193,8 +223,15 @@ fn beside(context: &NativeCallContext, member: &Member, step: isize) -> Outcome<
     let all = &family.devices;
     let at = all.iter().position(|device| same(device, &member.device));
     let at = at.ok_or_else(|| script_error(format!("{} is not in its family", member.device.shown())))?;
-    let next = (at as isize + step).rem_euclid(all.len() as isize) as usize;
-    Ok(Member { device: all[next].clone(), family })
+    let next = at as isize + step;
+    let around = next.rem_euclid(all.len() as isize);
+    let facility = &here(context)?.facility;
+    if next != around && !facility.kind.is_ring() {
+        let which = if step > 0 { "last" } else { "first" };
+        let (shown, kind) = (member.device.shown(), facility.kind);
+        return Err(script_error(format!("{shown} is the {which} of its family, and {} is a {kind}", facility.name)));
+    }
+    Ok(Member { device: all[around as usize].clone(), family })
 }
 
 /// Registers what chooses devices.
@@ -289,8 +326,8 @@ fn along_the_beam(engine: &mut Engine) {
         engine,
         "downstream",
         ["members: family", "place: device, quantity or number", "device"],
-        "/// Finds the first device of a family downstream of a place; after the last comes the first again.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]. What stands at that place is passed over.\n///\n\
+        "/// Finds the first device of a family downstream of a place; in a ring the first comes again after the last.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the machine [m]. What stands at that place is passed over.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
          /// # Errors\n/// - `a place is`: it is neither a device nor a length or number.\n/// - `were asked for`: the family has not so many.\n///\n\
          /// # Example\n/// ```rhai\n/// let monitor = BPM.downstream(QF[0]);\n/// assert(monitor.s > QF[0].s);\n/// ```",
@@ -309,8 +346,8 @@ fn along_the_beam(engine: &mut Engine) {
         engine,
         "upstream",
         ["members: family", "place: device, quantity or number", "device"],
-        "/// Finds the last device of a family upstream of a place; before the first comes the last again.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]. What stands at that place is passed over.\n///\n\
+        "/// Finds the last device of a family upstream of a place; in a ring the last comes again before the first.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the machine [m]. What stands at that place is passed over.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
          /// # Errors\n/// As `downstream`.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM.upstream(BPM[1]) == BPM[0]);\n/// ```",
@@ -330,7 +367,7 @@ fn along_the_beam(engine: &mut Engine) {
         "nearest",
         ["members: family", "place: device, quantity or number", "device"],
         "/// Finds the device of a family that is nearest to a place, on either side.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the ring [m]; centres count.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `place`: a device, or a place along the machine [m]; centres count.\n///\n\
          /// # Returns\n/// The device; with a third argument, `count`, that many devices, the nearest first.\n///\n\
          /// # Errors\n/// As `downstream`.\n///\n\
          /// # Example\n/// ```rhai\n/// let corrector = HCOR.nearest(BPM[4]);\n/// ```",
@@ -350,9 +387,9 @@ fn along_the_beam(engine: &mut Engine) {
         "between",
         ["members: family", "from: device, quantity or number", "to: device, quantity or number", "family"],
         "/// Gives the devices of a family between two places, going downstream from the first to the second.\n///\n\
-         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `from`, `to`: devices, or places along the ring [m]. What stands at them is left out.\n///\n\
+         /// # Parameters\n/// - `members`: a family or a part of it.\n/// - `from`, `to`: devices, or places along the machine [m]. What stands at them is left out.\n///\n\
          /// # Returns\n/// Those devices, in the order of the beam; across the end of the ring if `to` is before `from`, all of them from 0 to the length of the ring.\n///\n\
-         /// # Errors\n/// - `a place is`: one is neither a device nor a length or number.\n///\n\
+         /// # Errors\n/// - `a place is`: one is neither a device nor a length or number.\n/// - `script`: in a line, the second lies upstream.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM.between(BPM[2], BPM[5]) == BPM[3..5]);\n/// ```",
         |c: NativeCallContext, m: Members, from: Dynamic, to: Dynamic| between(&*here(&c)?, &m, &from, &to)
     );
@@ -360,9 +397,9 @@ fn along_the_beam(engine: &mut Engine) {
         engine,
         "next",
         ["device: device", "device"],
-        "/// Gives the next device of the same family; after the last comes the first.\n///\n\
+        "/// Gives the next device of the same family; in a ring after the last the first.\n///\n\
          /// # Returns\n/// The device.\n///\n\
-         /// # Errors\n/// None.\n///\n\
+         /// # Errors\n/// - `script`: in a line, one beyond its end.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM[3].next() == BPM[4]);\n/// assert(BPM[-1].next() == BPM[0]);\n/// ```",
         |c: NativeCallContext, device: Member| beside(&c, &device, 1)
     );
@@ -370,9 +407,9 @@ fn along_the_beam(engine: &mut Engine) {
         engine,
         "previous",
         ["device: device", "device"],
-        "/// Gives the previous device of the same family; before the first comes the last.\n///\n\
+        "/// Gives the previous device of the same family; in a ring before the first the last.\n///\n\
          /// # Returns\n/// The device.\n///\n\
-         /// # Errors\n/// None.\n///\n\
+         /// # Errors\n/// - `script`: in a line, one beyond its end.\n///\n\
          /// # Example\n/// ```rhai\n/// assert(BPM[3].previous() == BPM[2]);\n/// ```",
         |c: NativeCallContext, device: Member| beside(&c, &device, -1)
     );

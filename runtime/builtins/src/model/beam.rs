@@ -56,10 +56,11 @@ pub fn with_effects(options: Options) -> Options {
     options.flag("rf").help("cavities on").flag("radiation").help("bends and quadrupoles radiate; cavities on")
 }
 
-/// The ring of a model with the effects the options ask for.
+/// The ring of a model with the effects the options ask for; the cavities of a line are always on.
 pub fn ring_of(model: &super::Model, values: &fodo_language::Values) -> Ring {
     let radiation = values.flag("radiation");
-    model.ring.with_effects(Effects { cavity: radiation || values.flag("rf"), radiation })
+    let cavity = radiation || values.flag("rf") || model.optics_effects().cavity;
+    model.ring.with_effects(Effects { cavity, radiation })
 }
 
 /// The options of a matched bunch.
@@ -97,9 +98,11 @@ fn bunch(context: &NativeCallContext, model: &ModelHandle, count: i64, map: &Map
     let count = usize::try_from(count).ok().filter(|count| *count > 0);
     let count = count.ok_or_else(|| script_error("a bunch has at least one particle"))?;
     let ring = ring_of(&model, &values);
-    let optics = model.or_failed(ring.optics()).or_fail()?;
-    let centre = model.or_failed(ring.find_closed_orbit()).or_fail()?.start();
-    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes(&values)?)).or_fail()?;
+    let optics = model.optics_of(&ring).or_fail()?;
+    let centre = model.centre_of(&ring).or_fail()?;
+    let said = sizes(&values)?;
+    let sizes = model.line.as_ref().map_or(said, |line| line.sizes_but(map, &said));
+    let matrix = model.or_failed(beam_matrix_at(&optics, 0, &sizes)).or_fail()?;
     let seed = values.integer("seed")?.unsigned_abs();
     to_map(&model.or_failed(distribution(count, &centre, &matrix, Shape::Gaussian, seed)).or_fail()?)
 }
@@ -137,7 +140,7 @@ pub fn register(engine: &mut Engine) {
         engine,
         "bunch",
         ["model: model", "count: int", "options: map", "map"],
-        "/// Draws the particles of a Gaussian bunch that is matched to the optics at the start of a model.\n///\n\
+        "/// Draws the particles of a Gaussian bunch that is matched to the optics at the start of a model; of a line, sizes that are not said are those of `[beam]`.\n///\n\
          /// # Parameters\n/// - `count`: particles [1].\n/// {options}\n///\n\
          /// # Returns\n/// `#{ x, px, y, py, delta, ct }`: vectors [m, 1, m, 1, 1, m].\n///\n\
          /// # Errors\n/// - `facility`: no closed orbit, or unstable optics.\n///\n\

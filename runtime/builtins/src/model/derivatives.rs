@@ -70,7 +70,7 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let d = model.orbit_response_derivatives([HCOR, VCOR], BPM, [\"QF_001.k1\", \"QD_001.k1\"]);\n\
          /// assert(d.len == 2 && d[0].rows == 2 * BPM.len);\n/// ```",
         |c: NativeCallContext, m: ModelHandle, which: Dynamic, monitors: Members, gradients: Array| -> Outcome<Array> {
-            let model = m.here(&c)?;
+            let model = m.ring(&c, "orbit_response_derivatives")?;
             let texts = gradients
                 .into_iter()
                 .map(|name| name.into_string().map_err(|_| script_error("gradients are texts, as in [\"QF_001.k1\"]")));

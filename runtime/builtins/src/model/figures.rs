@@ -30,14 +30,15 @@ const FUNCTIONS: &[Function] = &[
     ("orbit_px", "1", |o| o.orbit.iter().map(|z| z[1]).collect()),
     ("orbit_y", "m", |o| o.orbit.iter().map(|z| z[2]).collect()),
     ("orbit_py", "1", |o| o.orbit.iter().map(|z| z[3]).collect()),
+    ("reference_energy", "eV", |o| o.energy.clone()),
 ];
 
 const FIGURES: &[Figure] = &[
-    ("tune_x", "1", |m| Ok(m.optics()?.tune_x())),
-    ("tune_y", "1", |m| Ok(m.optics()?.tune_y())),
+    ("tune_x", "1", |m| Ok(m.with_tune()?.tune_x())),
+    ("tune_y", "1", |m| Ok(m.with_tune()?.tune_y())),
     ("chromaticity_x", "1", |m| Ok(m.chromaticity()?[0])),
     ("chromaticity_y", "1", |m| Ok(m.chromaticity()?[1])),
-    ("momentum_compaction", "1", |m| Ok(m.optics()?.momentum_compaction)),
+    ("momentum_compaction", "1", |m| m.momentum_compaction()),
     ("length", "m", |m| Ok(m.ring.length())),
     ("energy", "eV", |m| Ok(m.ring.energy())),
     ("i1", "m", |m| Ok(m.integrals()?.i1)),
@@ -45,7 +46,7 @@ const FIGURES: &[Figure] = &[
     ("i3", "1/m^2", |m| Ok(m.integrals()?.i3)),
     ("i4", "1/m", |m| Ok(m.integrals()?.i4)),
     ("i5", "1/m", |m| Ok(m.integrals()?.i5)),
-    ("energy_loss", "eV", |m| Ok(m.or_failed(m.ring.radiation())?.energy_loss)),
+    ("energy_loss", "eV", |m| m.energy_loss()),
     ("damping_partition_x", "1", |m| Ok(m.integrals()?.damping_partition()[0])),
 ];
 
@@ -66,13 +67,30 @@ pub const OF_BEAM: &[OfBeam] = &[
 ];
 
 impl Model {
+    fn with_tune(&self) -> Result<&Optics> {
+        self.needs_ring("it has no tune")?;
+        self.optics()
+    }
+
+    fn momentum_compaction(&self) -> Result<f64> {
+        self.needs_ring("it has no momentum compaction")?;
+        Ok(self.optics()?.momentum_compaction)
+    }
+
     /// Radiation integrals of the elements of the lattice.
     fn integrals(&self) -> Result<RadiationIntegrals> {
+        self.needs_ring("radiation integrals are those of a ring")?;
         self.or_failed(self.ring.radiation_integrals())
     }
 
     fn chromaticity(&self) -> Result<[f64; 2]> {
+        self.needs_ring("it has no chromaticity")?;
         self.or_failed(self.ring.chromaticity())
+    }
+
+    fn energy_loss(&self) -> Result<f64> {
+        self.needs_ring("its beam makes no turn, so that there is no energy loss per turn")?;
+        Ok(self.or_failed(self.ring.radiation())?.energy_loss)
     }
 }
 

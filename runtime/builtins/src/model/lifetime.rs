@@ -139,6 +139,6 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let t = model.lifetime(#{ charge: 1.0 * nC, emittance_y: 1.0 * nm, momentum_aperture: 0.02 });\n\
          /// assert(t.touschek > 1.0 * h);\n/// ```",
         options(),
-        |c: NativeCallContext, m: ModelHandle, map: Map| lifetime(&*m.here(&c)?, &options().read(&map)?)
+        |c: NativeCallContext, m: ModelHandle, map: Map| lifetime(&*m.ring(&c, "lifetime")?, &options().read(&map)?)
     );
 }

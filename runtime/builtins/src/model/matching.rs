@@ -183,7 +183,11 @@ fn matched(model: &Model, values: &Values) -> Outcome<Map> {
     wanted.extend(targets(model, values, "at_least", Target::at_least)?);
     let iterations = values.integer("iterations")?.unsigned_abs() as usize;
     let mut ring = model.ring.clone();
-    let matching = Matching { iterations, ..Matching::ring(variables, wanted) };
+    let matching = match model.matched_line().or_fail()? {
+        Some(line) => Matching::line(variables, wanted, line.twiss(), line.dispersion()),
+        None => Matching::ring(variables, wanted),
+    };
+    let matching = Matching { iterations, ..matching };
     let found = model.or_failed(match_optics(&mut ring, &matching)).or_fail()?;
     report(&found, model.changed("matched", &ring))
 }

@@ -5,6 +5,7 @@ mod beam;
 mod derivatives;
 mod figures;
 mod lifetime;
+mod line;
 mod matching;
 mod optics;
 mod studies;
@@ -12,6 +13,7 @@ mod train;
 
 pub use along::Along;
 pub use figures::properties;
+pub use line::Line;
 
 use crate::context::{Context, here};
 use crate::families::{Members, document};
@@ -31,9 +33,11 @@ pub struct Model {
     /// What it is called in errors.
     title: String,
     lattice: Arc<Lattice>,
+    /// Of a line what enters it; a ring has none.
+    line: Option<Arc<Line>>,
     /// With cavities, if there are any that work: 6D, at fixed path length.
     ring: Ring,
-    /// Every element in two, without cavities and radiation: functions are known at centres.
+    /// Every element in two, of a ring without cavities and radiation: functions are known at centres.
     halves: OnceLock<Cut>,
     optics: OnceLock<Result<Optics>>,
     equilibrium: OnceLock<Result<Equilibrium>>,
@@ -53,7 +57,9 @@ impl LazyModel {
 
     /// The model.
     pub fn get(&self) -> &Arc<Model> {
-        self.made.get_or_init(|| Arc::new(Model::new("the design lattice".to_string(), self.facility.lattice.clone())))
+        let title = || "the design lattice".to_string();
+        let make = || Model::entered(title(), self.facility.lattice.clone(), Line::of(&self.facility));
+        self.made.get_or_init(|| Arc::new(make()))
     }
 }
 
@@ -74,16 +80,22 @@ pub fn read_lattice(path: &Path) -> Result<Lattice> {
 }
 
 impl Model {
-    /// The model of a lattice.
+    /// The model of a lattice, as a ring.
     pub fn new(title: String, lattice: Arc<Lattice>) -> Model {
+        Model::entered(title, lattice, None)
+    }
+
+    /// The model of a lattice, as the line that is given or as a ring.
+    pub fn entered(title: String, lattice: Arc<Lattice>, line: Option<Arc<Line>>) -> Model {
         let has_cavity = lattice.elements.iter().any(|e| matches!(&e.body, Body::Cavity(c) if c.voltage != 0.0));
         let effects = if has_cavity { Effects::CAVITY } else { Effects::NONE };
         let ring = Ring::new(&lattice, effects);
-        Model { title, lattice, ring, halves: OnceLock::new(), optics: OnceLock::new(), equilibrium: OnceLock::new() }
+        let (halves, optics, equilibrium) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Model { title, lattice, line, ring, halves, optics, equilibrium }
     }
 
     fn halves(&self) -> &Cut {
-        self.halves.get_or_init(|| self.ring.with_effects(Effects::NONE).cut(Cutting::Parts(2)))
+        self.halves.get_or_init(|| self.ring.with_effects(self.optics_effects()).cut(Cutting::Parts(2)))
     }
 
     /// For each element its entrance among the halves, and its centre if it could be cut there.
@@ -102,14 +114,15 @@ impl Model {
         self.lattice.elements.iter().enumerate().map(place).collect()
     }
 
-    /// Optical functions of the cut lattice, without cavities and radiation.
+    /// Optical functions of the cut lattice: of a ring without cavities and radiation, of a line from its entrance on.
     fn optics(&self) -> Result<&Optics> {
-        let made = self.optics.get_or_init(|| self.or_failed(self.halves().ring.optics()));
+        let made = self.optics.get_or_init(|| self.optics_of(&self.halves().ring));
         made.as_ref().map_err(Clone::clone)
     }
 
     /// The equilibrium beam with cavities and radiation.
     fn equilibrium(&self) -> Result<&Equilibrium> {
+        self.needs_ring("it has no equilibrium beam")?;
         let made = self.equilibrium.get_or_init(|| self.or_failed(self.ring.find_equilibrium()));
         made.as_ref().map_err(Clone::clone)
     }
@@ -122,17 +135,26 @@ impl Model {
     /// A model of its own of the same lattice with the elements of `ring`.
     fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
         let lattice = Lattice { elements: ring.elements().to_vec(), ..(*self.lattice).clone() };
-        ModelHandle(Some(Arc::new(Model::new(format!("{}, {how}", self.title), Arc::new(lattice)))))
+        let title = format!("{}, {how}", self.title);
+        ModelHandle(Some(Arc::new(Model::entered(title, Arc::new(lattice), self.line.clone()))))
     }
 
-    /// Orbit response: columns are (element, what is changed there), rows x then y of each monitor [m per unit].
+    /// Response of the closed orbit, of a line of the trajectory: columns are (element, what is changed there), rows x
+    /// then y of each monitor [m per unit].
     pub fn orbit_response(&self, columns: &[(usize, Quantities)], monitors: &[usize]) -> Result<DMatrix<f64>> {
         let correctors: Vec<usize> = columns.iter().map(|(element, _)| *element).collect();
-        let kicks = self.or_failed(self.ring.orbit_response(monitors, &correctors))?;
+        let (ring, line) = (&self.ring, self.line.as_deref());
+        let kicks = self.or_failed(match line {
+            Some(line) => ring.trajectory_response(line.start(), monitors, &correctors),
+            None => ring.orbit_response(monitors, &correctors),
+        })?;
         let strengths: Vec<Strength> = columns.iter().filter_map(|(element, of)| gradient(*element, *of)).collect();
         let gradients = match strengths.as_slice() {
             [] => vec![],
-            strengths => self.or_failed(self.ring.strength_response(monitors, strengths))?,
+            strengths => self.or_failed(match line {
+                Some(line) => ring.trajectory_strength_response(line.start(), monitors, strengths),
+                None => ring.strength_response(monitors, strengths),
+            })?,
         };
         let mut gradients = gradients.into_iter();
         let rows = monitors.len();
@@ -141,7 +163,10 @@ impl Model {
             let orbit = match quantity {
                 Quantities::KickX => kicked(&kicks, Plane::X, column, rows),
                 Quantities::KickY => kicked(&kicks, Plane::Y, column, rows),
-                Quantities::RfFrequency => self.or_failed(self.ring.frequency_response(monitors))?,
+                Quantities::RfFrequency => {
+                    self.needs_ring("the model has no orbit response to its RF frequency")?;
+                    self.or_failed(self.ring.frequency_response(monitors))?
+                }
                 _ => gradient(*element, *quantity).and_then(|_| gradients.next()).ok_or_else(|| {
                     let message = "the model has orbit responses to kicks, gradients and the RF frequency only";
                     Diagnostic::new(Kind::Script, message)
@@ -270,7 +295,7 @@ pub fn register(engine: &mut Engine) {
         engine,
         "orbit_response",
         ["model: model", "knobs: family, device, knobs or array", "monitors: family", "response"],
-        "/// Computes the orbit response of the design lattice: exact derivatives, both planes.\n///\n\
+        "/// Computes the orbit response of the design lattice, of a line that of the trajectory: exact derivatives, both planes.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices of correctors and quadrupoles, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
          /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\
          /// # Errors\n/// - `script`: a knob that is no corrector, no quadrupole and no RF, or a model that is not the facility's own.\n///\n\

@@ -68,8 +68,10 @@ fn moving(model: &Model, values: &Values) -> Outcome<Map> {
 }
 
 fn sizes(model: &Model) -> Outcome<Map> {
-    let equilibrium = model.equilibrium().or_fail()?;
-    let matrices = model.or_failed(model.ring.beam_matrices(equilibrium)).or_fail()?;
+    let matrices = match &model.line {
+        Some(line) => model.line_matrices(line).or_fail()?,
+        None => model.or_failed(model.ring.beam_matrices(model.equilibrium().or_fail()?)).or_fail()?,
+    };
     let root = |row: usize| matrices.iter().map(|beam| beam[(row, row)].max(0.0).sqrt()).collect();
     let tilt = |beam: &nalgebra::Matrix6<f64>| 0.5 * (2.0 * beam[(0, 2)]).atan2(beam[(0, 0)] - beam[(2, 2)]);
     Ok(map([
@@ -127,7 +129,8 @@ fn inside(model: &Model, values: &Values) -> Outcome<Map> {
     if longest <= 0.0 {
         return Err(script_error("`longest` of `optics_inside` must be above 0"));
     }
-    told(model.or_failed(model.ring.optics_inside(Cutting::Longest(longest))).or_fail()?.optics)
+    let cut = model.ring.with_effects(model.optics_effects()).cut(Cutting::Longest(longest));
+    told(model.optics_of(&cut.ring).or_fail()?)
 }
 
 fn told(optics: Optics) -> Outcome<Map> {
@@ -170,7 +173,7 @@ fn line(model: &Model, values: &Values) -> Outcome<Map> {
     for (value, name) in dispersion.iter_mut().zip(["x", "px", "y", "py"]) {
         *value = values.number(&format!("dispersion_{name}"))?;
     }
-    let quiet = model.ring.with_effects(Effects::NONE);
+    let quiet = model.ring.with_effects(model.optics_effects());
     told(model.or_failed(quiet.optics_from([twiss("x")?, twiss("y")?], dispersion)).or_fail()?)
 }
 
@@ -209,7 +212,7 @@ pub fn register(engine: &mut Engine) {
          vectors at the entrance of each element and at the end.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let c = model.coupled_optics();\n/// assert_near(c.gamma.min(), 1.0, 1e-9);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| coupled(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| coupled(&*m.ring(&c, "coupled_optics")?)
     );
     document!(
         engine,
@@ -222,20 +225,25 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `facility`: no closed orbit, or unstable motion.\n///\n\
          /// # Example\n/// ```rhai\n/// let o = model.optics_6d(#{ radiation: true });\n/// assert(o.tune.len == 3);\n/// ```",
         moving_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| moving(&*m.here(&c)?, &moving_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| moving(
+            &*m.ring(&c, "optics_6d")?,
+            &moving_options().read(&options)?
+        )
     );
     document!(
         engine,
         "optics_6d",
         ["model: model", "map"],
         "/// Computes the optics of a model with its cavities on, without radiation.",
-        |c: NativeCallContext, m: ModelHandle| { moving(&*m.here(&c)?, &moving_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            moving(&*m.ring(&c, "optics_6d")?, &moving_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,
         "beam_sizes",
         ["model: model", "map"],
-        "/// Computes the sizes of the equilibrium beam along a model, with RF and radiation (Ohmi).\n///\n\
+        "/// Computes the sizes of the beam along a model: of a ring the equilibrium with RF and radiation (Ohmi), of a line what enters.\n///\n\
          /// # Returns\n/// `#{ s, size_x, size_y, tilt, divergence_x, divergence_y, energy_spread, bunch_length }`: rms, vectors at the \
          entrance of each element and at the end.\n///\n\
          /// # Errors\n/// - `facility`: no equilibrium.\n///\n\
@@ -251,7 +259,7 @@ pub fn register(engine: &mut Engine) {
          the tunes, coefficients of the path length; `second_dispersion_x` along the lattice.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics beside the momentum.\n///\n\
          /// # Example\n/// ```rhai\n/// let d = model.momentum_dependence();\n/// assert(d.chromaticity_x.len == 3);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| momentum(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| momentum(&*m.ring(&c, "momentum_dependence")?)
     );
     document!(
         engine,
@@ -262,7 +270,7 @@ pub fn register(engine: &mut Engine) {
          of each element and at the end.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics beside the momentum.\n///\n\
          /// # Example\n/// ```rhai\n/// let w = model.chromatic_functions();\n/// assert(w.x.amplitude.max() > 0.0);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| chromatic(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| chromatic(&*m.ring(&c, "chromatic_functions")?)
     );
     document!(
         engine,
@@ -295,14 +303,19 @@ pub fn register(engine: &mut Engine) {
          /// let before = model.optics_6d(#{ radiation: true }).orbit_x.max_abs();\n\
          /// assert(t.optics_6d(#{ radiation: true }).orbit_x.max_abs() < before);\n/// ```",
         tapered_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| tapered(&*m.here(&c)?, &tapered_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| tapered(
+            &*m.ring(&c, "tapered")?,
+            &tapered_options().read(&options)?
+        )
     );
     document!(
         engine,
         "tapered",
         ["model: model", "model"],
         "/// Makes a model whose bends and quadrupoles are set to the energy the radiating beam has there.",
-        |c: NativeCallContext, m: ModelHandle| { tapered(&*m.here(&c)?, &tapered_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            tapered(&*m.ring(&c, "tapered")?, &tapered_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,

@@ -194,7 +194,7 @@ pub fn register(engine: &mut Engine) {
          /// # Returns\n/// `#{ tune_x: #{ value, limit, uncertainty, by_slices, order, by_model }, … }` in the figure's unit.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics with more slices or another choice.\n///\n\
          /// # Example\n/// ```rhai\n/// let c = model.convergence();\n/// assert(abs(c.tune_x.by_slices) < 1e-2);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| converge(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| converge(&*m.ring(&c, "convergence")?)
     );
     document!(
         engine,
@@ -207,7 +207,7 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let edge = model.dynamic_aperture(#{ turns: 20, directions: 3 });\n/// assert(edge.x.len == 3);\n/// ```",
         aperture_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| aperture(
-            &*m.here(&c)?,
+            &*m.ring(&c, "dynamic_aperture")?,
             &aperture_options().read(&options)?
         )
     );
@@ -216,7 +216,9 @@ pub fn register(engine: &mut Engine) {
         "dynamic_aperture",
         ["model: model", "map"],
         "/// Finds the dynamic aperture of a model at its start, with the default options.",
-        |c: NativeCallContext, m: ModelHandle| { aperture(&*m.here(&c)?, &aperture_options().read(&Map::new())?) }
+        |c: NativeCallContext, m: ModelHandle| {
+            aperture(&*m.ring(&c, "dynamic_aperture")?, &aperture_options().read(&Map::new())?)
+        }
     );
     document!(
         engine,
@@ -229,7 +231,7 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// let edge = model.momentum_aperture(BPM[0..2], #{ turns: 20 });\n/// assert(edge.positive.len == 2);\n/// ```",
         momentum_options(),
         |c: NativeCallContext, m: ModelHandle, places: Members, options: Map| {
-            momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&options)?)
+            momentum(&*m.ring(&c, "momentum_aperture")?, &rows_of(&places)?, &momentum_options().read(&options)?)
         }
     );
     document!(
@@ -238,7 +240,7 @@ pub fn register(engine: &mut Engine) {
         ["model: model", "places: family", "map"],
         "/// Finds the local momentum aperture of a model at devices, with the default options.",
         |c: NativeCallContext, m: ModelHandle, places: Members| {
-            momentum(&*m.here(&c)?, &rows_of(&places)?, &momentum_options().read(&Map::new())?)
+            momentum(&*m.ring(&c, "momentum_aperture")?, &rows_of(&places)?, &momentum_options().read(&Map::new())?)
         }
     );
     document!(
@@ -250,7 +252,7 @@ pub fn register(engine: &mut Engine) {
          /// # Returns\n/// `#{ s, negative, positive }`: vectors [m, 1, 1].",
         momentum_options(),
         |c: NativeCallContext, m: ModelHandle, options: Map| {
-            let model = m.here(&c)?;
+            let model = m.ring(&c, "momentum_aperture")?;
             let monitors = model.lattice.indices_of(Class::Monitor);
             momentum(&model, &monitors, &momentum_options().read(&options)?)
         }
@@ -263,7 +265,7 @@ pub fn register(engine: &mut Engine) {
          /// # Returns\n/// `#{ x_x, x_y, y_y }`: dQx/dJx, dQx/dJy, dQy/dJy [1/m] of the whole ring.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let d = model.detuning();\n/// print(d.x_x);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| detunings(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| detunings(&*m.ring(&c, "detuning")?)
     );
     document!(
         engine,
@@ -273,7 +275,7 @@ pub fn register(engine: &mut Engine) {
          /// # Returns\n/// `#{ h21000: #{ re, im, abs }, … }`: h_jklmp in m^(1 - (j+k+l+m)/2), plain numbers.\n///\n\
          /// # Errors\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let h = model.driving_terms();\n/// assert(h.h30000.abs >= 0.0);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle| terms(&*m.here(&c)?)
+        |c: NativeCallContext, m: ModelHandle| terms(&*m.ring(&c, "driving_terms")?)
     );
     document!(
         engine,
@@ -285,6 +287,9 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `script`: no amplitudes.\n/// - `facility`: unstable optics.\n///\n\
          /// # Example\n/// ```rhai\n/// let f = model.frequency_map(#{ x: vector([0.1, 0.2], \"mm\"), y: vector([0.1], \"mm\"), window: 64 });\n/// assert(f.x.len == 2);\n/// ```",
         map_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| frequencies(&*m.here(&c)?, &map_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| frequencies(
+            &*m.ring(&c, "frequency_map")?,
+            &map_options().read(&options)?
+        )
     );
 }

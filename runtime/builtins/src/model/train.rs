@@ -184,6 +184,9 @@ pub fn register(engine: &mut Engine) {
          /// let t = model.track_train(#{ charge: 5.0 * nC, buckets: [0, 1], particles: 50, turns: 3, wakes: [cavity] });\n\
          /// assert(t.delta.rows == 3 && t.delta.columns == 2);\n/// ```",
         train_options(),
-        |c: NativeCallContext, m: ModelHandle, options: Map| train(&*m.here(&c)?, &train_options().read(&options)?)
+        |c: NativeCallContext, m: ModelHandle, options: Map| train(
+            &*m.ring(&c, "track_train")?,
+            &train_options().read(&options)?
+        )
     );
 }

@@ -55,6 +55,10 @@ impl Anomaly {
         let word = table.needed_text("kind")?;
         let words: Vec<&str> = KINDS.iter().map(|kind| kind.word).collect();
         let kind = KINDS.iter().find(|kind| kind.word == word).ok_or_else(|| unknown(table, "kind", word, &words))?;
+        if !facility.kind.is_ring() && ["vacuum_leak", "lifetime_drop"].contains(&kind.word) {
+            let what = format!("happens to a stored beam, and {} is a {}", facility.name, facility.kind);
+            return Err(table.mistake("kind", what));
+        }
         let mut anomaly = Anomaly {
             name: name.into(),
             kind,

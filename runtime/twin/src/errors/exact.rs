@@ -5,6 +5,7 @@ use super::fields::{UNIT, components};
 use super::misalignments::reference;
 use super::monitors::is_monitor;
 use super::supplies::{can_roll, is_supply};
+use crate::injection::InjectionTruth;
 use crate::placement::Reference;
 use crate::truth::{DeviceKey, ElementTruth, FieldKey, MonitorTruth, Multipole, SupplyTruth, Truth, main_order};
 use fodo_devices::{Device, Facility, Field, Files, Table, open_tables};
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 /// The table of elements that are named as the lattice names them.
 const ELEMENTS: &str = "elements";
+
+/// The table of how the beam enters a line.
+const INJECTION: &str = "injection";
 
 /// A key, its unit, and the value it stands for.
 type Key<T> = (&'static str, &'static str, fn(&mut T) -> &mut f64);
@@ -44,6 +48,16 @@ const OF_MONITOR: [Key<MonitorTruth>; 12] = [
     ("noise", "m", |truth| &mut truth.noise),
     ("noise_turns", "m", |truth| &mut truth.noise_turns),
     ("threshold", "A", |truth| &mut truth.threshold),
+];
+
+const OF_INJECTION: [Key<InjectionTruth>; 7] = [
+    ("x", "m", |truth| &mut truth.offset[0]),
+    ("px", "rad", |truth| &mut truth.offset[1]),
+    ("y", "m", |truth| &mut truth.offset[2]),
+    ("py", "rad", |truth| &mut truth.offset[3]),
+    ("delta", "1", |truth| &mut truth.offset[4]),
+    ("ct", "m", |truth| &mut truth.offset[5]),
+    ("charge", "1", |truth| &mut truth.charge),
 ];
 
 /// Values that are given, and what each is put into.
@@ -82,6 +96,7 @@ pub(crate) struct Exact {
     elements: Vec<OfElement>,
     monitors: Vec<(DeviceKey, Given<MonitorTruth>)>,
     supplies: Vec<(FieldKey, Given<SupplyTruth>)>,
+    injection: Given<InjectionTruth>,
 }
 
 impl Exact {
@@ -110,6 +125,10 @@ impl Exact {
 
     fn read(&mut self, table: &Table, facility: &Facility) -> Result<()> {
         for (name, family) in table.tables() {
+            if name == INJECTION && facility.family(INJECTION).is_err() {
+                super::injection::fits(&family, INJECTION, facility)?;
+                self.injection = given(&family, &OF_INJECTION)?;
+            }
             for (device, table) in family.tables() {
                 match name {
                     ELEMENTS => self.read_element(device, &table, facility)?,
@@ -177,6 +196,7 @@ impl Exact {
                 truth.multipoles.push(*part);
             }
         }
+        put(&mut truth.injection, &self.injection);
         for (key, values) in &self.monitors {
             put(truth.monitors.entry(key.clone()).or_default(), values);
         }

@@ -4,6 +4,7 @@ mod exact;
 mod fields;
 mod girders;
 mod ground;
+mod injection;
 mod misalignments;
 mod monitors;
 mod rf;
@@ -102,7 +103,8 @@ impl ErrorTable {
         let cavity = facility.lattice.elements.iter().any(voltage);
         ErrorTable {
             seed: 1,
-            effects: Effects { cavity, radiation: false },
+            // a line is passed with all that it has
+            effects: Effects { cavity: cavity || !facility.kind.is_ring(), radiation: false },
             period: Duration::from_millis(100),
             beam: None,
             turns: TurnsTable::default(),
@@ -131,6 +133,10 @@ impl ErrorTable {
             table.period = period;
         }
         if let Some(physics) = top.table("physics")? {
+            if !facility.kind.is_ring() && physics.boolean("cavity")? == Some(false) {
+                let what = format!("are always on in a {}: what they do is its energy", facility.kind);
+                return Err(physics.mistake("cavity", what));
+            }
             table.effects = Effects {
                 cavity: physics.boolean("cavity")?.unwrap_or(table.effects.cavity),
                 radiation: physics.boolean("radiation")?.unwrap_or(false),
@@ -149,7 +155,16 @@ impl ErrorTable {
         if let Some(inner) = top.table("rf")? {
             table.tables.push(ErrorsOf::read("rf".into(), &inner, |t| rf::read("rf", t, facility))?);
         }
+        if let Some(inner) = top.table("injection")? {
+            let read = |t: &Table| injection::read("injection", t, facility);
+            table.tables.push(ErrorsOf::read("injection".into(), &inner, read)?);
+        }
         if let Some(inner) = top.table("beam")? {
+            if !facility.kind.is_ring() {
+                let what =
+                    format!("is a stored beam; what enters a {} stands under [beam] of facility.toml", facility.kind);
+                return Err(top.mistake("beam", what));
+            }
             table.beam = Some(BeamTable::read(&inner)?);
         }
         if let Some(inner) = top.table("turns")? {
