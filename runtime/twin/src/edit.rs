@@ -1,7 +1,7 @@
 //! Changing the machine itself while it runs: all of it, or nothing and why.
 
 use crate::beam::Beam;
-use crate::element::Machine;
+use crate::element::{Machine, tapered};
 use crate::errors::ExactValues;
 use crate::injection::Shown;
 use crate::plant::Twin;
@@ -42,9 +42,13 @@ impl Twin {
     /// # Errors
     /// `facility`: other elements, a setpoint beyond its limits, or no closed orbit; the twin stays as it was.
     pub fn exchange(&self, lattice: &Arc<Lattice>) -> Result<()> {
+        if self.injection.is_some() {
+            return Err(refused("another lattice is for rings: that of a line stays as it is".into()));
+        }
         let mut state = self.state();
         self.settled(&mut state);
         same_elements(state.machine.lattice(), lattice)?;
+        let lattice = &if self.tapering { tapered(lattice)? } else { lattice.clone() };
         let start = |machine: &Machine| {
             let starts = machine.starts().iter().zip(&self.channels.knobs);
             starts.map(|(physics, knob)| knob.field.to_channel(*physics)).collect::<Vec<f64>>()

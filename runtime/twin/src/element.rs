@@ -4,6 +4,8 @@ use crate::channels::Knob;
 use crate::present::Present;
 use fodo_devices::Quantities;
 use fodo_lattice::{Body, Element, Field, Lattice};
+use fodo_optics::{Effects, Ring, Tapered};
+use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -36,6 +38,27 @@ struct Part {
     quantity: Quantities,
     divisor: f64,
 }
+
+/// The lattice with every magnet set to the energy that a radiating beam has in it.
+///
+/// # Errors
+/// `facility`: without tapering there is no closed orbit to begin with.
+pub(crate) fn tapered(lattice: &Arc<Lattice>) -> Result<Arc<Lattice>> {
+    let mut ring = Ring::new(lattice, Effects::ALL);
+    ring.taper(Tapered::AllMagnets, ROUNDS).map_err(|why| {
+        let what = format!("the magnets cannot be tapered: {why}");
+        Diagnostic::new(Kind::Facility, what)
+            .hint("`tapering` in twin.toml needs a lattice whose cavities hold the beam")
+    })?;
+    let mut lattice = Lattice::clone(lattice);
+    for (element, made) in lattice.elements.iter_mut().zip(ring.elements()) {
+        element.field_scaling = made.field_scaling;
+    }
+    Ok(Arc::new(lattice))
+}
+
+/// How often magnets are scaled to the energy of the orbit that the last time has left.
+const ROUNDS: u32 = 2;
 
 impl Machine {
     /// The machine of a lattice.

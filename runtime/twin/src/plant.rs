@@ -5,7 +5,7 @@ use crate::beam::{Beam, Found};
 use crate::channels::{Answer, Channels, Row};
 use crate::current::Store;
 use crate::draw::noise;
-use crate::element::Machine;
+use crate::element::{Machine, tapered};
 use crate::errors::{ErrorTable, Motion};
 use crate::figures::Figure;
 use crate::hysteresis::Iron;
@@ -51,6 +51,7 @@ pub struct Twin {
     seed: u64,
     period: Duration,
     effects: Effects,
+    pub(crate) tapering: bool,
     state: Mutex<State>,
 }
 
@@ -115,7 +116,8 @@ impl Twin {
             true => (Truth::default(), Vec::new(), vec![Pace::default(); channels.knobs.len()]),
             false => (table.truth(facility, seed), table.motions(facility, &channels, seed), table.paces(&channels)),
         };
-        let machine = Machine::new(&facility.lattice, &channels.knobs);
+        let lattice = if table.tapering { tapered(&facility.lattice)? } else { facility.lattice.clone() };
+        let machine = Machine::new(&lattice, &channels.knobs);
         let values: Vec<f64> = channels
             .knobs
             .iter()
@@ -129,7 +131,7 @@ impl Twin {
         let (anomalies, decays) = (table.anomalies, table.beam.is_some());
         let is_ring = facility.kind.is_ring();
         let beside = (options.beside && is_ring).then(|| channels.works(decays));
-        let mut ring = Ring::new(&facility.lattice, table.effects);
+        let mut ring = Ring::new(&lattice, table.effects);
         if !is_ring {
             // cavities move the beam, not what magnets are set for
             ring.hold_reference();
@@ -168,6 +170,7 @@ impl Twin {
             seed,
             period: table.period,
             effects: table.effects,
+            tapering: table.tapering,
             state: Mutex::new(state),
         })
     }
@@ -362,7 +365,8 @@ impl Twin {
             Some(row) => row.iter().take(turns).map(on_channel).collect(),
             None => vec![f64::NAN; turns].into(),
         };
-        told(Value::Vector(row), time, why)
+        let validity = why.map_or(Validity::Good, Validity::Invalid);
+        Reading { validity, ..Reading::good(Value::Vector(row), time) }
     }
 
     /// The kickers fire, and monitors take turns.

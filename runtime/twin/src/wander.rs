@@ -32,11 +32,11 @@ impl Wander {
     /// The value at a time [s]: its rms is 1 after one hour, and grows with the root of the time.
     pub fn at(&self, seconds: f64) -> f64 {
         let time = (seconds / HORIZON).clamp(0.0, 1.0);
-        let (mut begin, mut end, mut index) = (0.0, 1.0, 0_u64);
+        let (mut begin, mut end, mut index) = (0.0_f64, 1.0_f64, 0_u64);
         let (mut left, mut right) = (0.0, self.normal(0, 0));
         for level in 1..=LEVELS {
             let middle = 0.5 * (begin + end);
-            let value = 0.5 * (left + right) + 0.5 * (end - begin as f64).sqrt() * self.normal(level, index);
+            let value = 0.5 * (left + right) + 0.5 * (end - begin).sqrt() * self.normal(level, index);
             index *= 2;
             if time < middle {
                 (end, right) = (middle, value);

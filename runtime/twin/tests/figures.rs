@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::plant::{is_invalid, number, sample, set};
+use common::plant::{is_invalid, number, row, sample, set};
 use common::{Tables, facility};
 use fodo_devices::{Facility, Quantities};
 use fodo_optics::{Effects, Ring};
@@ -118,4 +118,24 @@ fn slow_figures_are_found_beside() {
         let (ours, theirs) = (number(&twin, "beam:size:2:x"), number(&at_once, "beam:size:2:x"));
         assert!((ours / theirs - 1.0).abs() < 1e-6, "{ours} {theirs}");
     }
+}
+
+/// A beam that radiates loses energy on its way; tapered magnets give it the orbit of one that does not.
+#[test]
+fn tapered_magnets_have_the_orbit_flat() {
+    let rms = |physics: &str| {
+        let twin = Twin::new(&facility("demo_ring", Tables::twin(physics)), TwinOptions::default()).unwrap();
+        let orbit = row(&twin, "beam:orbit:x");
+        (orbit.iter().map(|x| x * x).sum::<f64>() / orbit.len() as f64).sqrt()
+    };
+    let saw = rms("physics = { cavity = true, radiation = true }");
+    let flat = rms("physics = { cavity = true, radiation = true, tapering = true }");
+    eprintln!("orbit {:.3} um rms, tapered {:.4} um", 1e6 * saw, 1e6 * flat);
+    assert!(saw > 1e-6 && flat < 0.05 * saw, "{saw:e} {flat:e}");
+    let tables = Tables::twin("physics = { tapering = true }");
+    let error = match Twin::new(&facility("demo_ring", tables), TwinOptions::default()) {
+        Ok(_) => panic!("taken"),
+        Err(error) => error.render(false),
+    };
+    assert!(error.contains("a beam that radiates"), "{error}");
 }

@@ -36,6 +36,8 @@ use std::time::Duration;
 pub(crate) struct ErrorTable {
     pub seed: u64,
     pub effects: Effects,
+    /// Magnets are set to the energy that a radiating beam has in each.
+    pub tapering: bool,
     pub period: Duration,
     pub beam: Option<BeamTable>,
     pub turns: TurnsTable,
@@ -105,6 +107,7 @@ impl ErrorTable {
             seed: 1,
             // a line is passed with all that it has
             effects: Effects { cavity: cavity || !facility.kind.is_ring(), radiation: false },
+            tapering: false,
             period: Duration::from_millis(100),
             beam: None,
             turns: TurnsTable::default(),
@@ -141,6 +144,12 @@ impl ErrorTable {
                 cavity: physics.boolean("cavity")?.unwrap_or(table.effects.cavity),
                 radiation: physics.boolean("radiation")?.unwrap_or(false),
             };
+            table.tapering = physics.boolean("tapering")?.unwrap_or(false);
+            if table.tapering && table.effects != Effects::ALL {
+                return Err(
+                    physics.mistake("tapering", "is for a beam that radiates: `cavity` and `radiation` have to be on")
+                );
+            }
             physics.no_other_keys()?;
         }
         for (group, read) in GROUPS {
