@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares our physics with pyAT, xtrack and PyNAFF on the EBS ring: one table, and target/bench.json; then our Channel
-# Access with pyepics and aioca and our PV Access with p4p on a real softIocPVA (unless --only names a work of the physics).
+# Access with pyepics and aioca and our PV Access with p4p on a real softIocPVA (unless --only names a work of the physics);
+# the served twin with pyAT as atip uses it, and a virtual day of things that go wrong.
 # Then what serving 10 000 channels costs (with TANGO if it is there).
 # Between them the program itself: whole commands, the interpreter's share, completion. What is not reached is said at the end.
 # Installs the peers from PyPI into .venv (or $VENV) if they are not there. --quick leaves the minutes-long works out.
@@ -26,6 +27,10 @@ tests/setup/epics.sh >/dev/null
 cargo build --release --locked --package fodo-epics --example channel_access --package fodo-pva --example pva
 .venv/bin/python benches/channel_access.py
 .venv/bin/python benches/pva.py
+quick=
+case " $* " in *" --quick "*) quick=1 ;; esac
+.venv/bin/python benches/twin.py ${quick:+--rounds 1} || missed+=(twin)
+[ -n "$quick" ] || .venv/bin/python benches/day.py || missed+=(day)
 protocols=(--only ca --only pva)
 if pkg-config --exists tango 2>/dev/null && tests/setup/tango.sh >/dev/null; then
     cargo build --release --workspace --locked --features fodo/tango --bin fodo --examples
