@@ -67,7 +67,7 @@ fn shown(answer: &Value) {
             true => String::new(),
             false => format!("ON {}", devices.join(", ")),
         };
-        show::line(format!("{name:24} {:18} {state}", text(&anomaly, "kind")).trim_end().to_string());
+        show::line(format!("{name:24} {:18} {state}", text(&anomaly, "kind")).trim_end());
     }
     for event in list("happened") {
         let verb = if event.get("begins") == Some(&Value::Bool(true)) { "began" } else { "ended" };

@@ -50,6 +50,8 @@ fn told(field: &Field, answer: Result<Reading, Fault>) -> Outcome<Dynamic> {
     };
     let place = field.source.as_ref().map(|source| source.place.clone()).unwrap_or_default();
     let entry = place.number(&reading.value).map_err(|held| format!("it holds {held}"));
+    let finite = |entry: f64| if entry.is_finite() { Ok(entry) } else { Err(format!("it holds {entry}")) };
+    let entry = entry.and_then(finite);
     let (word, why) = match (&reading.validity, &entry) {
         (Validity::Invalid(why), _) | (_, Err(why)) => ("invalid", why.as_str()),
         (Validity::Good, _) => ("good", ""),

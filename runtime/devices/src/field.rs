@@ -299,7 +299,7 @@ impl FieldTable {
 fn turns(table: &Table) -> Result<usize> {
     match table.number("turns")? {
         None => Ok(1024),
-        Some(turns) if turns >= 1.0 && turns <= 1e6 && turns.fract() == 0.0 => Ok(turns as usize),
+        Some(turns) if (1.0..=1e6).contains(&turns) && turns.fract() == 0.0 => Ok(turns as usize),
         Some(_) => Err(table.mistake("turns", "must be a whole number from 1 to 1 000 000")),
     }
 }

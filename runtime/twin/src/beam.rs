@@ -6,11 +6,15 @@ use crate::figures::{Figure, LOSSES, WORKS, Work};
 use fodo_optics::{Effects, Orbit, Ring};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What was found, or why there is nothing.
 pub(crate) type Found<T> = Result<T, String>;
 
 type Numbers = Found<Arc<[f64]>>;
+
+/// How long nothing may have changed before slow figures are looked for.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// What is said of numbers that another thread looks for.
 const BEING_CALCULATED: &str = "is being calculated";
@@ -162,6 +166,8 @@ struct Results {
 /// A thread that finds what takes long, for the ring as it was when it began.
 struct Background {
     works: Arc<[usize]>,
+    /// The ring that is asked for, and since when: in a series of changes none is looked at.
+    asked: (u64, Instant),
     jobs: Sender<Job>,
     results: Arc<Mutex<Results>>,
 }
@@ -173,7 +179,7 @@ impl Background {
         let results = Arc::<Mutex<Results>>::default();
         let (found, wanted) = (results.clone(), works.clone());
         std::thread::spawn(move || work(&receiver, &wanted, &table, &found));
-        Background { works, jobs, results }
+        Background { works, asked: (0, Instant::now()), jobs, results }
     }
 
     /// Whether all is found for this ring; begins to look for it if nothing else is looked for.
@@ -182,7 +188,11 @@ impl Background {
         if results.revision == Some(revision) {
             return true;
         }
-        if results.busy.is_none() && self.jobs.send(Job { revision, ring: ring.clone() }).is_ok() {
+        if self.asked.0 != revision {
+            self.asked = (revision, Instant::now());
+        }
+        let is_still = revision == 0 || self.asked.1.elapsed() >= QUIET;
+        if is_still && results.busy.is_none() && self.jobs.send(Job { revision, ring: ring.clone() }).is_ok() {
             results.busy = Some(revision);
         }
         false

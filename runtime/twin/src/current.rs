@@ -278,7 +278,7 @@ mod tests {
         store.set_losses(Rates { touschek: 1e-4, gas: 2e-5 }, 1.0, 0.0, 0.0);
         let all: Vec<f64> = (0..20_000).map(|second| store.at(f64::from(second))).collect();
         let (least, most) = all.iter().fold((1.0_f64, 0.0_f64), |(low, high), &i| (low.min(i), high.max(i)));
-        assert!(least >= 0.19 && least < 0.1901 && most == 0.2, "{least} {most}");
+        assert!((0.19..0.1901).contains(&least) && most == 0.2, "{least} {most}");
         let fills = all.windows(2).filter(|pair| pair[1] > pair[0]).count();
         assert!((15..=17).contains(&fills), "{fills}");
         store.lose(20_000.0);

@@ -709,11 +709,3 @@ fn number(found: Found<Value>, now: Time) -> Reading {
         Err(why) => Reading::invalid(Value::Number(f64::NAN), now, why),
     }
 }
-
-/// A reading, invalid where there is a reason.
-fn told(value: Value, now: Time, why: Option<String>) -> Reading {
-    match why {
-        None => Reading::good(value, now),
-        Some(why) => Reading::invalid(value, now, why),
-    }
-}

@@ -92,7 +92,7 @@ fn twin(tables: &str) -> Twin {
 fn all(twin: &Twin) -> Vec<(String, f64)> {
     let mut found = Vec::new();
     for info in twin.channels() {
-        let reading = sample(twin, &info.channel.to_string());
+        let reading = sample(twin, &info.channel);
         match reading.value {
             Value::Number(number) => found.push((info.channel.to_string(), number)),
             Value::Vector(numbers) => found.extend(numbers.iter().map(|&number| (info.channel.to_string(), number))),

@@ -47,7 +47,7 @@ fn compare(twin: &Twin, ring: &Facility) -> f64 {
                         let (s, c) = angle.sin_cos();
                         s * s * m[(0, 0)] - 2.0 * s * c * m[(0, 2)] + c * c * m[(2, 2)]
                     };
-                    let found = field.to_physics(number(twin, &field.source.as_ref().unwrap().channel.to_string()));
+                    let found = field.to_physics(number(twin, &field.source.as_ref().unwrap().channel));
                     assert!(width(found) <= width(found + 1e-4) && width(found) <= width(found - 1e-4));
                     seen += 1;
                     continue;
@@ -55,7 +55,7 @@ fn compare(twin: &Twin, ring: &Facility) -> f64 {
                 _ => continue,
             };
             seen += 1;
-            let found = field.to_physics(number(twin, &field.source.as_ref().unwrap().channel.to_string()));
+            let found = field.to_physics(number(twin, &field.source.as_ref().unwrap().channel));
             worst = worst.max((found / wanted - 1.0).abs());
         }
     }

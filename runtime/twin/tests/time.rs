@@ -123,7 +123,7 @@ fn ground_moves_by_the_atl_law() {
     let length = *ring.positions.last().unwrap();
     let quadrupoles: Vec<usize> =
         (0..ring.lattice.elements.len()).filter(|&at| ring.lattice.elements[at].name.starts_with('Q')).collect();
-    let mut measured = vec![(0.0, 0_u32); 3];
+    let mut measured = [(0.0, 0_u32); 3];
     let seconds = 7200.0;
     for seed in 0..200 {
         let twin = Twin::new(&ring, TwinOptions { seed: Some(seed), ..TwinOptions::default() }).unwrap();

@@ -178,7 +178,7 @@ impl ErrorTable {
         }
         if let Some(inner) = top.table("turns")? {
             table.turns.particles = match inner.number("particles")?.unwrap_or(1.0) {
-                count if count >= 1.0 && count <= 1e6 && count.fract() == 0.0 => count as usize,
+                count if (1.0..=1e6).contains(&count) && count.fract() == 0.0 => count as usize,
                 _ => return Err(inner.mistake("particles", "must be a whole number from 1 to 1 000 000")),
             };
             inner.no_other_keys()?;
