@@ -149,10 +149,14 @@ fn the_twin_is_set_as_the_machine_was() {
         r#"let before = HCOR[0].setpoint(); let r = twin.set_from_history("2026-11-20 12:00"); assert_near(HCOR[0].setpoint(), 20.0 * urad, 1e-9 * urad); assert_near(QF[0].setpoint(), 1.25805 / m / m, 1e-9 / m / m); assert(HCOR[1].setpoint() == 0.0 * urad && before == 0.0 * urad); r"#,
     );
     let result = &told["result"];
-    // 97 setpoints: one beyond its limits, one not archived, one invalid
+    // 97 setpoints, kickers and trigger: one beyond its limits, four not archived, one invalid
     assert_eq!(result["set"], 94, "{told}");
     let names = |key: &str| result[key].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>();
     let (without, refused) = (names("without_data"), names("refused"));
-    assert!(without.len() == 2 && without[0].contains("HCOR_003") && without[1].contains("INVALID"), "{without:?}");
+    assert!(without.len() == 5 && without[0].contains("HCOR_003") && without[1].contains("INVALID"), "{without:?}");
+    assert!(
+        ["KICKER", "PINGER", "TIMING"].iter().zip(&without[2..]).all(|(name, of)| of.contains(name)),
+        "{without:?}"
+    );
     assert!(refused.len() == 1 && refused[0].contains("HCOR_002") && refused[0].contains("1.5 mrad"), "{refused:?}");
 }

@@ -166,6 +166,7 @@ struct Results {
 /// A thread that finds what takes long, for the ring as it was when it began.
 struct Background {
     works: Arc<[usize]>,
+    table: Arc<BeamTable>,
     /// The ring that is asked for, and since when: in a series of changes none is looked at.
     asked: (u64, Instant),
     jobs: Sender<Job>,
@@ -177,21 +178,25 @@ impl Background {
         let (jobs, receiver) = channel();
         let works: Arc<[usize]> = works.into();
         let results = Arc::<Mutex<Results>>::default();
-        let (found, wanted) = (results.clone(), works.clone());
+        let (found, wanted, known) = (results.clone(), works.clone(), table.clone());
         std::thread::spawn(move || work(&receiver, &wanted, &table, &found));
-        Background { works, asked: (0, Instant::now()), jobs, results }
+        Background { works, table: known, asked: (0, Instant::now()), jobs, results }
     }
 
     /// Whether all is found for this ring; begins to look for it if nothing else is looked for.
     fn is_done(&mut self, revision: u64, ring: &Ring) -> bool {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if results.revision.is_none() {
+            // the first time it is waited for, so that what is shown first is whole
+            *results = look(ring.clone(), revision, &self.works, &self.table);
+        }
         if results.revision == Some(revision) {
             return true;
         }
         if self.asked.0 != revision {
             self.asked = (revision, Instant::now());
         }
-        let is_still = revision == 0 || self.asked.1.elapsed() >= QUIET;
+        let is_still = self.asked.1.elapsed() >= QUIET;
         if is_still && results.busy.is_none() && self.jobs.send(Job { revision, ring: ring.clone() }).is_ok() {
             results.busy = Some(revision);
         }
@@ -209,14 +214,18 @@ impl Background {
 }
 
 fn work(jobs: &Receiver<Job>, works: &[usize], table: &BeamTable, results: &Mutex<Results>) {
-    while let Ok(Job { revision, mut ring }) = jobs.recv() {
-        ring.set_effects(Effects::ALL);
-        let find = |&place: &usize| {
-            let work: &Work = &WORKS[place];
-            (place, work.find(&mut ring, table).map(Into::into))
-        };
-        let numbers = works.iter().map(find).collect();
-        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-        *results = Results { busy: None, revision: Some(revision), numbers };
+    while let Ok(Job { revision, ring }) = jobs.recv() {
+        let found = look(ring, revision, works, table);
+        *results.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
+}
+
+/// All that takes long of one ring.
+fn look(mut ring: Ring, revision: u64, works: &[usize], table: &BeamTable) -> Results {
+    ring.set_effects(Effects::ALL);
+    let find = |&place: &usize| {
+        let work: &Work = &WORKS[place];
+        (place, work.find(&mut ring, table).map(Into::into))
+    };
+    Results { busy: None, revision: Some(revision), numbers: works.iter().map(find).collect() }
 }
