@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::command::Common;
 use crate::{shelf, show};
-use fodo_control::{Channel, Fault, Fresh, Stopped};
+use fodo_control::{Channel, Fault, Fresh, Reading, Stopped, Validity};
 use fodo_devices::{Facility, Finding, Subject, Wanted, wanted};
 use fodo_report::{Diagnostic, Kind, Result};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A channel and what was found of it.
 struct Checked {
@@ -67,6 +68,9 @@ pub fn export(common: &Common, folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// After what time what is invalid is looked at again: figures that a server has not found yet.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
 /// Connects all channels at once, and asks those that are there; the operator is asked for nothing.
 fn look(app: &App) -> Result<Vec<Checked>> {
     let stopped = |_: Stopped| Diagnostic::new(Kind::Stopped, "stopped by the operator");
@@ -82,7 +86,15 @@ fn look(app: &App) -> Result<Vec<Checked>> {
     let absent: HashMap<Channel, Fault> = faults.into_iter().map(|fault| (fault.channel.clone(), fault)).collect();
     let there: Vec<Channel> = channels.into_iter().filter(|channel| !absent.contains_key(channel)).collect();
     let metadata = backend.metadata(&there, wait, cancel).map_err(stopped)?;
-    let readings = backend.read(&there, Fresh::Latest, wait, cancel).map_err(stopped)?;
+    let mut readings = backend.read(&there, Fresh::Latest, wait, cancel).map_err(stopped)?;
+    let is_invalid = |reading: &Result<Reading, Fault>| matches!(reading, Ok(reading) if matches!(reading.validity, Validity::Invalid(_)));
+    let invalid: Vec<usize> = (0..there.len()).filter(|&place| is_invalid(&readings[place])).collect();
+    if !invalid.is_empty() {
+        backend.wait(SECOND_LOOK, cancel).map_err(stopped)?;
+        let asked: Vec<Channel> = invalid.iter().map(|&place| there[place].clone()).collect();
+        let again = backend.read(&asked, Fresh::Latest, wait, cancel).map_err(stopped)?;
+        invalid.into_iter().zip(again).for_each(|(place, reading)| readings[place] = reading);
+    }
     let metadata: HashMap<&Channel, _> = there.iter().zip(metadata).collect();
     let readings: HashMap<&Channel, _> = there.iter().zip(readings).collect();
     let compare = |wanted: Wanted| {
