@@ -68,8 +68,14 @@ pub fn export(common: &Common, folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// After what time what is invalid is looked at again: figures that a server has not found yet.
-const SECOND_LOOK: Duration = Duration::from_millis(500);
+/// How often what is invalid is looked at again: figures that a server has not found yet.
+const LOOKS: usize = 5;
+/// For how long a later reading is waited for each time; who is silent for so long is asked.
+const SILENT: Duration = Duration::from_millis(100);
+
+fn is_invalid(reading: &Result<Reading, Fault>) -> bool {
+    matches!(reading, Ok(reading) if matches!(reading.validity, Validity::Invalid(_)))
+}
 
 /// Connects all channels at once, and asks those that are there; the operator is asked for nothing.
 fn look(app: &App) -> Result<Vec<Checked>> {
@@ -87,12 +93,15 @@ fn look(app: &App) -> Result<Vec<Checked>> {
     let there: Vec<Channel> = channels.into_iter().filter(|channel| !absent.contains_key(channel)).collect();
     let metadata = backend.metadata(&there, wait, cancel).map_err(stopped)?;
     let mut readings = backend.read(&there, Fresh::Latest, wait, cancel).map_err(stopped)?;
-    let is_invalid = |reading: &Result<Reading, Fault>| matches!(reading, Ok(reading) if matches!(reading.validity, Validity::Invalid(_)));
-    let invalid: Vec<usize> = (0..there.len()).filter(|&place| is_invalid(&readings[place])).collect();
-    if !invalid.is_empty() {
-        backend.wait(SECOND_LOOK, cancel).map_err(stopped)?;
+    for _ in 0..LOOKS {
+        let invalid: Vec<usize> = (0..there.len()).filter(|&place| is_invalid(&readings[place])).collect();
+        if invalid.is_empty() {
+            break;
+        }
         let asked: Vec<Channel> = invalid.iter().map(|&place| there[place].clone()).collect();
-        let again = backend.read(&asked, Fresh::Latest, wait, cancel).map_err(stopped)?;
+        let last = invalid.iter().filter_map(|&place| readings[place].as_ref().ok()).map(|reading| reading.time).max();
+        let later = Fresh::After(last.unwrap_or_default(), SILENT);
+        let again = backend.read(&asked, later, wait, cancel).map_err(stopped)?;
         invalid.into_iter().zip(again).for_each(|(place, reading)| readings[place] = reading);
     }
     let metadata: HashMap<&Channel, _> = there.iter().zip(metadata).collect();

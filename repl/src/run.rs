@@ -4,7 +4,7 @@ use crate::app::{App, fingerprint};
 use crate::command::{Common, EvalArguments, RunArguments};
 use crate::limits::{self, Bounded};
 use crate::{beside, json, show};
-use fodo_control::{Happened, Setpoint, Time, Trainer, WriteMode};
+use fodo_control::{Setpoint, Time, Trainer, WriteMode};
 use fodo_language::{Prompt, diagnose};
 use fodo_procedure::{Procedure, Values};
 use fodo_records::{Outcome, Record, RunCard, SetpointValue};
@@ -217,10 +217,7 @@ impl App {
     /// What went wrong with the twin from a time on, and what had begun before and went on.
     fn anomalies(&self, began: Time) -> Vec<Value> {
         let Some(twin) = &self.twin else { return Vec::new() };
-        let before = |event: &Happened| event.time < began && event.begins;
-        let on = twin.going_wrong();
-        let started = twin.happened(Time(i64::MIN)).into_iter().filter(before);
-        let went_on = started.filter(|event| on.iter().any(|now| now.since == event.time && now.name == event.name));
+        let went_on = twin.going_wrong().into_iter().filter(|event| event.time < began);
         went_on.chain(twin.happened(began)).map(|event| json!(event)).collect()
     }
 

@@ -45,7 +45,7 @@ pub use host::{Host, Outlet, Puts, Stage};
 pub use journal::JournalFolder;
 pub use lease::{Holder, LeaseFolder, Leased, Life, host, user};
 pub use monitor::{Counts, Feed, Keep, Monitor, Update};
-pub use plant::{Alarms, ChannelInfo, GoesWrong, Happened, Plant, Shape, Trainer};
+pub use plant::{Alarms, ChannelInfo, Happened, Plant, Shape, Trainer};
 pub use pulse::{Pulse, Pulses};
 pub use reading::{Channel, Fault, Form, Reading, Time, Validity, Value, span};
 pub use recover::{Interrupted, Outcome, Recovery};

@@ -107,24 +107,13 @@ pub struct Happened {
     pub cause: &'static str,
 }
 
-/// Something that goes wrong just now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GoesWrong {
-    /// Its name in the facility's tables.
-    pub name: Arc<str>,
-    /// What it happens to, as people know it.
-    pub device: Option<String>,
-    /// Since when, on the machine's clock.
-    pub since: Time,
-}
-
 /// What can be done to a simulated machine on purpose, by who trains and tests; no control system offers it.
 pub trait Trainer: Send + Sync {
     /// What can go wrong: name and kind.
     fn anomalies(&self) -> Vec<(Arc<str>, &'static str)>;
 
-    /// What goes wrong now.
-    fn going_wrong(&self) -> Vec<GoesWrong>;
+    /// What goes wrong now, as it began.
+    fn going_wrong(&self) -> Vec<Happened>;
 
     /// Lets something go wrong, at one device of those it may happen to.
     ///

@@ -156,8 +156,8 @@ struct Job {
 /// What another thread has found last, by work.
 #[derive(Default)]
 struct Results {
-    /// The ring that it looks at, if it does.
-    busy: Option<u64>,
+    /// Whether it looks at another ring now.
+    busy: bool,
     /// The ring that they belong to.
     revision: Option<u64>,
     numbers: Vec<(usize, Numbers)>,
@@ -197,8 +197,8 @@ impl Background {
             self.asked = (revision, Instant::now());
         }
         let is_still = self.asked.1.elapsed() >= QUIET;
-        if is_still && results.busy.is_none() && self.jobs.send(Job { revision, ring: ring.clone() }).is_ok() {
-            results.busy = Some(revision);
+        if is_still && !results.busy {
+            results.busy = self.jobs.send(Job { revision, ring: ring.clone() }).is_ok();
         }
         false
     }
@@ -227,5 +227,5 @@ fn look(mut ring: Ring, revision: u64, works: &[usize], table: &BeamTable) -> Re
         let work: &Work = &WORKS[place];
         (place, work.find(&mut ring, table).map(Into::into))
     };
-    Results { busy: None, revision: Some(revision), numbers: works.iter().map(find).collect() }
+    Results { busy: false, revision: Some(revision), numbers: works.iter().map(find).collect() }
 }

@@ -1,7 +1,7 @@
 //! `[beam]`: the current that is stored, how it is lost, and how it is filled up again.
 
 use crate::beam::Found;
-use crate::errors::exactly;
+use crate::errors::{exactly, positive};
 use fodo_devices::Table;
 use fodo_dynamics::{Acceptance, AcceptanceShape, Gas, MomentumLimits, Sizes, gas_losses, touschek};
 use fodo_optics::Ring;
@@ -56,10 +56,7 @@ impl Default for BeamTable {
 
 impl BeamTable {
     pub fn read(table: &Table) -> Result<BeamTable> {
-        let positive = |key: &str, unit: &str| match exactly(table, key, unit)? {
-            Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
-            value => Ok(value),
-        };
+        let positive = |key: &str, unit: &str| positive(table, key, unit);
         let current = positive("current", "A")?.unwrap_or(CURRENT);
         let top_up = positive("top_up_below", "A")?;
         if top_up.is_some_and(|below| below >= current) {
@@ -199,10 +196,11 @@ impl Store {
         self.gas * self.rates.gas + self.loss
     }
 
-    /// The current now [A], filled up as often as it had to be; dI/dt = -(a + b I) I between.
+    /// The current now [A], filled up as often as it had to be; dI/dt = -(a + b I) I between. Without a table it stays.
     pub fn at(&self, now: f64) -> f64 {
+        let Some(table) = &self.table else { return self.current };
         let passed = now - self.since;
-        let below = self.table.as_ref().and_then(|table| Some((table.top_up?, table.current)));
+        let below = table.top_up.map(|below| (below, table.current));
         let Some((below, full)) = below.filter(|_| self.current > 0.0) else {
             return self.left(self.current, passed);
         };

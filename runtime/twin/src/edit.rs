@@ -2,8 +2,7 @@
 
 use crate::beam::Beam;
 use crate::element::{Machine, tapered};
-use crate::errors::ExactValues;
-use crate::injection::Shown;
+use crate::errors::Exact;
 use crate::plant::Twin;
 use crate::ramp::Ramp;
 use crate::truth::Truth;
@@ -11,7 +10,7 @@ use fodo_devices::Facility;
 use fodo_lattice::Lattice;
 use fodo_optics::Ring;
 use fodo_report::{Diagnostic, Kind, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Twin {
@@ -20,7 +19,7 @@ impl Twin {
     /// # Errors
     /// `facility`: the text is wrong; the twin stays as it was.
     pub fn set_exact(&self, facility: &Facility, text: &str) -> Result<()> {
-        let values = ExactValues::parse(text, facility)?;
+        let values = Exact::parse(text, facility)?;
         let mut state = self.state();
         let mut truth = Truth::clone(&state.truth);
         values.put(&mut truth);
@@ -64,17 +63,12 @@ impl Twin {
         self.within_limits(&values)?;
         let mut ring = Ring::try_new(lattice, self.effects())
             .map_err(|problems| refused(format!("this lattice cannot be tracked: {problems}")))?;
-        if self.injection.is_some() {
-            ring.hold_reference();
-        }
         let physics = |knob: usize| self.channels.knobs[knob].field.to_physics(values[knob]);
         let all: BTreeSet<usize> = (0..lattice.elements.len()).collect();
         machine.rebuild(&all, physics, &state.present, &mut |element, built| {
             ring.change(element, |there| there.clone_from(built));
         });
-        self.has_beam(&mut ring, &state.truth)
-            .map_err(|why| refused(format!("with this lattice there is no beam: {why}")))?;
-        state.passed = None;
+        ring.closed_orbit().map_err(|why| refused(format!("with this lattice there is no beam: {why}")))?;
         state.beam = Beam::again(&state.beam, ring);
         state.machine = machine;
         state.ramps = values.iter().copied().map(Ramp::at).collect();
@@ -84,16 +78,10 @@ impl Twin {
             state.written[knob] = now;
         }
         state.values = values;
+        // magnets that remember go there as they would for any write, and give what they then do
+        let irons: Vec<usize> = state.irons.keys().copied().collect();
+        state.pending.extend(irons);
         Ok(())
-    }
-
-    /// Whether a beam goes round, or comes to the end of a line.
-    fn has_beam(&self, ring: &mut Ring, truth: &Truth) -> Result<(), String> {
-        let Some(injection) = &self.injection else {
-            return ring.closed_orbit().map(|_| ()).map_err(|why| why.to_string());
-        };
-        let passed = injection.pass(ring, Shown { shot: (0, 0), revision: 0, truth: truth.injection });
-        passed.track(ring, &BTreeMap::new()).at(ring.len()).map(|_| ())
     }
 
     fn within_limits(&self, values: &[f64]) -> Result<()> {

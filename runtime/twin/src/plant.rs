@@ -14,9 +14,7 @@ use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
 use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
-use fodo_control::{
-    Channel, ChannelInfo, Fault, GoesWrong, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write,
-};
+use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
 use fodo_devices::{Device, Facility, Quantities};
 use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
@@ -340,7 +338,7 @@ impl Twin {
     fn readback(&self, state: &mut State, knob: usize) -> Reading {
         self.settled(state);
         let (supply, field) = (&state.present.supplies[knob], &self.channels.knobs[knob].field);
-        let now = self.seconds(state, state.now);
+        let now = self.seconds(state);
         let asked = state.ramps[knob].holds(self.paces[knob], now);
         if supply.is_sound() {
             let arrived = state.ramps[knob].has_arrived(self.paces[knob], now);
@@ -372,14 +370,11 @@ impl Twin {
     /// The kickers fire, and monitors take turns.
     fn fire(&self, state: &mut State) {
         let current = self.current(state);
-        let seconds = self.seconds(state, state.now);
+        let seconds = self.seconds(state);
         let (table, turns) = self.turns;
         let taken = self.stored(state).and_then(Beam::orbit).and_then(|orbit| {
             let State { beam, present, ramps, fired, now, .. } = &*state;
-            let asked = |knob: usize| {
-                let held = self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
-                present.supplies[knob].gives(held)
-            };
+            let asked = |knob: usize| present.supplies[knob].gives(self.held(ramps, knob, seconds));
             let shoot = Shoot {
                 ring: beam.ring(),
                 orbit: &orbit,
@@ -405,18 +400,28 @@ impl Twin {
 
     /// The stored current [A]; none where no beam goes round.
     fn current(&self, state: &mut State) -> f64 {
-        let now = self.seconds(state, state.now);
-        match self.orbit(state) {
-            Ok(_) => state.store.at(now),
-            Err(_) => 0.0,
+        if self.stored(state).is_err() {
+            return 0.0;
         }
+        if state.store.decays() {
+            // until they are found it falls as it did
+            _ = self.losses(state);
+        }
+        state.store.at(self.seconds(state))
     }
 
     fn lifetime(&self, state: &mut State) -> Found<f64> {
-        let rates = self.stored(state)?.rates()?;
-        let now = self.seconds(state, state.now);
+        self.stored(state)?;
+        self.losses(state)?;
+        Ok(state.store.lifetime(self.seconds(state)))
+    }
+
+    /// From now on the beam is lost as the machine as it is now has it.
+    fn losses(&self, state: &mut State) -> Found<()> {
+        let rates = state.beam.rates()?;
+        let now = self.seconds(state);
         state.store.set_losses(rates, state.present.gas, state.present.loss, now);
-        Ok(state.store.lifetime(now))
+        Ok(())
     }
 
     /// The present period, and the shots that monitors were made to take in it.
@@ -442,8 +447,13 @@ impl Twin {
     }
 
     /// Since the start [s].
-    fn seconds(&self, state: &State, time: Time) -> f64 {
-        (time.0 - state.start.0) as f64 * 1e-9
+    fn seconds(&self, state: &State) -> f64 {
+        since(state.start, state.now)
+    }
+
+    /// What a supply holds at a time after the start [s], sound or not: physics value in SI.
+    fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
+        self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
     }
 
     /// The centre of the beam: round a ring, or as far as it comes in a line.
@@ -491,7 +501,7 @@ impl Twin {
     /// The beam, if one is stored.
     fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
         let orbit = self.settled(state).orbit();
-        let now = self.seconds(state, state.now);
+        let now = self.seconds(state);
         if let Some(why) = lost(&state.present, &orbit) {
             state.store.lose(now);
             return Err(why);
@@ -502,18 +512,13 @@ impl Twin {
             }
             state.store.fill(now);
         }
-        if state.store.decays()
-            && let Ok(rates) = state.beam.rates()
-        {
-            state.store.set_losses(rates, state.present.gas, state.present.loss, now);
-        }
         Ok(&mut state.beam)
     }
 
     /// The beam of the machine as it is now: all that changed since the last look is one change.
     pub(crate) fn settled<'s>(&self, state: &'s mut State) -> &'s mut Beam {
         let now = Looked { time: state.now, period: self.period_at(state) };
-        let seconds = self.seconds(state, state.now);
+        let seconds = self.seconds(state);
         let mut elements = BTreeSet::new();
         if self.is_another(state, now) {
             let present = self.present(state, now);
@@ -534,7 +539,7 @@ impl Twin {
         let State { machine, beam, ramps, irons, present, .. } = state;
         if !elements.is_empty() {
             let physics = |knob: usize| {
-                let held = self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds));
+                let held = self.held(ramps, knob, seconds);
                 irons.get(&knob).map_or(held, |iron| held + iron.beside())
             };
             beam.change(|change| machine.rebuild(&elements, physics, present, change));
@@ -544,9 +549,9 @@ impl Twin {
 
     /// A magnet that remembers goes to where its supply is.
     fn magnetise(&self, state: &mut State, knob: usize, seconds: f64) {
-        let held = state.ramps[knob].holds(self.paces[knob], seconds);
-        if let Some(iron) = state.irons.get_mut(&knob) {
-            iron.go_to(self.channels.knobs[knob].field.to_physics(held));
+        let State { irons, ramps, .. } = state;
+        if let Some(iron) = irons.get_mut(&knob) {
+            iron.go_to(self.held(ramps, knob, seconds));
         }
     }
 
@@ -568,14 +573,16 @@ impl Twin {
     /// Lets begin and end what is due.
     fn go_on(&self, state: &mut State) {
         let State { stage, ramps, start, now, .. } = state;
-        let holds = |knob: usize, time: Time| {
-            let seconds = (time.0 - start.0) as f64 * 1e-9;
-            self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
-        };
+        let holds = |knob: usize, time: Time| self.held(ramps, knob, since(*start, time));
         if stage.go_to(*now, &self.channels, &holds) {
             state.found = None;
         }
     }
+}
+
+/// From one time to another [s].
+fn since(start: Time, time: Time) -> f64 {
+    (time.0 - start.0) as f64 * 1e-9
 }
 
 /// Why no beam can be stored, if none can.
@@ -596,17 +603,14 @@ impl Trainer for Twin {
         self.state().stage.names()
     }
 
-    fn going_wrong(&self) -> Vec<GoesWrong> {
+    fn going_wrong(&self) -> Vec<Happened> {
         self.state().stage.active()
     }
 
     fn start(&self, name: &str, device: Option<&str>) -> Result<()> {
         let mut state = self.state();
         let State { stage, ramps, start, now, .. } = &mut *state;
-        let holds = |knob: usize, time: Time| {
-            let seconds = (time.0 - start.0) as f64 * 1e-9;
-            self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
-        };
+        let holds = |knob: usize, time: Time| self.held(ramps, knob, since(*start, time));
         stage.start(name, device, *now, &self.channels, &holds)?;
         state.found = None;
         Ok(())
@@ -646,7 +650,7 @@ impl Plant for Twin {
                 }
             };
             if state.values[knob] != value {
-                let now = self.seconds(&state, state.now);
+                let now = self.seconds(&state);
                 self.magnetise(&mut state, knob, now);
                 state.ramps[knob].set_out(value, self.paces[knob], now);
                 self.magnetise(&mut state, knob, now);

@@ -104,12 +104,12 @@ impl Present {
 
     /// Elements that are not as they were.
     pub fn differs(&self, before: &Present) -> BTreeSet<usize> {
-        let all: BTreeSet<usize> = self.elements.keys().chain(before.elements.keys()).copied().collect();
         let sound = ElementTruth::default();
-        let of = |present: &Present, element: &usize| -> ElementTruth {
-            present.elements.get(element).unwrap_or(&sound).clone()
+        let changed = |element: &&usize| {
+            let [now, then] = [self, before].map(|present| present.elements.get(*element).unwrap_or(&sound));
+            now != then
         };
-        all.into_iter().filter(|element| of(self, element) != of(before, element)).collect()
+        self.elements.keys().chain(before.elements.keys()).filter(changed).copied().collect()
     }
 
     /// Knobs whose supplies are not as they were.

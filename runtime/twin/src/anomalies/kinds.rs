@@ -84,7 +84,7 @@ pub(crate) static KINDS: [Kind; 16] = [
         let truth = &mut now.monitors[case.target].truth;
         truth.offset = truth.offset.map(|offset| offset + case.size);
     }),
-    // its cables and those of the next one of its family are exchanged
+    // its cables and those of the next monitor are exchanged
     kind("monitors_swapped", Sort::Monitor, Size::None, |case, now| {
         let next = (case.target + 1) % now.monitors.len();
         let (a, b) = (now.monitors[case.target].wired_to, now.monitors[next].wired_to);

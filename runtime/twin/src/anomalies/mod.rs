@@ -6,9 +6,9 @@ mod kinds;
 
 use crate::channels::Channels;
 use crate::draw::{Draw, Spread};
-use crate::errors::{at, elements, exactly, unknown};
+use crate::errors::{at, elements, exactly, is_supply, positive, unknown};
 use crate::present::Present;
-use fodo_control::{GoesWrong, Happened, Time};
+use fodo_control::{Happened, Time};
 use fodo_devices::{Facility, Table};
 use fodo_lattice::Body;
 use fodo_report::{Diagnostic, Kind as Sorts, Result};
@@ -98,7 +98,7 @@ impl Anomaly {
         self.family = Some(family.name.clone());
         self.targets = family.devices.iter().map(|device| device.name.clone()).filter(wanted).collect();
         let fits = |field: &fodo_devices::Field| match self.kind.sort {
-            Sort::Supply => field.setpoint.is_some() && field.model.is_some(),
+            Sort::Supply => is_supply(field),
             _ => matches!(field.model, Some(fodo_devices::Quantities::OrbitX | fodo_devices::Quantities::OrbitY)),
         };
         let fields = family.devices.iter().flat_map(|device| &device.fields);
@@ -156,20 +156,13 @@ impl Anomaly {
     }
 }
 
-fn positive(table: &Table, key: &str, unit: &str) -> Result<Option<f64>> {
-    match exactly(table, key, unit)? {
-        Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
-        value => Ok(value),
-    }
-}
-
 /// What goes wrong now.
 struct Active {
     anomaly: usize,
     case: Case,
-    since: Time,
     until: Option<Time>,
-    device: Option<String>,
+    /// What is told of its beginning.
+    began: Happened,
 }
 
 /// What can go wrong, what goes wrong and what did.
@@ -209,7 +202,9 @@ impl Stage {
             let begins = self.next.first().copied().filter(|(time, ..)| *time <= now);
             match (ends, begins) {
                 (None, None) => return changed,
-                (Some(end), begins) if begins.is_none_or(|(begin, ..)| end <= begin) => self.end_due(end),
+                (Some(end), begins) if begins.is_none_or(|(begin, ..)| end <= begin) => {
+                    self.end(end, "its time was over", |active| active.until == Some(end));
+                }
                 (_, Some(begins)) => {
                     self.next.remove(&begins);
                     self.begin_by_itself(begins, channels, holds);
@@ -252,32 +247,35 @@ impl Stage {
         let held = if anomaly.kind.sort == Sort::Supply { holds(index, time) } else { 0.0 };
         let case = Case { target: index, size: anomaly.size, held, lasts: 0.0 };
         let until = anomaly.lasts.map(|lasts| later(time, lasts));
-        let active = Active { anomaly: place, case, since: time, until, device: anomaly.device(target) };
-        self.tell(time, &active, true, cause);
-        self.active.push(active);
-    }
-
-    fn end_due(&mut self, end: Time) {
-        let (over, rest) = self.active.drain(..).partition(|active| active.until == Some(end));
-        self.active = rest;
-        let over: Vec<Active> = over;
-        over.iter().for_each(|active| self.tell(end, active, false, "its time was over"));
-    }
-
-    fn tell(&mut self, time: Time, active: &Active, begins: bool, cause: &'static str) {
-        let anomaly = &self.anomalies[active.anomaly];
-        if self.happened.len() == REMEMBERED {
-            self.happened.drain(..REMEMBERED / 10);
-        }
-        self.happened.push(Happened {
+        let began = Happened {
             time,
             name: anomaly.name.clone(),
             kind: anomaly.kind.word,
-            device: active.device.clone(),
+            device: anomaly.device(target),
             size: anomaly.size,
-            begins,
+            begins: true,
             cause,
-        });
+        };
+        self.tell(began.clone());
+        self.active.push(Active { anomaly: place, case, until, began });
+    }
+
+    /// Ends those that are over.
+    fn end(&mut self, time: Time, cause: &'static str, is_over: impl Fn(&Active) -> bool) -> usize {
+        let (over, rest): (Vec<Active>, Vec<Active>) = self.active.drain(..).partition(is_over);
+        self.active = rest;
+        let count = over.len();
+        for active in over {
+            self.tell(Happened { time, begins: false, cause, ..active.began });
+        }
+        count
+    }
+
+    fn tell(&mut self, event: Happened) {
+        if self.happened.len() == REMEMBERED {
+            self.happened.drain(..REMEMBERED / 10);
+        }
+        self.happened.push(event);
     }
 
     fn named(&self, name: &str) -> Result<usize> {
@@ -324,14 +322,10 @@ impl Stage {
     /// Ends all that goes on under a name.
     pub fn stop(&mut self, name: &str, now: Time) -> Result<()> {
         let place = self.named(name)?;
-        let (over, rest): (Vec<Active>, Vec<Active>) =
-            self.active.drain(..).partition(|active| active.anomaly == place);
-        self.active = rest;
-        if over.is_empty() {
-            return Err(Diagnostic::new(Sorts::Usage, format!("`{name}` does not go on")).into());
+        match self.end(now, "stopped", |active| active.anomaly == place) {
+            0 => Err(Diagnostic::new(Sorts::Usage, format!("`{name}` does not go on")).into()),
+            _ => Ok(()),
         }
-        over.iter().for_each(|active| self.tell(now, active, false, "stopped"));
-        Ok(())
     }
 
     /// Whether something goes on that changes while it lasts.
@@ -342,7 +336,7 @@ impl Stage {
     /// Puts what goes wrong on what is true.
     pub fn happen(&self, now: Time, present: &mut Present) {
         for active in &self.active {
-            let lasts = (now.0 - active.since.0) as f64 * 1e-9;
+            let lasts = (now.0 - active.began.time.0) as f64 * 1e-9;
             (self.anomalies[active.anomaly].kind.happens)(&Case { lasts, ..active.case }, present);
         }
     }
@@ -351,14 +345,9 @@ impl Stage {
         self.anomalies.iter().map(|anomaly| (anomaly.name.clone(), anomaly.kind.word)).collect()
     }
 
-    /// What goes on.
-    pub fn active(&self) -> Vec<GoesWrong> {
-        let told = |active: &Active| GoesWrong {
-            name: self.anomalies[active.anomaly].name.clone(),
-            device: active.device.clone(),
-            since: active.since,
-        };
-        self.active.iter().map(told).collect()
+    /// What goes on, as it began.
+    pub fn active(&self) -> Vec<Happened> {
+        self.active.iter().map(|active| active.began.clone()).collect()
     }
 
     /// What happened from a time on.

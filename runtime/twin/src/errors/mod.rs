@@ -21,9 +21,7 @@ use crate::present::Present;
 use crate::ramp::Pace;
 use crate::truth::Truth;
 use crate::turns::TurnsTable;
-use exact::Exact;
-
-pub(crate) use exact::Exact as ExactValues;
+pub(crate) use exact::Exact;
 use fodo_devices::{Facility, Table, glob, open_tables};
 use fodo_lattice::{Body, Element};
 use fodo_optics::Effects;
@@ -31,6 +29,7 @@ use fodo_report::{Diagnostic, Result};
 use fodo_units::Unit;
 use std::collections::BTreeMap;
 use std::time::Duration;
+pub(crate) use supplies::is_supply;
 
 /// What `twin.toml` says.
 pub(crate) struct ErrorTable {
@@ -296,6 +295,14 @@ pub(crate) fn exactly(table: &Table, key: &str, symbol: &str) -> Result<Option<f
     let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
     match table.quantity(key, &unit)? {
         Some(value) if !value.is_finite() => Err(table.mistake(key, "must be a finite number")),
+        value => Ok(value),
+    }
+}
+
+/// The same above zero.
+pub(crate) fn positive(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
+    match exactly(table, key, symbol)? {
+        Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
         value => Ok(value),
     }
 }

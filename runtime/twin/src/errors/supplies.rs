@@ -1,6 +1,6 @@
 //! `[supplies.FAMILY]`: magnets that are not given what was asked for.
 
-use super::{Errors, Motion, at, probability, width};
+use super::{Errors, Motion, at, positive, probability, width};
 use crate::channels::{Channels, Knob};
 use crate::draw::Source;
 use crate::hysteresis::Iron;
@@ -84,13 +84,6 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
     }))
 }
 
-fn positive(table: &Table, key: &str, unit: &str) -> Result<Option<f64>> {
-    match super::exactly(table, key, unit)? {
-        Some(value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
-        value => Ok(value),
-    }
-}
-
 /// The width of the loop; only a magnet whose setpoint has limits has one.
 fn hysteresis(table: &Table, fields: &[&Field]) -> Result<f64> {
     let width = width(table, "hysteresis", "1")?;
@@ -149,7 +142,7 @@ fn fields<'f>(name: &str, table: &Table, family: &'f Family) -> Result<Vec<&'f F
 }
 
 /// Whether a field is set and moves the model.
-pub(super) fn is_supply(field: &Field) -> bool {
+pub(crate) fn is_supply(field: &Field) -> bool {
     field.setpoint.is_some() && field.model.is_some()
 }
 

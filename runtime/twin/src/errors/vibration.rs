@@ -1,6 +1,6 @@
 //! `[vibration.NAME]`: a wave that runs through the ground below the machine.
 
-use super::{Errors, Motion, elements, exactly, widths};
+use super::{Errors, Motion, elements, positive, widths};
 use crate::channels::Channels;
 use crate::draw::Source;
 use crate::present::Present;
@@ -20,10 +20,8 @@ struct Vibration {
 }
 
 pub(super) fn read(_: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
-    let needed = |key: &str, unit: &str, like: &str| match exactly(table, key, unit)? {
-        Some(value) if value > 0.0 => Ok(value),
-        Some(_) => Err(table.mistake(key, "must be above zero")),
-        None => Err(table.mistake(key, format!("is missing, such as {like}"))),
+    let needed = |key: &str, unit: &str, like: &str| {
+        positive(table, key, unit)?.ok_or_else(|| table.mistake(key, format!("is missing, such as {like}")))
     };
     Ok(Box::new(Vibration {
         elements: elements(table, "elements", facility)?,
