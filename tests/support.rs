@@ -6,8 +6,10 @@ pub mod terminal;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The project's folder.
 pub fn project() -> PathBuf {
@@ -24,6 +26,26 @@ pub fn shared() -> Option<PathBuf> {
 pub fn python() -> Option<PathBuf> {
     let python = project().join(".venv/bin/python");
     python.is_file().then_some(python)
+}
+
+/// The first of four ports in a row, free over TCP and UDP, that no other test of this process is given.
+///
+/// They lie below those that the system gives to outgoing connections, which would take one between the
+/// look and the server's start.
+pub fn port() -> u16 {
+    const PORTS: std::ops::Range<u32> = 16_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |port: &u16| {
+        let place = (Ipv4Addr::LOCALHOST, *port);
+        TcpListener::bind(place).is_ok() && UdpSocket::bind(place).is_ok()
+    };
+    loop {
+        let place = 4 * (std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = (PORTS.start + place) as u16;
+        if (port..port + 4).all(|port| free(&port)) {
+            return port;
+        }
+    }
 }
 
 /// Does work on several items at once and gives what failed, on threads of its own: scripts under test wait for those of

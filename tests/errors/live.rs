@@ -1,10 +1,9 @@
 //! The same mistakes on a machine that goes on existing: setpoints before and after are equal.
 
 use super::{Case, cases};
-use fodo_tests::{Scratch, fodo, program, project};
+use fodo_tests::{Scratch, fodo, port, program, project};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 
 /// A served twin of demo_ring; ends with the test.
@@ -16,8 +15,7 @@ pub struct Served {
 impl Served {
     /// Starts it on a free port.
     pub fn start() -> Served {
-        // a port that is free now; nobody else of this suite asks for it in between
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port();
         let mut child = Command::new(program())
             .args(["serve", "twin", "--facility", "demo_ring", "--port", &port.to_string()])
             .current_dir(project())

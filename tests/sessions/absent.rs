@@ -1,9 +1,9 @@
 //! Servers that are not there, and readings that are no numbers.
 
-use super::machine::{Client, Ioc, Running, epics, object, point, port};
+use super::machine::{Client, Ioc, Running, epics, object, point};
 use super::ring::{Machine, Orbit, facility, setpoints, still_database};
 use crate::errors::tells;
-use fodo_tests::{self as support, Scratch};
+use fodo_tests::{self as support, Scratch, port};
 use std::time::{Duration, Instant};
 
 #[test]

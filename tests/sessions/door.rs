@@ -5,14 +5,9 @@ use super::ring::{Orbit, facility};
 use fodo_tests::{self as support, Scratch};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-
-/// A port that is free now.
-fn free() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// `fodo twin`: what it printed, or the error it said.
 fn twin(scratch: &Scratch, door: u16, arguments: &[&str]) -> Result<String, String> {
@@ -41,7 +36,7 @@ struct Served {
 fn served(name: &str) -> Served {
     let scratch = Scratch::new(name);
     let facility = facility(&scratch, Orbit::Vectors);
-    let door = free();
+    let door = support::port();
     let (running, port) = serve(&scratch, &facility, &["--door", &door.to_string(), "--seed", "1"]);
     let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, door)).is_err() {

@@ -101,7 +101,7 @@ fn over_an_adapter_to_the_served_twin() {
 fn on_the_twin_and_the_twin_served_over_pv_access() {
     let scratch = Scratch::new("pva");
     let facility = facility(&scratch, Orbit::Vectors);
-    let port = super::machine::port();
+    let port = fodo_tests::port();
     let text = format!("pva={port}");
     let mut command = support::fodo(&scratch, &["serve", "twin", "--protocol", "pva", "--port", &text, "--seed", "3"]);
     command.arg("--facility").arg(&facility);
@@ -133,7 +133,7 @@ fn one_twin_over_two_protocols() {
         return;
     }
     let scratch = Scratch::new("mix");
-    let (ca, pva) = (super::machine::port(), super::machine::port());
+    let (ca, pva) = (fodo_tests::port(), fodo_tests::port());
     let ports = format!("ca={ca},pva={pva}");
     let arguments = ["serve", "twin", "--protocol", "ca,pva", "--port", &ports, "--facility", "demo_ring"];
     let _serving = Running::start(support::fodo(&scratch, &arguments));
@@ -179,7 +179,7 @@ with Context('pva') as pva:
 fn on_the_twin_and_the_twin_served_over_tango() {
     let scratch = Scratch::new("tango");
     let facility = facility(&scratch, Orbit::Vectors);
-    let port = super::machine::port();
+    let port = fodo_tests::port();
     let text = port.to_string();
     let mut command =
         support::fodo(&scratch, &["serve", "twin", "--protocol", "tango", "--port", &text, "--seed", "3"]);

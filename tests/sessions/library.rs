@@ -1,9 +1,8 @@
 //! Libraries between laboratories, over real git remotes: bare repositories by `file://` and a `git daemon` on loopback.
 
 use crate::errors::tells;
-use fodo_tests::{Scratch, fodo, project, skipped};
+use fodo_tests::{Scratch, fodo, port, project, skipped};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -212,7 +211,7 @@ struct Daemon(Child, u16);
 
 impl Daemon {
     fn start(folder: &Path) -> Daemon {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port();
         // started without `git` in between, which would leave it behind
         let place = Command::new("git").arg("--exec-path").output().unwrap();
         let place = PathBuf::from(String::from_utf8_lossy(&place.stdout).trim()).join("git-daemon");

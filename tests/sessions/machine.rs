@@ -1,13 +1,12 @@
 //! A real IOC, the served twin, and a client that shares nothing with Fodo.
 
-use fodo_tests::{self as support, Scratch};
+use fodo_tests::{self as support, Scratch, port};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Channel values by name.
@@ -20,19 +19,6 @@ pub fn epics(test: &str) -> bool {
         support::skipped(test, "no .venv with EPICS; run tests/setup/epics.sh");
     }
     there
-}
-
-/// A port of the loopback interface with a free one behind it for beacons, not given to another test of this process.
-pub fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 16_000 + (std::process::id() % 4_000) as u16 * 4;
-    loop {
-        let port = start.wrapping_add(2 * NEXT.fetch_add(1, Ordering::Relaxed));
-        let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if port < 32_000 && free(port) && free(port + 1) {
-            return port;
-        }
-    }
 }
 
 /// Points EPICS clients that the command starts at `port`.

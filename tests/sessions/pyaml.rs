@@ -1,7 +1,7 @@
 //! pyAML from PyPI at the served twin, with the configurations that it ships itself and its own defaults, which wait for nothing.
 
-use super::machine::{Running, point, port, serve};
-use fodo_tests::{self as support, Scratch};
+use super::machine::{Running, point, serve};
+use fodo_tests::{self as support, Scratch, port};
 use serde_json::Value;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};

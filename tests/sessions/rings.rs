@@ -1,8 +1,8 @@
 //! The shipped rings over the control system that each of them names: served, the same correction as on the twin.
 
 use super::everywhere::{changes, difference, on_twin};
-use super::machine::{Running, epics, object, point, port, serve};
-use fodo_tests::{self as support, Scratch};
+use super::machine::{Running, epics, object, point, serve};
+use fodo_tests::{self as support, Scratch, port};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! A whole orbit as one table over PV Access: from a server of p4p, and from the twin that we serve.
 
 use super::everywhere::{changes, difference, on_twin};
-use super::machine::{Running, epics, object, port};
+use super::machine::{Running, epics, object};
 use super::ring::{Orbit, facility, numbers};
 use crate::errors::tells;
-use fodo_tests::{self as support, Scratch};
+use fodo_tests::{self as support, Scratch, port};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

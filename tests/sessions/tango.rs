@@ -1,8 +1,8 @@
 //! The twin served over Channel Access, PV Access and TANGO at once, and the end of either process.
 
-use super::machine::{Running, object, point, port};
+use super::machine::{Running, object, point};
 use super::ring::{Orbit, facility};
-use fodo_tests::{self as support, Scratch};
+use fodo_tests::{self as support, Scratch, port};
 use serde_json::json;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};

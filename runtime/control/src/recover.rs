@@ -1,6 +1,7 @@
 //! After a kill or a power failure: what an interrupted run left changed.
 
 use crate::journal::{Entry, Held, Journal, Line};
+use crate::restore::compared;
 use crate::transaction::{Putback, Verdict, Written, judge};
 use crate::{Change, Channel, Fault, JournalFolder, RunInfo, Session};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -101,27 +102,26 @@ impl Interrupted {
         self.changes.iter().map(|entry| entry.channel.clone()).collect()
     }
 
-    /// What each channel holds now and what would become of it, then what others changed; writes nothing.
+    /// What each channel holds now and what would become of it, then what others changed or nobody can read; writes nothing.
     pub fn inspect(&self, session: &Session) -> Result<Vec<Outcome>> {
         let present = session.look(&self.channels())?;
         let touched = self.changes.iter().zip(present).map(|(entry, present)| self.outcome(entry, present));
-        let beside = self.changed_by_others(session)?.into_iter().map(|(held, now)| Outcome {
-            name: held.name.clone(),
-            unit: held.unit.clone(),
-            old: held.value,
-            written: None,
-            present: Ok(now),
-            verdict: "left: not touched by the run",
+        let beside = self.before.iter().zip(self.untouched(session)?).filter_map(|(held, present)| {
+            let verdict = match &present {
+                Err(_) => "unknown",
+                Ok(now) if held.changed(*now).is_some() => "left: not touched by the run",
+                Ok(_) => return None,
+            };
+            let (name, unit) = (held.name.clone(), held.unit.clone());
+            Some(Outcome { name, unit, old: held.value, written: None, present, verdict })
         });
         Ok(touched.chain(beside).collect())
     }
 
-    /// Setpoints that the run might have changed and did not, and that hold another value now.
-    fn changed_by_others(&self, session: &Session) -> Result<Vec<(&Held, f64)>> {
+    /// What the setpoints hold now that the run might have changed and did not.
+    fn untouched(&self, session: &Session) -> Result<Vec<Result<f64, Fault>>> {
         let channels: Vec<Channel> = self.before.iter().map(|held| held.channel.clone()).collect();
-        let present = session.look(&channels)?;
-        let known = self.before.iter().zip(present).filter_map(|(held, now)| Some((held, now.ok()?)));
-        Ok(known.filter(|(held, now)| held.changed(*now).is_some()).collect())
+        session.look(&channels)
     }
 
     fn outcome(&self, entry: &Entry, present: Result<f64, Fault>) -> Outcome {
@@ -142,9 +142,8 @@ impl Interrupted {
     pub fn put_back(self, session: &Session) -> Result<Putback> {
         let change = |entry: &Entry| Change { setpoint: Arc::new(entry.setpoint()), value: entry.old };
         let back: Vec<Change> = self.changes.iter().rev().map(change).collect();
-        let others = self.changed_by_others(session)?;
-        let others = others.into_iter().filter_map(|(held, now)| held.changed(now)).collect();
+        let (others, unread) = compared(&self.before, self.untouched(session)?.into_iter());
         let putback = session.recover(self.info, self.journal, &back, &self.written)?;
-        Ok(Putback { others, ..putback })
+        Ok(Putback { others, unread, ..putback })
     }
 }

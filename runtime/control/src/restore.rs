@@ -2,12 +2,11 @@
 
 use crate::history::{Committed, History};
 use crate::journal::{Held, Journal};
-use crate::session::{Asked, NOW, Session, WriteMode, stopped};
+use crate::session::{Asked, NOW, Session, WriteMode, listed, stopped};
 use crate::transaction::{Putback, Savepoint, Transaction, Verdict, Written, judge};
-use crate::{Cancel, Change, Channel, RunInfo, Setpoint, Stopped};
+use crate::{Cancel, Change, Channel, Fault, RunInfo, Stopped};
 use fodo_report::{Diagnostic, Kind, Result};
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 impl Session {
@@ -75,7 +74,7 @@ impl Session {
         let cancel = self.cancel.shielded();
         let channels: Vec<Channel> = back.iter().map(|c| c.setpoint.channel.clone()).collect();
         let mut putback = Putback::default();
-        let present = match self.await_channels(&channels, &cancel) {
+        let present = match self.await_channels(&channels, self.reconnected_by(), &cancel) {
             Ok(present) => present,
             Err(error) => {
                 putback.failed = back.iter().map(|c| format!("{} ({error})", c.setpoint.name)).collect();
@@ -133,14 +132,17 @@ impl Session {
         }
     }
 
+    /// Until when channels that are lost now are waited for.
+    fn reconnected_by(&self) -> Instant {
+        Instant::now() + self.options.reconnect.unwrap_or(Duration::from_secs(10))
+    }
+
     /// Asks channels, waiting for lost ones to come back.
-    fn await_channels(&self, channels: &[Channel], cancel: &Cancel) -> Result<Vec<Asked>> {
-        let limit = self.options.reconnect.unwrap_or(Duration::from_secs(10));
-        let start = Instant::now();
+    fn await_channels(&self, channels: &[Channel], until: Instant, cancel: &Cancel) -> Result<Vec<Asked>> {
         loop {
             let answers = self.ask(channels, NOW, cancel)?;
             let absent = answers.iter().any(|a| a.as_ref().is_err_and(|fault| fault.absent));
-            let left = limit.saturating_sub(start.elapsed());
+            let left = until.saturating_duration_since(Instant::now());
             if !absent || left.is_zero() {
                 return Ok(answers);
             }
@@ -159,11 +161,12 @@ impl Session {
     /// Ends the run and puts everything back, but for what was to be kept.
     pub fn abort(&self) -> Putback {
         let rehearsed = self.mode() == WriteMode::Rehearse;
+        let until = self.reconnected_by();
         let kept = self.state().transaction.as_ref().map_or(Savepoint(0), |transaction| transaction.kept);
         self.unwatch_all();
         let mut putback = self.restore_to(kept);
-        if !self.cancel.is_held() {
-            putback.others = self.changed_by_others();
+        if !rehearsed && !self.cancel.is_held() {
+            (putback.others, putback.unread) = self.changed_by_others(until);
         }
         let (transaction, _leases) = {
             let mut state = self.state();
@@ -196,19 +199,19 @@ impl Session {
         putback
     }
 
-    fn changed_by_others(&self) -> Vec<String> {
-        let (watched, touched): (Vec<(Arc<Setpoint>, f64)>, HashSet<Channel>) = {
+    /// What others changed of the setpoints that the run might have changed and did not, and what could not be read.
+    fn changed_by_others(&self, until: Instant) -> (Vec<String>, Vec<String>) {
+        let watched: Vec<Held> = {
             let state = self.state();
-            let Some(transaction) = &state.transaction else { return Vec::new() };
-            (transaction.before.clone(), transaction.written.keys().cloned().collect())
+            let Some(transaction) = &state.transaction else { return Default::default() };
+            let untouched = transaction.before.iter().filter(|(s, _)| !transaction.written.contains_key(&s.channel));
+            untouched.map(|(setpoint, before)| Held::new(setpoint, *before)).collect()
         };
-        let watched: Vec<_> = watched.into_iter().filter(|(s, _)| !touched.contains(&s.channel)).collect();
-        let channels: Vec<Channel> = watched.iter().map(|(s, _)| s.channel.clone()).collect();
-        let answers = self.ask(&channels, NOW, &self.cancel.shielded()).unwrap_or_default();
-        let report = |((setpoint, before), answer): (&(Arc<Setpoint>, f64), Asked)| {
-            Held::new(setpoint, *before).changed(answer.ok()?.0)
-        };
-        watched.iter().zip(answers).filter_map(report).collect()
+        let channels: Vec<Channel> = watched.iter().map(|held| held.channel.clone()).collect();
+        match self.await_channels(&channels, until, &self.cancel.shielded()) {
+            Ok(answers) => compared(&watched, answers.into_iter().map(|answer| answer.map(|(value, _)| value))),
+            Err(error) => (Vec::new(), vec![format!("{} setpoints ({error})", watched.len())]),
+        }
     }
 
     /// What undo would put back.
@@ -313,6 +316,18 @@ impl Session {
         }
         Ok(putback)
     }
+}
+
+/// Which setpoints hold something else than they did, and which could not be read.
+pub(crate) fn compared(before: &[Held], now: impl Iterator<Item = Result<f64, Fault>>) -> (Vec<String>, Vec<String>) {
+    let (mut changed, mut faults) = (Vec::new(), Vec::new());
+    for (held, now) in before.iter().zip(now) {
+        match now {
+            Ok(value) => changed.extend(held.changed(value)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (changed, listed(&faults))
 }
 
 fn moved(change: &Change, value: f64) -> String {

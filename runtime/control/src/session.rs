@@ -403,7 +403,7 @@ impl Session {
 }
 
 /// A line for each fault; many with the same reason share one.
-fn listed(faults: &[Fault]) -> Vec<String> {
+pub(crate) fn listed(faults: &[Fault]) -> Vec<String> {
     const SHOWN: usize = 12;
     let mut reasons: Vec<(&str, Vec<&Channel>)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();

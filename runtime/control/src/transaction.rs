@@ -124,6 +124,8 @@ pub struct Putback {
     pub failed: Vec<String>,
     /// Not touched by the run, but changed by somebody else while it ran.
     pub others: Vec<String>,
+    /// Not touched by the run, and could not be read: whether somebody else changed them is not known.
+    pub unread: Vec<String>,
     /// Left as they are by a panic stop.
     pub held: usize,
     /// Stay changed, because a loop said so of its whole passes.
@@ -158,6 +160,9 @@ impl std::fmt::Display for Putback {
         }
         if !self.others.is_empty() {
             write!(f, "; changed by others during the run: {}", self.others.join(", "))?;
+        }
+        if !self.unread.is_empty() {
+            write!(f, "; not touched by the run, and out of reach now: {}", self.unread.join(", "))?;
         }
         match &self.journal {
             Some(_) => f.write_str("; `fodo recover` shows what is left and puts it back with --write"),

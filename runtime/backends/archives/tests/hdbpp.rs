@@ -6,7 +6,6 @@ use fodo_archives::Hdb;
 use fodo_control::{Archive, Cancel, Channel, Samples, Time, Validity, Value};
 use fodo_report::Kind;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,7 +21,7 @@ impl Database {
         let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/setup/postgres.sh");
         let folder = std::env::temp_dir().join(format!("fodo-hdbpp-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = fodo_tests::port();
         let arguments = ["run".as_ref(), folder.as_os_str(), port.to_string().as_ref()].map(std::ffi::OsStr::to_owned);
         let mut child = Command::new(setup).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

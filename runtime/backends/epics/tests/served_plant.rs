@@ -370,7 +370,7 @@ fn no_beam_is_invalid_and_not_stale() {
 #[test]
 fn it_stops_at_once_and_clients_know() {
     let plant = Arc::new(FakePlant::new(2, 4));
-    let port = free_port();
+    let port = port();
     let cancel = Cancel::new();
     let (own, stop) = (plant.clone(), cancel.clone());
     let server = start(own, ServeOptions { port, ..ServeOptions::default() }, stop).unwrap();

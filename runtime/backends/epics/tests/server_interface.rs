@@ -40,7 +40,7 @@ fn it_stays_on_the_loopback_interface() {
 #[ignore = "sends beacons to every network of the machine"]
 fn it_can_serve_all_interfaces() {
     let plant = Arc::new(FakePlant::new(1, 4));
-    let options = ServeOptions { port: free_port(), interface: Ipv4Addr::UNSPECIFIED };
+    let options = ServeOptions { port: port(), interface: Ipv4Addr::UNSPECIFIED };
     let server = start(plant, options, Cancel::new()).unwrap();
     assert_eq!(listening(), [format!("00000000:{:04X}", server.port())]);
     let text = run(tool("caget", server.port()).args(["-t", "SP:0"]));

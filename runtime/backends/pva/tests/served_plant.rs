@@ -11,7 +11,7 @@ use fodo_control::conformance::{Subject, broken, check};
 use fodo_control::{Backend, Cancel, Fresh, Host, Validity, Write};
 use fodo_pva::{PvAccess, PvAccessOutlet, ServeOptions};
 use lender::with_permit;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -25,17 +25,13 @@ struct Served {
 }
 
 fn serve(plant: &Arc<FakePlant>) -> Served {
-    let (mut port, mut search) = (0, free_udp_port());
+    let (mut port, mut search) = (0, fodo_tests::port());
     let host = Host::start(plant.clone(), Cancel::new(), |stage| {
         let outlet = PvAccessOutlet::open(stage, ServeOptions { port: 0, search, ..ServeOptions::default() })?;
         (port, search) = (outlet.port(), outlet.search_port());
         Ok(vec![Box::new(outlet)])
     });
     Served { _host: host.unwrap(), port, search }
-}
-
-fn free_udp_port() -> u16 {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Served {

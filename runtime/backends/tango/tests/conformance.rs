@@ -27,7 +27,7 @@ fn without_a_database() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let _server = ice(port, "dev/ice/1");
     let tango = Tango::at(&home(port)).unwrap();
     let subject = Subject {

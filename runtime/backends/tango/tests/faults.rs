@@ -22,7 +22,7 @@ fn a_server_that_is_killed_is_missed_and_found_again() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let mut server = ice(port, ICE);
     let tango = client(port);
     // by events, and polled
@@ -57,7 +57,7 @@ fn a_frozen_server_is_said_to_be_late_and_the_next_call_works() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let server = ice(port, ICE);
     let tango = client(port);
     assert!(tango.connect(&channels(&["dev/ice/1/plain"]), SECOND, &Cancel::new()).unwrap().is_empty());
@@ -84,7 +84,7 @@ fn a_stop_does_not_wait_for_a_frozen_server() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let server = ice(port, ICE);
     let tango = client(port);
     read(&tango, "dev/ice/1/plain").unwrap();
@@ -107,7 +107,7 @@ fn events_that_no_longer_come_are_noticed() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let server = ice(port, ICE);
     let tango = client(port);
     // of this one nothing comes while all is well: silence is not enough to tell
@@ -136,7 +136,7 @@ fn a_device_that_has_gone_is_absent_and_hides_no_other() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let mut server = ice(port, "dev/ice/1,dev/ice/2");
     let tango = client(port);
     let both = channels(&["dev/ice/1/plain", "dev/ice/2/plain"]);
@@ -155,7 +155,7 @@ fn a_thousand_absent_names_take_one_time_out() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let server = ice(port, ICE);
     let tango = client(port);
     let missing: Vec<Channel> = (0..1000).map(|n| format!("{ICE}/absent{n}").into()).collect();

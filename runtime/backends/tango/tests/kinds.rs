@@ -16,7 +16,7 @@ fn commands_are_read_and_written() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let _server = ice(port, "dev/ice/1");
     let tango = Arc::new(Tango::at(&home(port)).unwrap());
     assert_eq!(read(&tango, "dev/ice/1/Samples()").unwrap().value, Value::Vector(vec![1.0, 4.0, 9.0].into()));
@@ -73,7 +73,7 @@ fn an_attribute_without_events_is_polled() {
     if !pytango() {
         return;
     }
-    let port = free_port();
+    let port = port();
     let _server = ice(port, "dev/ice/1");
     let tango = Arc::new(Tango::at(&home(port)).unwrap());
     let monitor = tango.monitor(&channels(&["dev/ice/1/plain"]), Keep::Every(100));

@@ -7,13 +7,14 @@ mod lender;
 use fodo_control::{Cancel, Host, Plant};
 use fodo_epics::{ChannelAccessOutlet, ServeOptions};
 use fodo_report::Diagnostic;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use asking::*;
+pub use fodo_tests::port;
 pub use lender::with_permit;
 
 /// The project's root.
@@ -31,17 +32,6 @@ pub fn epics() -> bool {
         );
     }
     there
-}
-
-/// A free port of the loopback interface, with the next one free for beacons.
-pub fn free_port() -> u16 {
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
-            return port;
-        }
-    }
 }
 
 pub fn address(port: u16) -> SocketAddr {
@@ -89,7 +79,7 @@ pub struct Ioc {
 impl Ioc {
     pub fn new(name: &str) -> Ioc {
         let folder = std::env::temp_dir().join(format!("fodo-epics-{}-{name}", std::process::id()));
-        Ioc { port: free_port(), folder }
+        Ioc { port: port(), folder }
     }
 
     pub fn machine(name: &str) -> Ioc {

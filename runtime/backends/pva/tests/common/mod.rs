@@ -10,7 +10,7 @@ pub use asking::*;
 
 use fodo_pva::PvAccess;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,17 +19,6 @@ use std::time::{Duration, Instant};
 /// The project's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
-}
-
-/// Four free ports in a row.
-fn free_port() -> u16 {
-    loop {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX - 3 && (1..4).all(|n| TcpListener::bind((Ipv4Addr::LOCALHOST, port + n)).is_ok()) {
-            return port;
-        }
-    }
 }
 
 /// A real server; dropping it kills it.
@@ -58,7 +47,7 @@ impl Server {
             std::io::stderr().write_all(told.as_bytes()).unwrap();
             return None;
         }
-        let port = free_port();
+        let port = fodo_tests::port();
         let folder = std::env::temp_dir().join(format!("fodo-pva-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Some(Server { kind, port, folder, life: Mutex::default() })

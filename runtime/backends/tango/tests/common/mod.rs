@@ -6,11 +6,12 @@ pub mod lender;
 
 use fodo_control::{Backend, Cancel, Channel, Fault, Fresh, Monitor, Reading, Update, Write};
 use fodo_tango::Tango;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub use fodo_tests::port;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const START: Duration = Duration::from_secs(60);
@@ -43,11 +44,6 @@ pub fn packaged(package: &str, name: &str) -> PathBuf {
     let output = Command::new("dpkg").args(["-L", package]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().find(|line| line.ends_with(name)).map_or_else(|| PathBuf::from(name), PathBuf::from)
-}
-
-/// A free port of the loopback interface.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A server; dropping it kills it.
@@ -167,7 +163,7 @@ pub fn tango_test(database: &str) -> Server {
 
 /// The database with sqlite; its address.
 pub fn sqlite_database(folder: &Folder) -> (Server, String) {
-    let port = free_port();
+    let port = port();
     let mut command = Command::new(root().join(".venv/bin/PyDatabaseds"));
     let endpoint = format!("giop:tcp:127.0.0.1:{port}");
     command.args(["2", "--port", &port.to_string(), "-ORBendPoint", &endpoint]).current_dir(&folder.0);
@@ -210,7 +206,7 @@ pub fn classic_database(folder: &Folder) -> (Vec<Server>, String) {
     let mut make = Command::new("mysql_install_db");
     make.args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"]);
     assert!(well(make.arg(format!("--datadir={}", path("data")))), "no folder for MariaDB");
-    let sql_port = free_port();
+    let sql_port = port();
     let socket = format!("--socket={}", path("sock"));
     let mut command = Command::new("mariadbd");
     command.args([
@@ -235,7 +231,7 @@ pub fn classic_database(folder: &Folder) -> (Vec<Server>, String) {
     let script = packaged("tango-db", "install/mysql");
     let tables = client().arg("tango").stdin(std::fs::File::open(&script).unwrap()).stdout(Stdio::null()).status();
     assert!(tables.unwrap().success(), "the tables were not made");
-    let port = free_port();
+    let port = port();
     let host = format!("127.0.0.1:{port}");
     let mut command = Command::new(packaged("tango-db", "/DataBaseds"));
     command.args(["2", "-ORBendPoint", &format!("giop:tcp:{host}")]).env("TANGO_HOST", &host);
