@@ -1,4 +1,4 @@
-//! Positions turn by turn.
+//! Positions turn by turn, and samples of the orbit many times a second.
 
 use crate::context::{Context, here, sampling};
 use crate::families::{Members, document};
@@ -13,22 +13,22 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The fields of monitors that keep turns of a plane.
-fn fields<'m>(monitors: &'m Members, quantity: Quantities, plane: &str) -> Outcome<Vec<(&'m Device, &'m Field)>> {
-    let field =
-        |device: &'m Device| device.fields.iter().find(|field| field.model == Some(quantity)).map(|f| (device, f));
+/// The fields of monitors that keep turns, or samples, of a plane.
+fn fields<'m>(monitors: &'m Members, any: [Quantities; 2], plane: &str) -> Outcome<Vec<(&'m Device, &'m Field)>> {
+    let keeps = |field: &&Field| field.model.is_some_and(|quantity| any.contains(&quantity));
+    let field = |device: &'m Device| device.fields.iter().find(keeps).map(|f| (device, f));
     let found: Vec<_> = monitors.devices.iter().filter_map(|device| field(device)).collect();
     if found.len() == monitors.devices.len() && !found.is_empty() {
         return Ok(found);
     }
     let what = format!("{} keeps no positions turn by turn in {plane}", monitors.family.name);
-    let how = format!("the facility's table gives it a field with `model = \"turns_{plane}\"`");
+    let how = format!("the facility's table gives it a field with `model = \"turns_{plane}\"`, or `fast_{plane}`");
     Err(fail(Diagnostic::new(Kind::Facility, what).hint(how).into()))
 }
 
 /// A row for each turn, a column for each monitor.
-fn plane(context: &Context, monitors: &Members, quantity: Quantities, plane: &str) -> Outcome<Dynamic> {
-    let fields = fields(monitors, quantity, plane)?;
+fn plane(context: &Context, monitors: &Members, any: [Quantities; 2], plane: &str) -> Outcome<Dynamic> {
+    let fields = fields(monitors, any, plane)?;
     let sampling = sampling(&monitors.family, Duration::ZERO);
     let rows = fodo_measure::rows(&context.session, &fields, sampling).or_fail()?;
     let turns = rows.iter().map(Vec::len).min().unwrap_or(0);
@@ -39,8 +39,8 @@ fn plane(context: &Context, monitors: &Members, quantity: Quantities, plane: &st
 fn get_turns(context: &Context, monitors: &Members) -> Outcome<Map> {
     context.connect(monitors.devices.iter())?;
     let mut map = Map::new();
-    map.insert("x".into(), plane(context, monitors, Quantities::TurnsX, "x")?);
-    map.insert("y".into(), plane(context, monitors, Quantities::TurnsY, "y")?);
+    map.insert("x".into(), plane(context, monitors, [Quantities::TurnsX, Quantities::FastX], "x")?);
+    map.insert("y".into(), plane(context, monitors, [Quantities::TurnsY, Quantities::FastY], "y")?);
     Ok(map)
 }
 
@@ -79,7 +79,7 @@ pub fn register(engine: &mut Engine) {
         engine,
         "get_turns",
         ["monitors: family", "map"],
-        "/// Reads the positions that monitors kept turn by turn after the last trigger.\n///\n\
+        "/// Reads the positions that monitors kept turn by turn, or many times a second, after the last trigger.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
          /// # Returns\n/// `#{ x, y }`: matrices [m] with a row for each turn and a column for each monitor; a turn in which a monitor saw too\n\
          /// little beam is NaN.\n///\n\

@@ -104,7 +104,8 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 }
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
-    let row = matches!(field.model, Some(Quantities::TurnsX | Quantities::TurnsY));
+    use Quantities::{FastX, FastY, Filling, TurnsX, TurnsY};
+    let row = matches!(field.model, Some(TurnsX | TurnsY | FastX | FastY | Filling));
     let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint, row };
     let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));
     let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.place.clone(), None)));

@@ -33,6 +33,10 @@ pub enum Quantities {
     OrbitX,
     /// Beam position at a monitor [m].
     OrbitY,
+    /// Position of the photon beam that leaves the device's element, as far from it as the field says [m].
+    PhotonX,
+    /// The same, vertical [m].
+    PhotonY,
     /// Fractional betatron tune [1].
     TuneX,
     /// Fractional betatron tune [1].
@@ -71,27 +75,49 @@ pub enum Quantities {
     KickerX,
     /// Kick that a kicker gives the beam once when it is triggered [rad].
     KickerY,
+    /// Amplitude of a sine on the kick [rad].
+    AcKickX,
+    /// Amplitude of a sine on the kick [rad].
+    AcKickY,
+    /// Frequency of the device's sine [Hz].
+    AcFrequency,
+    /// Phase of the device's sine when the machine's clock starts [rad].
+    AcPhase,
     /// Fires all kickers, and starts acquisitions turn by turn, when another number than 0 is written [1].
     Trigger,
     /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
     TurnsX,
     /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
     TurnsY,
+    /// Beam position at a monitor many times a second after the trigger, a row of numbers [m].
+    FastX,
+    /// The same, vertical [m].
+    FastY,
     /// Lifetime of the stored beam, I / (-dI/dt) [s].
     Lifetime,
+    /// Electrons that are lost in a second, as far from the device as the field says and nearer [1/s].
+    Losses,
     /// 1 where all that is calculated in the background belongs to the setpoints as they are, else 0.
     Calculated,
     /// Beam current [A].
     Current,
+    /// Current of each bucket, a row of numbers [A].
+    Filling,
     /// Charge of a shot that passes a place of a line [C].
     Charge,
 }
 
 impl Quantities {
+    /// Whether it is what a monitor reads of the beam, or of its light, and so has the monitor's errors.
+    pub fn is_position(self) -> bool {
+        use Quantities::{OrbitX, OrbitY, PhotonX, PhotonY};
+        matches!(self, OrbitX | OrbitY | PhotonX | PhotonY)
+    }
+
     /// Whether it can only be that of a device with elements of its own.
     pub(crate) fn has_place(self) -> bool {
-        use Quantities::{CavityPhase, CavityVoltage, Charge};
-        matches!(self, CavityVoltage | CavityPhase | Charge)
+        use Quantities::{AcKickX, AcKickY, CavityPhase, CavityVoltage, Charge, Losses, PhotonX, PhotonY};
+        matches!(self, CavityVoltage | CavityPhase | Charge | Losses | PhotonX | PhotonY | AcKickX | AcKickY)
     }
 }
 
@@ -110,6 +136,8 @@ const WORDS: &[(&str, Quantities)] = &[
     ("cavity_phase", Quantities::CavityPhase),
     ("orbit_x", Quantities::OrbitX),
     ("orbit_y", Quantities::OrbitY),
+    ("photon_x", Quantities::PhotonX),
+    ("photon_y", Quantities::PhotonY),
     ("tune_x", Quantities::TuneX),
     ("tune_y", Quantities::TuneY),
     ("tune_s", Quantities::TuneS),
@@ -132,9 +160,17 @@ const WORDS: &[(&str, Quantities)] = &[
     ("trigger", Quantities::Trigger),
     ("turns_x", Quantities::TurnsX),
     ("turns_y", Quantities::TurnsY),
+    ("ac_kick_x", Quantities::AcKickX),
+    ("ac_kick_y", Quantities::AcKickY),
+    ("ac_frequency", Quantities::AcFrequency),
+    ("ac_phase", Quantities::AcPhase),
+    ("fast_x", Quantities::FastX),
+    ("fast_y", Quantities::FastY),
     ("lifetime", Quantities::Lifetime),
+    ("losses", Quantities::Losses),
     ("calculated", Quantities::Calculated),
     ("current", Quantities::Current),
+    ("filling", Quantities::Filling),
     ("charge", Quantities::Charge),
 ];
 
@@ -168,8 +204,12 @@ pub struct Field {
     pub delta: Option<f64>,
     /// Values beyond which a reading warns, as numbers on the channel.
     pub alarms: Alarms,
-    /// Turns that a row of them has.
+    /// Turns, or samples, that a row of them has.
     pub turns: usize,
+    /// How often samples are taken [Hz].
+    pub sampling: f64,
+    /// How far from the device's element its photon beam is looked at, or losses are seen [m].
+    pub distance: f64,
 }
 
 impl Field {
@@ -202,6 +242,8 @@ pub(crate) struct FieldTable {
     delta: Option<f64>,
     alarms: Alarms,
     turns: usize,
+    sampling: f64,
+    distance: f64,
 }
 
 impl FieldTable {
@@ -222,6 +264,8 @@ impl FieldTable {
             rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
             turns: turns(table)?,
+            sampling: sampling(table)?,
+            distance: distance(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -292,16 +336,39 @@ impl FieldTable {
             delta: self.delta,
             alarms: self.alarms,
             turns: self.turns,
+            sampling: self.sampling,
+            distance: self.distance,
         })
     }
 }
 
+/// `turns`, or of samples at a rate `samples`.
 fn turns(table: &Table) -> Result<usize> {
-    match table.number("turns")? {
+    let key = if table.has("samples") { "samples" } else { "turns" };
+    match table.number(key)? {
         None => Ok(1024),
         Some(turns) if (1.0..=1e6).contains(&turns) && turns.fract() == 0.0 => Ok(turns as usize),
-        Some(_) => Err(table.mistake("turns", "must be a whole number from 1 to 1 000 000")),
+        Some(_) => Err(table.mistake(key, "must be a whole number from 1 to 1 000 000")),
     }
+}
+
+fn sampling(table: &Table) -> Result<f64> {
+    match in_unit(table, "sampling", "Hz")?.unwrap_or(10e3) {
+        rate if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err(table.mistake("sampling", "must be above zero")),
+    }
+}
+
+fn distance(table: &Table) -> Result<f64> {
+    match in_unit(table, "distance", "m")?.unwrap_or(0.0) {
+        distance if distance.is_finite() && distance >= 0.0 => Ok(distance),
+        _ => Err(table.mistake("distance", "must not be negative")),
+    }
+}
+
+fn in_unit(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
+    let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
+    table.quantity(key, &unit)
 }
 
 fn model(table: &Table) -> Result<Option<Quantities>> {

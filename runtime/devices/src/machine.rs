@@ -60,8 +60,12 @@ impl MachineKind {
             }
             (Q::DampingTimeX | Q::DampingTimeY | Q::DampingTimeS, false) => has_no("damping"),
             (Q::KickerX | Q::KickerY | Q::Trigger | Q::TurnsX | Q::TurnsY, false) => has_no("turns"),
+            (Q::AcKickX | Q::AcKickY | Q::AcFrequency | Q::AcPhase | Q::FastX | Q::FastY, false) => {
+                has_no("orbit that is there all the time")
+            }
             (Q::EnergyLoss, false) => has_no("turn, and so no energy loss per turn"),
             (Q::Lifetime, false) => has_no("stored beam"),
+            (Q::Filling | Q::Losses, false) => has_no("stored beam"),
             (Q::Current, false) => {
                 Some(format!("{machine} is a {self}: no current circulates; `charge` is what passes in a shot"))
             }

@@ -4,6 +4,8 @@
 pub const SPEED_OF_LIGHT: f64 = 299_792_458.0;
 /// Classical electron radius [m].
 pub const ELECTRON_RADIUS: f64 = 2.817_940_320_5e-15;
+/// Elementary charge [C].
+pub const ELEMENTARY_CHARGE: f64 = 1.602_176_634e-19;
 /// Electron rest energy [eV].
 pub const ELECTRON_REST_ENERGY: f64 = 510_998.950_69;
 

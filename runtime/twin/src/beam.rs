@@ -2,7 +2,8 @@
 
 use crate::current::{BeamTable, Rates};
 use crate::element::Change;
-use crate::figures::{Figure, LOSSES, WORKS, Work};
+use crate::figures::{Figure, LOSSES, PLACES, WORKS, Work};
+use crate::losses::near;
 use fodo_optics::{Effects, Orbit, Ring};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,6 +105,13 @@ impl Beam {
     pub fn rates(&mut self) -> Found<Rates> {
         let numbers = self.now_or_beside(LOSSES)?;
         Ok(Rates { touschek: numbers[0], gas: numbers[1] })
+    }
+
+    /// The part of it that is lost within a distance of an element [1].
+    pub fn lost_near(&mut self, element: usize, reach: f64) -> Found<f64> {
+        let shares = self.now_or_beside(PLACES)?;
+        let place = self.ring.positions().get(element).copied().unwrap_or(0.0);
+        Ok(near(&self.ring, &shares, place, reach))
     }
 
     fn now_or_beside(&mut self, work: usize) -> Numbers {

@@ -1,8 +1,10 @@
 //! Which channel is what on the twin.
 
-use crate::figures::{Figure, LOSSES};
+use crate::errors::buckets;
+use crate::figures::{Figure, LOSSES, PLACES};
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Device, Facility, Field, Quantities, Source};
+use fodo_optics::Point;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,10 +29,16 @@ pub(crate) enum Answer {
     Calculated,
     /// Beam current.
     Current,
+    /// Current of each of so many buckets.
+    Filling(usize),
     /// Lifetime of the beam.
     Lifetime,
+    /// What is lost within a distance [m] of an element.
+    Losses(usize, f64),
     /// One plane of one monitor in each turn after the trigger, so many of them.
     Turns(usize, usize, usize),
+    /// One plane of one monitor after the trigger, so many samples at this rate [Hz].
+    Fast(usize, usize, usize, f64),
     /// Charge that comes to an element of a line.
     Charge(usize),
     /// A signal that belongs to no device, by its place among them.
@@ -61,6 +69,17 @@ pub(crate) struct Knob {
 pub(crate) struct Monitor {
     pub device: Arc<Device>,
     pub element: usize,
+    /// How far from the element it sees the light that the beam sends straight on; none for one of the beam itself [m].
+    pub distance: Option<f64>,
+}
+
+impl Monitor {
+    /// The two positions that it is to see of a beam with these coordinates at its element [m].
+    pub fn sees(&self, at: &Point<f64>) -> [f64; 2] {
+        let Some(distance) = self.distance else { return [at[0], at[2]] };
+        let along = ((1.0 + at[4]).powi(2) - at[1].powi(2) - at[3].powi(2)).sqrt();
+        [0, 2].map(|plane| at[plane] + distance * at[plane + 1] / along)
+    }
 }
 
 /// The channels of a facility.
@@ -75,11 +94,13 @@ pub(crate) struct Channels {
     pub monitors: Vec<Monitor>,
     /// What signals hold while all is well.
     pub signals: Vec<f64>,
+    /// Of the ring.
+    pub buckets: usize,
 }
 
 impl Channels {
     pub fn of(facility: &Facility) -> Channels {
-        let mut channels = Channels::default();
+        let mut channels = Channels { buckets: buckets(facility), ..Channels::default() };
         for device in facility.families.iter().flat_map(|family| &family.devices) {
             let monitor = channels.monitor(device);
             for field in &device.fields {
@@ -117,17 +138,18 @@ impl Channels {
 
     fn monitor(&mut self, device: &Arc<Device>) -> Option<usize> {
         let element = *device.elements.first()?;
-        let shows = |any: [Quantities; 2]| device.fields.iter().any(|f| f.model.is_some_and(|q| any.contains(&q)));
-        if !shows([Quantities::OrbitX, Quantities::OrbitY]) {
-            if !shows([Quantities::TurnsX, Quantities::TurnsY]) {
-                return None;
-            }
+        let shows = |any: [Quantities; 2]| device.fields.iter().find(|f| f.model.is_some_and(|q| any.contains(&q)));
+        let light = shows([Quantities::PhotonX, Quantities::PhotonY]);
+        if shows([Quantities::OrbitX, Quantities::OrbitY]).is_none() && light.is_none() {
+            let keeps = shows([Quantities::TurnsX, Quantities::TurnsY]);
+            keeps.or(shows([Quantities::FastX, Quantities::FastY]))?;
             // the same electrodes, and the same errors, as the monitor that reads the orbit there
-            if let Some(known) = self.monitors.iter().position(|monitor| monitor.element == element) {
+            let same = |monitor: &Monitor| monitor.element == element && monitor.distance.is_none();
+            if let Some(known) = self.monitors.iter().position(same) {
                 return Some(known);
             }
         }
-        self.monitors.push(Monitor { device: device.clone(), element });
+        self.monitors.push(Monitor { device: device.clone(), element, distance: light.map(|field| field.distance) });
         Some(self.monitors.len() - 1)
     }
 
@@ -147,12 +169,13 @@ impl Channels {
             return;
         }
         let Some(source) = &field.source else { return };
-        let plane = |q: Quantities| usize::from(matches!(q, Quantities::OrbitY | Quantities::TuneY));
+        use Quantities::{OrbitX, OrbitY, PhotonX, PhotonY};
+        let plane = |q: Quantities| usize::from(matches!(q, OrbitY | PhotonY | Quantities::TuneY));
         match (field.model, monitor, source.place.index) {
-            (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), None) => {
+            (Some(q @ (OrbitX | OrbitY | PhotonX | PhotonY)), Some(monitor), None) => {
                 self.push(&source.channel, field, Answer::Monitor(plane(q), monitor), Shape::Scalar, false);
             }
-            (Some(q @ (Quantities::OrbitX | Quantities::OrbitY)), Some(monitor), Some(entry)) => {
+            (Some(q @ (OrbitX | OrbitY)), Some(monitor), Some(entry)) => {
                 let row = Row { plane: plane(q), field: field.clone(), monitors: vec![(entry, monitor)] };
                 self.add_row(source, row, elements);
             }
@@ -166,6 +189,14 @@ impl Channels {
                 let answer = Answer::Turns(usize::from(q == Quantities::TurnsY), monitor, field.turns);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
             }
+            (Some(q @ (Quantities::FastX | Quantities::FastY)), Some(monitor), _) => {
+                let plane = usize::from(q == Quantities::FastY);
+                let answer = Answer::Fast(plane, monitor, field.turns, field.sampling);
+                self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
+            }
+            (Some(Quantities::Filling), _, _) => {
+                self.push(&source.channel, field, Answer::Filling(self.buckets), Shape::Vector(self.buckets), false);
+            }
             (Some(Quantities::Charge), _, _) => {
                 // the tables are refused where such a device has no element
                 let element = device.elements.first().copied().unwrap_or(elements);
@@ -173,6 +204,10 @@ impl Channels {
             }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);
+            }
+            (Some(Quantities::Losses), _, _) => {
+                let element = device.elements.first().copied().unwrap_or(0);
+                self.push(&source.channel, field, Answer::Losses(element, field.distance), Shape::Scalar, false);
             }
             (Some(Quantities::Calculated), _, _) => {
                 self.push(&source.channel, field, Answer::Calculated, Shape::Scalar, false);
@@ -194,11 +229,12 @@ impl Channels {
 
     /// What has to be found for the figures that are shown, each once.
     pub fn works(&self, decays: bool) -> Vec<usize> {
-        let works = self.answers.iter().filter_map(|answer| match answer {
-            Answer::Figure(figure, _) => Some(figure.work),
-            Answer::Lifetime => Some(LOSSES),
-            Answer::Current if decays => Some(LOSSES),
-            _ => None,
+        let works = self.answers.iter().flat_map(|answer| match answer {
+            Answer::Figure(figure, _) => vec![figure.work],
+            Answer::Lifetime => vec![LOSSES],
+            Answer::Losses(..) => vec![LOSSES, PLACES],
+            Answer::Current if decays => vec![LOSSES],
+            _ => Vec::new(),
         });
         works.collect::<std::collections::BTreeSet<usize>>().into_iter().collect()
     }

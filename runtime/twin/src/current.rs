@@ -21,6 +21,8 @@ pub(crate) struct BeamTable {
     current: f64,
     /// Filled bunches; as many as there are buckets where it is not said.
     bunches: Option<f64>,
+    /// Trains of filled buckets, which say more than their number does.
+    trains: Vec<Train>,
     /// Part of the horizontal emittance that is added to the vertical one [1].
     coupling: f64,
     /// Largest change of momentum that is survived, besides that of the bucket [1].
@@ -30,6 +32,26 @@ pub(crate) struct BeamTable {
     gas: Option<Gas>,
     /// Filled up when the current has fallen below [A].
     top_up: Option<f64>,
+}
+
+/// What scattering within a bunch follows from.
+pub(crate) struct Scattered {
+    /// Of a bunch, weighted by charge, where the beam makes an ampere [C].
+    pub charge: f64,
+    pub sizes: Sizes,
+    pub limits: MomentumLimits,
+    /// Largest change of momentum that is survived, both ways [1].
+    pub limit: f64,
+}
+
+/// Buckets in a row that are filled alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Train {
+    /// Its first bucket, from 0.
+    first: usize,
+    bunches: usize,
+    /// Charge of a bunch against those of other trains [1].
+    charge: f64,
 }
 
 /// Losses in a second: of the part that is there for each ampere of it [1/(A s)], and of the part that is there [1/s].
@@ -45,6 +67,7 @@ impl Default for BeamTable {
         BeamTable {
             current: CURRENT,
             bunches: None,
+            trains: Vec::new(),
             coupling: 0.0,
             momentum: f64::INFINITY,
             aperture,
@@ -55,7 +78,7 @@ impl Default for BeamTable {
 }
 
 impl BeamTable {
-    pub fn read(table: &Table) -> Result<BeamTable> {
+    pub fn read(table: &Table, buckets: usize) -> Result<BeamTable> {
         let positive = |key: &str, unit: &str| positive(table, key, unit);
         let current = positive("current", "A")?.unwrap_or(CURRENT);
         let top_up = positive("top_up_below", "A")?;
@@ -66,6 +89,7 @@ impl BeamTable {
         let beam = BeamTable {
             current,
             bunches: positive("bunches", "1")?,
+            trains: read_trains(table, buckets)?,
             coupling: positive("coupling", "1")?.unwrap_or(0.0),
             momentum: positive("momentum_acceptance", "1")?.unwrap_or(f64::INFINITY),
             aperture: aperture.map(|edge| edge.unwrap_or(f64::INFINITY)),
@@ -78,23 +102,42 @@ impl BeamTable {
 
     /// How the equilibrium beam of a ring with cavities and radiation is lost.
     pub fn rates(&self, ring: &mut Ring) -> Found<Vec<f64>> {
-        let why = |error: &dyn std::fmt::Display| error.to_string();
-        let beam = ring.equilibrium().map_err(|e| why(&e))?;
+        let Scattered { charge, sizes, limits, .. } = self.scattered(ring)?;
+        let touschek = touschek(ring, charge, &sizes, &limits).map_err(|e| e.to_string())?;
+        let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, gas, &limits))?;
+        Ok(vec![touschek.mean_rate(), gas])
+    }
+
+    /// What scattering within a bunch follows from.
+    pub fn scattered(&self, ring: &mut Ring) -> Found<Scattered> {
+        let beam = ring.equilibrium().map_err(|e| e.to_string())?;
         let bucket = bucket(ring, beam.energy_loss).ok_or("the cavities do not hold the beam")?;
         let limit = bucket.min(self.momentum);
-        let limits = MomentumLimits::even(-limit, limit).map_err(|e| why(&e))?;
+        let limits = MomentumLimits::even(-limit, limit).map_err(|e| e.to_string())?;
         let sizes = Sizes {
             emittance_x: beam.emittances[0],
             emittance_y: beam.emittances[1].abs() + self.coupling * beam.emittances[0],
             energy_spread: beam.energy_spread,
             length: beam.bunch_length,
         };
-        let bunches = self.bunches.or(ring.harmonic_number().map(f64::from)).unwrap_or(1.0);
-        // of a bunch of the charge that makes an ampere
-        let charge = ring.length() / SPEED_OF_LIGHT / bunches;
-        let touschek = touschek(ring, charge, &sizes, &limits).map_err(|e| why(&e))?;
-        let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, gas, &limits))?;
-        Ok(vec![touschek.mean_rate(), gas])
+        let buckets = ring.harmonic_number().map_or(1, |number| number as usize);
+        // a bunch loses by its own charge: so much of it for an ampere of the whole beam
+        let share: f64 = self.filling(buckets).iter().map(|part| part * part).sum();
+        Ok(Scattered { charge: ring.length() / SPEED_OF_LIGHT * share, sizes, limits, limit })
+    }
+
+    /// The part of the current that each bucket has [1].
+    fn filling(&self, buckets: usize) -> Vec<f64> {
+        let mut parts = vec![0.0; buckets];
+        for train in &self.trains {
+            parts.iter_mut().skip(train.first).take(train.bunches).for_each(|part| *part += train.charge);
+        }
+        if self.trains.is_empty() {
+            let filled = self.bunches.map_or(buckets, |bunches| (bunches as usize).clamp(1, buckets));
+            parts[..filled].fill(1.0);
+        }
+        let sum: f64 = parts.iter().sum();
+        parts.iter().map(|part| part / sum).collect()
     }
 
     fn gas_rate(&self, ring: &Ring, gas: &Gas, limits: &MomentumLimits) -> Found<f64> {
@@ -109,6 +152,30 @@ impl BeamTable {
         let losses = gas_losses(ring, gas, &acceptance, limits).map_err(|e| e.to_string())?;
         Ok(losses.mean_rates().iter().sum())
     }
+}
+
+/// `[beam.trains.NAME]`: buckets in a row that are filled.
+fn read_trains(table: &Table, buckets: usize) -> Result<Vec<Train>> {
+    let Some(trains) = table.table("trains")? else { return Ok(Vec::new()) };
+    if table.has("bunches") {
+        return Err(table.mistake("bunches", "is said by `trains`"));
+    }
+    trains.tables().into_iter().map(|(_, train)| read_train(&train, buckets)).collect()
+}
+
+fn read_train(table: &Table, buckets: usize) -> Result<Train> {
+    let whole = |key: &str, least: f64| match table.number(key)? {
+        Some(number) if number >= least && number.fract() == 0.0 => Ok(number as usize),
+        Some(_) => Err(table.mistake(key, format!("must be a whole number from {least} on"))),
+        None => Err(table.mistake(key, "is missing")),
+    };
+    let charge = positive(table, "charge", "1")?.unwrap_or(1.0);
+    let train = Train { first: whole("first", 0.0)?, bunches: whole("bunches", 1.0)?, charge };
+    if train.first + train.bunches > buckets {
+        return Err(table.mistake("bunches", format!("ends behind the last of {buckets} buckets")));
+    }
+    table.no_other_keys()?;
+    Ok(train)
 }
 
 /// `[beam.gas]`: `pressure`, and the parts of it by formula.
@@ -174,6 +241,12 @@ impl Store {
     /// Everything is lost now.
     pub fn lose(&mut self, now: f64) {
         (self.current, self.since) = (0.0, now);
+    }
+
+    /// The current of each bucket [A], where so much is stored.
+    pub fn filling(&self, current: f64, buckets: usize) -> Vec<f64> {
+        let parts = self.table.clone().unwrap_or_default().filling(buckets);
+        parts.into_iter().map(|part| part * current).collect()
     }
 
     /// A part of it is left now [1].

@@ -154,6 +154,8 @@ fn shares(lattice: &Lattice, elements: &[usize], quantity: Quantities) -> Vec<(u
     let every = |divisor: f64| elements.iter().map(|&element| (element, divisor)).collect();
     match quantity {
         Quantities::KickX | Quantities::KickY => every(elements.len() as f64),
+        // a sine is that of the first
+        Quantities::AcKickX | Quantities::AcKickY => elements.iter().take(1).map(|&element| (element, 1.0)).collect(),
         Quantities::Upright(order) | Quantities::Skew(order) => every(factorial(order)),
         Quantities::CavityVoltage => {
             let voltage = |element: usize| value(&lattice.elements[element], Quantities::CavityVoltage);
@@ -227,8 +229,8 @@ fn take_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
 /// Adds to a quantity of an element.
 fn add(element: &mut Element, quantity: Quantities, value: f64) {
     match (quantity, &mut element.body) {
-        (Quantities::KickX, _) => element.kick[0] += value,
-        (Quantities::KickY, _) => element.kick[1] += value,
+        (Quantities::KickX | Quantities::AcKickX, _) => element.kick[0] += value,
+        (Quantities::KickY | Quantities::AcKickY, _) => element.kick[1] += value,
         (Quantities::Upright(order), _) => add_field(element, order, [value, 0.0]),
         (Quantities::Skew(order), _) => add_field(element, order, [0.0, value]),
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency += value,

@@ -2,6 +2,7 @@
 
 use crate::beam::Found;
 use crate::current::BeamTable;
+use crate::losses::shares;
 use fodo_devices::Quantities;
 use fodo_optics::{Equilibrium, Ring};
 use nalgebra::Matrix6;
@@ -14,11 +15,12 @@ pub(crate) struct Work {
 }
 
 /// All there is to find; a figure names one by its place.
-pub(crate) const WORKS: [Work; 4] = [
+pub(crate) const WORKS: [Work; 5] = [
     Work { slow: false, find: |ring, _| ring.equilibrium().map(|beam| equilibrium(&beam)).map_err(|e| e.to_string()) },
     Work { slow: true, find: |ring, _| ring.chromaticity().map(|both| both.to_vec()).map_err(|e| e.to_string()) },
     Work { slow: true, find: |ring, _| ellipses(ring) },
     Work { slow: true, find: |ring, beam| beam.rates(ring) },
+    Work { slow: true, find: shares },
 ];
 
 const EQUILIBRIUM: usize = 0;
@@ -26,6 +28,8 @@ const CHROMATICITY: usize = 1;
 const ELLIPSES: usize = 2;
 /// How the beam is lost, see [`BeamTable::rates`].
 pub(crate) const LOSSES: usize = 3;
+/// Where it is lost, by element.
+pub(crate) const PLACES: usize = 4;
 
 /// The sizes and the tilt of an ellipse.
 const PER_ELLIPSE: usize = 3;

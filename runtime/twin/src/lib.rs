@@ -16,6 +16,7 @@ mod errors;
 mod figures;
 mod hysteresis;
 mod injection;
+mod losses;
 mod placement;
 mod plant;
 mod present;
@@ -23,6 +24,7 @@ mod ramp;
 mod truth;
 mod turns;
 mod wander;
+mod waves;
 
 pub use injection::InjectionTruth;
 pub use placement::{Placement, Reference};

@@ -14,8 +14,10 @@ use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
 use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
+use crate::waves::{Excited, Exciter, Samples};
 use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
 use fodo_devices::{Device, Facility, Quantities};
+use fodo_optics::constants::{ELEMENTARY_CHARGE, SPEED_OF_LIGHT};
 use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +46,8 @@ pub struct Twin {
     paces: Vec<Pace>,
     /// How turns are taken, and how many.
     turns: (TurnsTable, usize),
+    /// Correctors that can have a sine.
+    exciters: Vec<Exciter>,
     /// What enters a line; a ring has none.
     pub(crate) injection: Option<Injection>,
     seed: u64,
@@ -87,6 +91,8 @@ pub(crate) struct State {
     /// How often the kickers fired, and what was taken then: the last one and the one before it.
     pub(crate) fired: u64,
     pub(crate) acquired: [Option<Found<Acquired>>; 2],
+    /// What fast samples follow from, since the last trigger and since the one before it.
+    pub(crate) sampled: [Option<Found<Samples>>; 2],
     /// The noise of a period and the shots in it.
     pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
@@ -156,10 +162,12 @@ impl Twin {
             triggers: (0, 0),
             fired: 0,
             acquired: [None, None],
+            sampled: [None, None],
             shot: None,
         };
         Ok(Twin {
             injection: Injection::of(facility, seed),
+            exciters: Exciter::all(&channels.knobs),
             channels,
             drawn,
             turns,
@@ -264,6 +272,19 @@ impl Twin {
                 let current = self.current(state);
                 Reading::good(on_channel(current), state.now)
             }
+            Answer::Filling(buckets) => {
+                let current = self.current(state);
+                let row =
+                    state.store.filling(current, *buckets).into_iter().map(|current| match &self.channels.fields[at] {
+                        Some(field) => field.to_channel(current),
+                        None => current,
+                    });
+                Reading::good(Value::Vector(row.collect()), state.now)
+            }
+            Answer::Losses(element, reach) => {
+                let lost = self.lost_near(state, *element, *reach);
+                number(lost.map(on_channel), state.now)
+            }
             Answer::Lifetime => number(self.lifetime(state).map(on_channel), state.now),
             Answer::Tune(plane) => {
                 let tunes = self.stored(state).and_then(Beam::tunes);
@@ -279,6 +300,12 @@ impl Twin {
                 Reading::good(on_channel(done), state.now)
             }
             Answer::Turns(plane, monitor, turns) => self.turns(state, *plane, *monitor, *turns, at),
+            Answer::Fast(plane, monitor, count, rate) => {
+                let over = |samples: &Samples| samples.ready(*count, *rate);
+                let taken = newest(&state.sampled, state.now, over)
+                    .map(|samples| (samples.row(*monitor, *plane, *count, *rate), samples.ready(*count, *rate)));
+                self.kept(state, taken, *count, at)
+            }
             Answer::Monitor(plane, monitor) => {
                 let position = self.orbit(state).and_then(|orbit| self.monitor(state, &orbit, *plane, *monitor));
                 number(position.map(on_channel), state.now)
@@ -326,8 +353,8 @@ impl Twin {
         if eye.dead {
             return Err("the monitor does not answer".into());
         }
-        let at = orbit.at(self.channels.monitors[eye.wired_to].element)?;
-        let reading = eye.truth.reads([at[0], at[2]])[plane];
+        let wired = &self.channels.monitors[eye.wired_to];
+        let reading = eye.truth.reads(wired.sees(&orbit.at(wired.element)?))[plane];
         if eye.truth.noise == 0.0 {
             return Ok(reading);
         }
@@ -350,21 +377,19 @@ impl Twin {
 
     /// Positions of the last acquisition that is over.
     fn turns(&self, state: &mut State, plane: usize, monitor: usize, turns: usize, at: usize) -> Reading {
-        let now = state.now;
-        let over = |acquired: &&Found<Acquired>| !matches!(acquired, Ok(acquired) if acquired.ready > now);
-        let (row, time, why) = match state.acquired.iter().flatten().find(over) {
-            None => (None, now, Some("nothing was taken yet: it begins with the trigger".to_string())),
-            Some(Err(why)) => (None, now, Some(why.clone())),
-            Some(Ok(acquired)) => (Some(acquired.row(monitor, plane)), acquired.ready, None),
-        };
+        let taken = newest(&state.acquired, state.now, |acquired| acquired.ready);
+        let taken = taken.map(|acquired| (acquired.row(monitor, plane), acquired.ready));
+        self.kept(state, taken, turns, at)
+    }
+
+    /// A row of positions that was kept, with its time, or why there is none.
+    fn kept(&self, state: &State, taken: Found<(Arc<[f64]>, Time)>, count: usize, at: usize) -> Reading {
         let field = self.channels.fields[at].as_ref();
         let on_channel = |position: &f64| field.map_or(*position, |field| field.to_channel(*position));
-        let row = match row {
-            Some(row) => row.iter().take(turns).map(on_channel).collect(),
-            None => vec![f64::NAN; turns].into(),
-        };
-        let validity = why.map_or(Validity::Good, Validity::Invalid);
-        Reading { validity, ..Reading::good(Value::Vector(row), time) }
+        match taken {
+            Ok((row, time)) => Reading::good(Value::Vector(row.iter().take(count).map(on_channel).collect()), time),
+            Err(why) => Reading::invalid(Value::Vector(vec![f64::NAN; count].into()), state.now, why),
+        }
     }
 
     /// The kickers fire, and monitors take turns.
@@ -388,6 +413,7 @@ impl Twin {
             };
             shoot.fire(&kicks(&self.channels.knobs, asked))
         });
+        let sampled = self.sample_fast(state);
         if let Ok(acquired) = &taken
             && acquired.left < 1.0
         {
@@ -396,6 +422,27 @@ impl Twin {
         state.fired += 1;
         let last = state.acquired[0].take();
         state.acquired = [Some(taken), last];
+        let last = state.sampled[0].take();
+        state.sampled = [Some(sampled), last];
+    }
+
+    /// What fast samples follow from, from now on.
+    fn sample_fast(&self, state: &mut State) -> Found<Samples> {
+        let seconds = self.seconds(state);
+        let orbit = self.stored(state)?.orbit()?;
+        let State { beam, present, ramps, fired, now, .. } = &*state;
+        let excited = Excited {
+            ring: beam.ring(),
+            orbit: &orbit,
+            channels: &self.channels,
+            eyes: &present.monitors,
+            exciters: &self.exciters,
+            seed: (self.seed, *fired),
+            now: *now,
+            seconds,
+            period: self.period.as_secs_f64(),
+        };
+        excited.take(|knob| present.supplies[knob].gives(self.held(ramps, knob, seconds)))
     }
 
     /// The stored current [A]; none where no beam goes round.
@@ -414,6 +461,14 @@ impl Twin {
         self.stored(state)?;
         self.losses(state)?;
         Ok(state.store.lifetime(self.seconds(state)))
+    }
+
+    /// Electrons that are lost near an element [1/s].
+    fn lost_near(&self, state: &mut State, element: usize, reach: f64) -> Found<f64> {
+        let part = self.stored(state)?.lost_near(element, reach)?;
+        let rate = self.current(state) / self.lifetime(state)?;
+        let revolution = state.beam.ring().length() / SPEED_OF_LIGHT;
+        Ok(part * rate * revolution / ELEMENTARY_CHARGE)
     }
 
     /// From now on the beam is lost as the machine as it is now has it.
@@ -454,6 +509,17 @@ impl Twin {
     /// What a supply holds at a time after the start [s], sound or not: physics value in SI.
     fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
         self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
+    }
+
+    /// The same of which a shot of the monitors sees the mean: a sine is mostly gone in it.
+    fn felt(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
+        match self.exciters.iter().find(|exciter| exciter.amplitude == knob) {
+            Some(exciter) => {
+                let wave = exciter.wave(|knob| self.held(ramps, knob, seconds));
+                wave.mean(seconds, self.period.as_secs_f64())
+            }
+            None => self.held(ramps, knob, seconds),
+        }
     }
 
     /// The centre of the beam: round a ring, or as far as it comes in a line.
@@ -529,8 +595,13 @@ impl Twin {
         if state.found.is_none_or(|found| found.time != now.time) {
             let State { moving, ramps, pending, .. } = state;
             pending.extend(moving.iter().copied());
+            let amplitudes = self.exciters.iter().map(|exciter| exciter.amplitude);
+            pending.extend(amplitudes.filter(|&knob| self.held(ramps, knob, seconds) != 0.0));
             moving.retain(|&knob| !ramps[knob].has_arrived(self.paces[knob], seconds));
         }
+        let set = |exciter: &&Exciter| exciter.others().any(|knob| state.pending.contains(&knob));
+        let set: Vec<usize> = self.exciters.iter().filter(set).map(|exciter| exciter.amplitude).collect();
+        state.pending.extend(set);
         state.found = Some(now);
         for knob in state.pending.clone() {
             self.magnetise(state, knob, seconds);
@@ -539,7 +610,7 @@ impl Twin {
         let State { machine, beam, ramps, irons, present, .. } = state;
         if !elements.is_empty() {
             let physics = |knob: usize| {
-                let held = self.held(ramps, knob, seconds);
+                let held = self.felt(ramps, knob, seconds);
                 irons.get(&knob).map_or(held, |iron| held + iron.beside())
             };
             beam.change(|change| machine.rebuild(&elements, physics, present, change));
@@ -583,6 +654,15 @@ impl Twin {
 /// From one time to another [s].
 fn since(start: Time, time: Time) -> f64 {
     (time.0 - start.0) as f64 * 1e-9
+}
+
+/// The newest acquisition that is over, or why there is none.
+fn newest<T>(taken: &[Option<Found<T>>; 2], now: Time, ready: impl Fn(&T) -> Time) -> Found<&T> {
+    let over = |taken: &&Found<T>| taken.as_ref().map_or(true, |taken| ready(taken) <= now);
+    match taken.iter().flatten().find(over) {
+        None => Err("nothing was taken yet: it begins with the trigger".into()),
+        Some(taken) => taken.as_ref().map_err(Clone::clone),
+    }
 }
 
 /// Why no beam can be stored, if none can.

@@ -87,10 +87,10 @@ impl Present {
         }
     }
 
-    /// The last thing done to it: monitors stand where their elements do.
+    /// The last thing done to it: monitors of the beam itself stand where their elements do.
     pub fn placed(mut self, channels: &Channels) -> Present {
         for (eye, monitor) in self.monitors.iter_mut().zip(&channels.monitors) {
-            if let Some(element) = self.elements.get(&monitor.element) {
+            if let Some(element) = self.elements.get(&monitor.element).filter(|_| monitor.distance.is_none()) {
                 eye.truth = eye.truth.displaced(&element.placement);
             }
         }

@@ -6,6 +6,7 @@
 
 use std::f64::consts::PI;
 
+use fodo_optics::constants::ELEMENTARY_CHARGE;
 use fodo_optics::constants::{ELECTRON_RADIUS, ELECTRON_REST_ENERGY, SPEED_OF_LIGHT};
 use fodo_optics::{Optics, Ring, Twiss};
 use rayon::prelude::*;
@@ -14,8 +15,6 @@ use super::{MomentumLimits, NoLifetime, positive};
 use crate::Sizes;
 use crate::quadrature::integrate;
 
-/// Charge of an electron [C].
-pub(crate) const ELEMENTARY_CHARGE: f64 = 1.602_176_634e-19;
 /// Where the exponential in the integrand has fallen to nothing: its negative exponent.
 const NOTHING: f64 = 60.0;
 /// Accuracy of the integral.

@@ -99,7 +99,7 @@ impl Anomaly {
         self.targets = family.devices.iter().map(|device| device.name.clone()).filter(wanted).collect();
         let fits = |field: &fodo_devices::Field| match self.kind.sort {
             Sort::Supply => is_supply(field),
-            _ => matches!(field.model, Some(fodo_devices::Quantities::OrbitX | fodo_devices::Quantities::OrbitY)),
+            _ => field.model.is_some_and(fodo_devices::Quantities::is_position),
         };
         let fields = family.devices.iter().flat_map(|device| &device.fields);
         let fields: Vec<&fodo_devices::Field> = fields.filter(|field| fits(field)).collect();

@@ -173,7 +173,7 @@ impl ErrorTable {
                     format!("is a stored beam; what enters a {} stands under [beam] of facility.toml", facility.kind);
                 return Err(top.mistake("beam", what));
             }
-            table.beam = Some(BeamTable::read(&inner)?);
+            table.beam = Some(BeamTable::read(&inner, buckets(facility))?);
         }
         if let Some(inner) = top.table("turns")? {
             table.turns.particles = match inner.number("particles")?.unwrap_or(1.0) {
@@ -297,6 +297,11 @@ pub(crate) fn exactly(table: &Table, key: &str, symbol: &str) -> Result<Option<f
         Some(value) if !value.is_finite() => Err(table.mistake(key, "must be a finite number")),
         value => Ok(value),
     }
+}
+
+/// Buckets of a ring.
+pub(crate) fn buckets(facility: &Facility) -> usize {
+    facility.lattice.harmonic_number.map_or(1, |number| number as usize)
 }
 
 /// The same above zero.

@@ -38,7 +38,7 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
 
 /// Whether a device reads the position of the beam.
 pub(crate) fn is_monitor(device: &Device) -> bool {
-    device.fields.iter().any(|field| matches!(field.model, Some(Quantities::OrbitX | Quantities::OrbitY)))
+    device.fields.iter().any(|field| field.model.is_some_and(Quantities::is_position))
 }
 
 impl Errors for Monitors {
