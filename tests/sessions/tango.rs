@@ -120,6 +120,52 @@ fn three_protocols_show_one_machine_and_refuse_alike() {
 }
 
 #[test]
+fn three_protocols_carry_images_and_say_how_a_figure_is_computed() {
+    const TEST: &str = "three_protocols_carry_images_and_say_how_a_figure_is_computed";
+    let scratch = Scratch::new("images");
+    let Some((_running, ports)) = serve(&scratch, TEST) else { return };
+    let python = support::project().join(".venv/bin/python");
+    let there = Command::new(&python).args(["-c", "import aioca, p4p, tango"]).stderr(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        return support::skipped(TEST, "no aioca, p4p and PyTango in .venv");
+    }
+    let mut command = Command::new(python);
+    command.arg(support::project().join("tests/setup/image_clients.py"));
+    command.args([&ports.tango.to_string(), "beam:size:1:image", "beam:emittance:x"]);
+    ports.point(&mut command);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = object(&output);
+    eprintln!("{told:#}");
+    assert_eq!(told["ca"]["shape"], json!([48 * 32]));
+    for client in ["pva", "tango"] {
+        assert_eq!(told[client]["shape"], json!([32, 48]), "{client}: {told}");
+        let said = told[client]["description"].as_str().unwrap_or_default();
+        assert!(said.contains("envelope method of Ohmi"), "{client}: {told}");
+    }
+    for client in ["ca", "pva", "tango"] {
+        // the sums of two shots differ by the noise of photons
+        let sum = told[client]["sum"].as_f64().unwrap() / told["ca"]["sum"].as_f64().unwrap();
+        assert!((sum - 1.0).abs() < 0.02, "{client}: {told}");
+        // ten shots a second
+        assert!((12..=24).contains(&told[client]["updates"].as_u64().unwrap()), "{client}: {told}");
+    }
+    // the same by a script of ours, over each
+    let line = "let i = SIZE[0].get_image(); [i.rows, i.columns, i.max() > 100.0]";
+    let facility = facility(&scratch, Orbit::Vectors);
+    let text = std::fs::read_to_string(facility.join("facility.toml")).unwrap();
+    for control in ["ca", "pva", "tango"] {
+        let text = text.replacen("control = \"ca\"", &format!("control = \"{control}\""), 1);
+        std::fs::write(facility.join("facility.toml"), text).unwrap();
+        let mut command = support::fodo(&scratch, &["eval", line, "--on", "live", "--json", "--facility"]);
+        command.arg(&facility).env("TANGO_HOST", format!("127.0.0.1:{}#dbase=no", ports.tango));
+        ports.point(&mut command);
+        let answer = object(&Running::start(command).output());
+        assert_eq!(answer["result"], json!([32, 48, true]), "{control}: {answer}");
+    }
+}
+
+#[test]
 fn the_served_process_ends_with_its_parent() {
     let scratch = Scratch::new("parent");
     let Some((mut running, ports)) = serve(&scratch, "the_served_process_ends_with_its_parent") else { return };

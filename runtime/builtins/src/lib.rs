@@ -18,6 +18,7 @@ mod model;
 mod orbit;
 mod plot;
 mod quantity;
+mod rows;
 mod snapshots;
 mod spectrum;
 mod started;
@@ -137,7 +138,18 @@ const SUBJECTS: &[Subject] = &[
         options: tasks::options,
     },
     Subject { name: "cycle", about: "Cycling magnets.", register: |e, _| cycle::register(e), options: cycle::options },
-    Subject { name: "turns", about: "Positions turn by turn.", register: |e, _| turns::register(e), options: PLAIN },
+    Subject {
+        name: "rows",
+        about: "Rows and images of a device, and what its channel says of itself.",
+        register: |e, _| rows::register(e),
+        options: PLAIN,
+    },
+    Subject {
+        name: "turns",
+        about: "Positions turn by turn, or many times a second.",
+        register: |e, _| turns::register(e),
+        options: PLAIN,
+    },
     Subject {
         name: "anomalies",
         about: "What goes wrong with the twin on purpose.",

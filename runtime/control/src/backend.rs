@@ -45,6 +45,8 @@ impl Write {
 pub struct Metadata {
     /// What it holds.
     pub form: Form,
+    /// What the server says that it is; empty if it says nothing.
+    pub description: String,
     /// Unit, as the server writes it; empty if it has none.
     pub unit: String,
     /// Lowest and highest value that the server lets clients write, if it says so.

@@ -402,6 +402,7 @@ fn unread(info: &ChannelInfo, fault: Fault, now: Time) -> Reading {
     let value = match &info.shape {
         Shape::Scalar => Value::Number(f64::NAN),
         Shape::Vector(length) => row(*length),
+        Shape::Image(width, height) => Value::Image { width: *width, pixels: vec![f64::NAN; width * height].into() },
         Shape::Table(names, length) => Value::Table(names.iter().map(|name| (name.clone(), row(*length))).collect()),
     };
     Reading::invalid(value, now, fault.reason)

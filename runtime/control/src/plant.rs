@@ -6,13 +6,15 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whether a channel holds one number, a row of them, or named rows.
+/// Whether a channel holds one number, a row of them, rows one above the other, or named rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One number.
     Scalar,
     /// This many numbers.
     Vector(usize),
+    /// An image: numbers in a row, and rows.
+    Image(usize, usize),
     /// Columns of these names with this many numbers each.
     Table(Vec<Arc<str>>, usize),
 }
@@ -24,6 +26,8 @@ pub struct ChannelInfo {
     pub channel: Channel,
     /// One number or a row.
     pub shape: Shape,
+    /// How what it holds is found, for people.
+    pub description: String,
     /// Unit, as written in the facility's table.
     pub unit: String,
     /// Digits after the point that make sense.

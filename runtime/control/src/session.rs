@@ -5,8 +5,8 @@ use crate::history::Committed;
 use crate::transaction::{Savepoint, Standing, Transaction};
 use crate::watch::{Owner, Watching};
 use crate::{
-    Backend, Cancel, Channel, Event, Fault, Fresh, Guard, JournalFolder, Observer, Reading, Setpoint, Stopped, Time,
-    Validity,
+    Backend, Cancel, Channel, Event, Fault, Fresh, Guard, JournalFolder, Metadata, Observer, Reading, Setpoint,
+    Stopped, Time, Validity,
 };
 use fodo_report::{Diagnostic, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -246,6 +246,14 @@ impl Session {
         self.watch_clocks(channels, &answers, asked);
         self.observe(|| Event::Read { readings: channels.iter().zip(&answers).filter_map(kept).collect() })?;
         Ok(answers)
+    }
+
+    /// What the control system says of channels.
+    ///
+    /// # Errors
+    /// Kind `stopped`.
+    pub fn metadata(&self, channels: &[Channel]) -> Result<Vec<Result<Metadata, Fault>>> {
+        self.backend.metadata(channels, self.patience(), &self.cancel).map_err(stopped)
     }
 
     /// Present setpoints in hardware units, asked for now; unknown is an error, not a number.

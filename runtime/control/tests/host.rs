@@ -42,6 +42,7 @@ impl Plant for Counting {
         let info = |name: &&str| ChannelInfo {
             channel: (*name).into(),
             shape: Shape::Scalar,
+            description: String::new(),
             unit: String::new(),
             precision: 3,
             limits: None,

@@ -1,5 +1,6 @@
 //! A field of a device: a quantity with its units, channels and place in the model.
 
+use crate::camera::Camera;
 use crate::pattern::{Words, expand};
 use crate::place::Place;
 use crate::table::Table;
@@ -71,6 +72,8 @@ pub enum Quantities {
     BeamSizeY,
     /// Tilt of the beam's ellipse at the device, from x towards y [rad].
     BeamTilt,
+    /// Image that a camera has of the beam at the device, its pixels row by row [1].
+    BeamImage,
     /// Kick that a kicker gives the beam once when it is triggered [rad].
     KickerX,
     /// Kick that a kicker gives the beam once when it is triggered [rad].
@@ -116,8 +119,9 @@ impl Quantities {
 
     /// Whether it can only be that of a device with elements of its own.
     pub(crate) fn has_place(self) -> bool {
-        use Quantities::{AcKickX, AcKickY, CavityPhase, CavityVoltage, Charge, Losses, PhotonX, PhotonY};
-        matches!(self, CavityVoltage | CavityPhase | Charge | Losses | PhotonX | PhotonY | AcKickX | AcKickY)
+        use Quantities as Q;
+        let along = matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY);
+        along || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
     }
 }
 
@@ -155,6 +159,7 @@ const WORDS: &[(&str, Quantities)] = &[
     ("beam_size_x", Quantities::BeamSizeX),
     ("beam_size_y", Quantities::BeamSizeY),
     ("beam_tilt", Quantities::BeamTilt),
+    ("beam_image", Quantities::BeamImage),
     ("kicker_x", Quantities::KickerX),
     ("kicker_y", Quantities::KickerY),
     ("trigger", Quantities::Trigger),
@@ -210,6 +215,8 @@ pub struct Field {
     pub sampling: f64,
     /// How far from the device's element its photon beam is looked at, or losses are seen [m].
     pub distance: f64,
+    /// How its image is made.
+    pub camera: Option<Camera>,
 }
 
 impl Field {
@@ -244,6 +251,7 @@ pub(crate) struct FieldTable {
     turns: usize,
     sampling: f64,
     distance: f64,
+    camera: Option<Camera>,
 }
 
 impl FieldTable {
@@ -266,6 +274,7 @@ impl FieldTable {
             turns: turns(table)?,
             sampling: sampling(table)?,
             distance: distance(table)?,
+            camera: Camera::read(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -279,6 +288,9 @@ impl FieldTable {
         }
         if field.column.is_some() && (field.index.is_none() || field.read.is_none()) {
             return Err(table.mistake("column", "a column of a table needs `read`, its channel, and `index`, its row"));
+        }
+        if field.model == Some(Quantities::BeamImage) && field.camera.is_none() {
+            return Err(table.mistake("model", "an image needs `width`, `height` and `pixel`"));
         }
         table.no_other_keys()?;
         Ok(field)
@@ -338,6 +350,7 @@ impl FieldTable {
             turns: self.turns,
             sampling: self.sampling,
             distance: self.distance,
+            camera: self.camera,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! checks the tables and joins them with the lattice: which device stands where, which channel is
 //! which field, in which units, within which limits. It reads no machine and runs no script.
 
+mod camera;
 mod compare;
 mod facility;
 mod family;
@@ -16,6 +17,7 @@ mod pyaml;
 mod table;
 mod watchers;
 
+pub use camera::Camera;
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
 pub use family::{Device, Family, SOURCES};

@@ -2,7 +2,7 @@
 
 use crate::current::{BeamTable, Rates};
 use crate::element::Change;
-use crate::figures::{Figure, LOSSES, PLACES, WORKS, Work};
+use crate::figures::{ELLIPSES, Figure, LOSSES, PLACES, WORKS, Work, squares};
 use crate::losses::near;
 use fodo_optics::{Effects, Orbit, Ring};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -99,6 +99,11 @@ impl Beam {
     /// A number of the beam, at an element where it is different from place to place.
     pub fn figure(&mut self, figure: &Figure, element: usize) -> Found<f64> {
         Ok(figure.pick(&self.now_or_beside(figure.work)?, element))
+    }
+
+    /// `<x x>`, `<y y>` and `<x y>` at an element [m^2].
+    pub fn squares(&mut self, element: usize) -> Found<[f64; 3]> {
+        Ok(squares(&self.now_or_beside(ELLIPSES)?, element))
     }
 
     /// How it is lost.

@@ -1,9 +1,9 @@
 //! Which channel is what on the twin.
 
 use crate::errors::buckets;
-use crate::figures::{Figure, LOSSES, PLACES};
+use crate::figures::{ELLIPSES, Figure, LOSSES, PLACES};
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
-use fodo_devices::{Device, Facility, Field, Quantities, Source};
+use fodo_devices::{Camera, Device, Facility, Field, Quantities, Source};
 use fodo_optics::Point;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Calculated,
     /// Beam current.
     Current,
+    /// The image of a camera at an element.
+    Image(usize, Camera),
     /// Current of each of so many buckets.
     Filling(usize),
     /// Lifetime of the beam.
@@ -120,6 +122,7 @@ impl Channels {
         self.announce(ChannelInfo {
             channel: channel.clone(),
             shape: Shape::Scalar,
+            description: String::new(),
             unit: String::new(),
             precision: 3,
             limits: None,
@@ -194,6 +197,12 @@ impl Channels {
                 let answer = Answer::Fast(plane, monitor, field.turns, field.sampling);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
             }
+            (Some(Quantities::BeamImage), _, _) => {
+                // the tables are refused where such a device has no element, or no camera
+                let (Some(&element), Some(camera)) = (device.elements.first(), field.camera) else { return };
+                let shape = Shape::Image(camera.width, camera.height);
+                self.push(&source.channel, field, Answer::Image(element, camera), shape, false);
+            }
             (Some(Quantities::Filling), _, _) => {
                 self.push(&source.channel, field, Answer::Filling(self.buckets), Shape::Vector(self.buckets), false);
             }
@@ -231,6 +240,7 @@ impl Channels {
     pub fn works(&self, decays: bool) -> Vec<usize> {
         let works = self.answers.iter().flat_map(|answer| match answer {
             Answer::Figure(figure, _) => vec![figure.work],
+            Answer::Image(..) => vec![ELLIPSES],
             Answer::Lifetime => vec![LOSSES],
             Answer::Losses(..) => vec![LOSSES, PLACES],
             Answer::Current if decays => vec![LOSSES],
@@ -272,6 +282,7 @@ impl Channels {
         self.announce(ChannelInfo {
             channel: channel.clone(),
             shape,
+            description: String::new(),
             unit: field.hardware.symbol().to_string(),
             precision: precision(field),
             limits: limits.filter(|(low, high)| low.is_finite() && high.is_finite()),

@@ -11,28 +11,43 @@ use nalgebra::Matrix6;
 pub(crate) struct Work {
     /// Takes longer than a period of the monitors on a large ring.
     pub slow: bool,
+    /// How, in words.
+    how: &'static str,
     find: fn(&mut Ring, &BeamTable) -> Found<Vec<f64>>,
 }
 
 /// All there is to find; a figure names one by its place.
 pub(crate) const WORKS: [Work; 5] = [
-    Work { slow: false, find: |ring, _| ring.equilibrium().map(|beam| equilibrium(&beam)).map_err(|e| e.to_string()) },
-    Work { slow: true, find: |ring, _| ring.chromaticity().map(|both| both.to_vec()).map_err(|e| e.to_string()) },
-    Work { slow: true, find: |ring, _| ellipses(ring) },
-    Work { slow: true, find: |ring, beam| beam.rates(ring) },
-    Work { slow: true, find: shares },
+    Work {
+        slow: false,
+        how: "equilibrium of the 6D beam with cavities and radiation: envelope method of Ohmi, quantum excitation included",
+        find: |ring, _| ring.equilibrium().map(|beam| equilibrium(&beam)).map_err(|e| e.to_string()),
+    },
+    Work {
+        slow: true,
+        how: "derivative of the tunes by momentum at fixed cavities, radiation included",
+        find: |ring, _| ring.chromaticity().map(|both| both.to_vec()).map_err(|e| e.to_string()),
+    },
+    Work {
+        slow: true,
+        how: "equilibrium of the 6D beam with cavities and radiation, mapped to the element",
+        find: |ring, _| ellipses(ring),
+    },
+    Work { slow: true, how: "Touschek (Piwinski) and gas scattering", find: |ring, beam| beam.rates(ring) },
+    Work { slow: true, how: "scattered particles tracked to the apertures", find: shares },
 ];
 
 const EQUILIBRIUM: usize = 0;
 const CHROMATICITY: usize = 1;
-const ELLIPSES: usize = 2;
+/// The beam at each element.
+pub(crate) const ELLIPSES: usize = 2;
 /// How the beam is lost, see [`BeamTable::rates`].
 pub(crate) const LOSSES: usize = 3;
 /// Where it is lost, by element.
 pub(crate) const PLACES: usize = 4;
 
-/// The sizes and the tilt of an ellipse.
-const PER_ELLIPSE: usize = 3;
+/// The sizes and the tilt of an ellipse, and its product of x and y.
+const PER_ELLIPSE: usize = 4;
 
 /// A number of the beam.
 #[derive(Debug)]
@@ -77,6 +92,11 @@ impl Figure {
         FIGURES.iter().find(|figure| figure.quantity == quantity)
     }
 
+    /// How it is found, in words.
+    pub fn how(&self) -> &'static str {
+        WORKS[self.work].how
+    }
+
     /// The number among those found, of the beam at the entrance of an element where it is different from place to place.
     pub fn pick(&self, numbers: &[f64], element: usize) -> f64 {
         numbers.get(self.each * element + self.place).copied().unwrap_or(f64::NAN)
@@ -103,8 +123,16 @@ fn ellipses(ring: &mut Ring) -> Found<Vec<f64>> {
     Ok(matrices.iter().flat_map(ellipse).collect())
 }
 
-/// The rms sizes [m], and the angle of the long axis from x towards y [rad].
+/// The rms sizes [m], the angle of the long axis from x towards y [rad], and the mean of x y [m^2].
 fn ellipse(beam: &Matrix6<f64>) -> [f64; PER_ELLIPSE] {
     let (xx, yy, xy) = (beam[(0, 0)], beam[(2, 2)], beam[(0, 2)]);
-    [xx.sqrt(), yy.sqrt(), 0.5 * (2.0 * xy).atan2(xx - yy)]
+    [xx.sqrt(), yy.sqrt(), 0.5 * (2.0 * xy).atan2(xx - yy), xy]
+}
+
+/// `<x x>`, `<y y>` and `<x y>` of the beam at an element [m^2], among the numbers found.
+pub(crate) fn squares(ellipses: &[f64], element: usize) -> [f64; 3] {
+    match ellipses.get(PER_ELLIPSE * element..PER_ELLIPSE * (element + 1)) {
+        Some(&[x, y, _, xy]) => [x * x, y * y, xy],
+        _ => [f64::NAN; 3],
+    }
 }

@@ -184,6 +184,16 @@ impl Injection {
 
     /// Rms size, or tilt, of the beam at the entrance of an element; of all that enters, what the wall takes included.
     pub fn size(&self, ring: &Ring, passed: &Passed, quantity: Quantities, element: usize) -> Found<f64> {
+        let [xx, yy, xy] = self.squares(ring, passed, element)?;
+        Ok(match quantity {
+            Quantities::BeamSizeX => xx.sqrt(),
+            Quantities::BeamSizeY => yy.sqrt(),
+            _ => 0.5 * (2.0 * xy).atan2(xx - yy),
+        })
+    }
+
+    /// `<x x>`, `<y y>` and `<x y>` of the same [m^2].
+    pub fn squares(&self, ring: &Ring, passed: &Passed, element: usize) -> Found<[f64; 3]> {
         let matrices = passed.matrices.get_or_init(|| {
             let lost = |element| lost_at(ring, element).to_string();
             let passage = ring.passage(&passed.track.orbit.start()).map_err(lost)?;
@@ -191,12 +201,7 @@ impl Injection {
             Ok(passage.matrices.iter().map(|matrix| matrix * start * matrix.transpose()).collect())
         });
         let sigma = &matrices.as_ref().map_err(Clone::clone)?[element];
-        let (xx, yy, xy) = (sigma[(0, 0)], sigma[(2, 2)], sigma[(0, 2)]);
-        Ok(match quantity {
-            Quantities::BeamSizeX => xx.sqrt(),
-            Quantities::BeamSizeY => yy.sqrt(),
-            _ => 0.5 * (2.0 * xy).atan2(xx - yy),
-        })
+        Ok([sigma[(0, 0)], sigma[(2, 2)], sigma[(0, 2)]])
     }
 
     /// The beam matrix at the entrance.

@@ -7,6 +7,7 @@
 
 mod anomalies;
 mod beam;
+mod camera;
 mod channels;
 mod current;
 mod draw;
@@ -14,6 +15,7 @@ mod edit;
 mod element;
 mod errors;
 mod figures;
+mod how;
 mod hysteresis;
 mod injection;
 mod losses;

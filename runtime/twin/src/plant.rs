@@ -2,12 +2,14 @@
 
 use crate::anomalies::Stage;
 use crate::beam::{Beam, Found};
+use crate::camera::{Spot, image};
 use crate::channels::{Answer, Channels, Row};
 use crate::current::Store;
 use crate::draw::noise;
 use crate::element::{Machine, tapered};
 use crate::errors::{ErrorTable, Motion};
 use crate::figures::Figure;
+use crate::how::describe;
 use crate::hysteresis::Iron;
 use crate::injection::{Injection, Passed, Shown, Track};
 use crate::present::Present;
@@ -16,7 +18,7 @@ use crate::truth::{MonitorTruth, Truth};
 use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
 use crate::waves::{Excited, Exciter, Samples};
 use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
-use fodo_devices::{Device, Facility, Quantities};
+use fodo_devices::{Camera, Device, Facility, Quantities};
 use fodo_optics::constants::{ELEMENTARY_CHARGE, SPEED_OF_LIGHT};
 use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
@@ -115,7 +117,8 @@ impl Twin {
     pub fn new(facility: &Facility, options: TwinOptions) -> Result<Twin> {
         let table = ErrorTable::load(facility)?;
         let seed = options.seed.unwrap_or(table.seed);
-        let channels = Channels::of(facility);
+        let mut channels = Channels::of(facility);
+        describe(&mut channels, table.effects, facility.kind.is_ring());
         let (truth, motions, paces) = match options.perfect {
             true => (Truth::default(), Vec::new(), vec![Pace::default(); channels.knobs.len()]),
             false => (table.truth(facility, seed), table.motions(facility, &channels, seed), table.paces(&channels)),
@@ -272,6 +275,7 @@ impl Twin {
                 let current = self.current(state);
                 Reading::good(on_channel(current), state.now)
             }
+            Answer::Image(element, camera) => self.image(state, *element, camera),
             Answer::Filling(buckets) => {
                 let current = self.current(state);
                 let row =
@@ -359,6 +363,42 @@ impl Twin {
             return Ok(reading);
         }
         Ok(reading + eye.truth.noise * self.noise(state)[2 * monitor + plane])
+    }
+
+    /// What a camera sees of the beam at an element.
+    fn image(&self, state: &mut State, element: usize, camera: &Camera) -> Reading {
+        let found = self.spot(state, element);
+        let light = self.light(state, element);
+        let now = state.now;
+        match found {
+            Ok(spot) => {
+                let normal = noise(self.seed ^ (element as u64) << 32, self.shot(state), camera.width * camera.height);
+                let pixels = image(camera, &spot, light, &normal);
+                Reading::good(Value::Image { width: camera.width, pixels }, now)
+            }
+            Err(why) => {
+                let pixels = vec![f64::NAN; camera.width * camera.height].into();
+                Reading::invalid(Value::Image { width: camera.width, pixels }, now, why)
+            }
+        }
+    }
+
+    /// The beam at an element.
+    fn spot(&self, state: &mut State, element: usize) -> Found<Spot> {
+        let at = self.orbit(state)?.at(element)?;
+        let squares = match &self.injection {
+            None => self.stored(state)?.squares(element)?,
+            Some(injection) => {
+                let passed = self.passed(state, injection)?;
+                injection.squares(state.beam.ring(), &passed, element)?
+            }
+        };
+        Ok(Spot { centre: [at[0], at[2]], squares })
+    }
+
+    /// How much beam there is at an element: the current of a ring [A], the charge of a shot [C].
+    fn light(&self, state: &mut State, element: usize) -> f64 {
+        if self.injection.is_some() { self.charge(state, element) } else { self.current(state) }
     }
 
     /// What the supply of a setpoint says that it holds.

@@ -96,6 +96,8 @@ pub fn metadata(channel: &Channel, answer: Answer, can_write: bool) -> Result<Me
     };
     Ok(Metadata {
         form,
+        // the protocol carries none
+        description: String::new(),
         unit,
         limits: limits.filter(|(low, high)| low < high),
         length: length.unwrap_or(1),

@@ -177,6 +177,8 @@ impl Line {
         let unit = sample.display.as_ref().map(|display| display.units.as_str_lossy().into_owned());
         let limits = sample.control.as_ref().map(|control| (control.lower_ctrl_limit, control.upper_ctrl_limit));
         Ok(Metadata {
+            // the protocol carries none
+            description: String::new(),
             form: values::form(info.native_type, info.element_count),
             unit: unit.unwrap_or_default(),
             limits: limits.filter(|(low, high)| low < high),

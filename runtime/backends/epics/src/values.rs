@@ -129,7 +129,10 @@ fn text(bytes: &[u8]) -> Value {
 pub fn to_wire(value: &Value) -> EpicsValue {
     match value {
         Value::Number(number) => EpicsValue::Double(*number),
-        Value::Vector(entries) => EpicsValue::DoubleArray(entries.to_vec().into()),
+        // an image is a row to Channel Access
+        Value::Vector(entries) | Value::Image { pixels: entries, .. } => {
+            EpicsValue::DoubleArray(entries.to_vec().into())
+        }
         other => EpicsValue::String(other.text().map_or("", |text| text.as_ref()).into()),
     }
 }

@@ -265,6 +265,8 @@ impl Line {
             _ => self.ask(Display).await?,
         };
         Ok(Metadata {
+            // the protocol carries none
+            description: String::new(),
             form: shape.form(),
             unit,
             limits: limits.filter(|(low, high)| low < high),

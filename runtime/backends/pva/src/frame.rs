@@ -9,6 +9,9 @@ use fodo_control::{Reading, Value};
 /// What most clients speak; for others the library turns the frame round.
 const ORDER: ByteOrder = ByteOrder::Little;
 
+/// Which of the arrays in the union of an NTNDArray holds doubles.
+const DOUBLES: u32 = 10;
+
 /// Makes the frames of a channel.
 pub struct Frames {
     form: Form,
@@ -22,6 +25,8 @@ pub struct Frames {
 enum Form {
     Number,
     Row,
+    /// Rows of pixels, as doubles in a union of arrays.
+    Image,
     /// Columns of these names.
     Table(Vec<String>),
 }
@@ -38,6 +43,7 @@ impl Frames {
             }
             match desc {
                 FieldDesc::ScalarArray(_) if name == "value" => frames.form = Form::Row,
+                FieldDesc::Union { .. } if name == "value" => frames.form = Form::Image,
                 FieldDesc::Structure { fields, .. } if name == "value" => {
                     frames.form = Form::Table(fields.iter().map(|(name, _)| name.clone()).collect());
                 }
@@ -76,6 +82,10 @@ impl Frames {
         match (&self.form, value) {
             (Form::Number, value) => body.extend_from_slice(&value.number()?.to_le_bytes()),
             (Form::Row, Value::Vector(entries)) => append_row(body, entries),
+            (Form::Image, Value::Image { pixels, .. }) => {
+                encode_size_into(DOUBLES, ORDER, body);
+                append_row(body, pixels);
+            }
             (Form::Table(names), Value::Table(columns)) => {
                 for name in names {
                     let (_, column) = columns.iter().find(|(known, _)| **known == **name)?;
@@ -106,6 +116,7 @@ fn append_row(body: &mut Vec<u8>, entries: &[f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use epics_pva_rs::nt::nd_array::nt_nd_array_desc;
     use epics_pva_rs::nt::{NTScalar, NTTable};
     use epics_pva_rs::pvdata::encode::decode_pv_field_with_bitset;
     use epics_pva_rs::pvdata::{PvField, ScalarType};
@@ -153,6 +164,29 @@ mod tests {
         let Value::Table(read) = values::reading(&field, &[]).value else { panic!("no table") };
         let column = |name: &str| read.iter().find(|(known, _)| &**known == name).map(|(_, column)| column.entries());
         assert_eq!([column("x"), column("y")], [Some(&[1.0, 2.0][..]), Some(&[3.0, 4.0][..])]);
+    }
+
+    #[test]
+    fn frames_of_images_are_read() {
+        let pixels: Vec<f64> = (0..48 * 32).map(f64::from).collect();
+        let reading = Reading::good(Value::Image { width: 48, pixels: pixels.into() }, Time(1_795_419_279_098_558_677));
+        is_read_image(&nt_nd_array_desc(), &values::image_of(48, 32), &reading);
+    }
+
+    /// What the library reads in a frame of an image, put into the structure that is there.
+    fn is_read_image(form: &FieldDesc, structure: &PvField, reading: &Reading) {
+        let event = Frames::of(form).event(reading).unwrap();
+        let mut bytes = Cursor::new(&event.body_bytes[..]);
+        let changed = BitSet::decode(&mut bytes, ORDER).unwrap();
+        let field = decode_pv_field_with_bitset(form, &changed, 0, &mut bytes, ORDER).unwrap();
+        assert!(BitSet::decode(&mut bytes, ORDER).unwrap().is_empty());
+        assert_eq!(bytes.position(), event.body_bytes.len() as u64);
+        let (PvField::Structure(new), PvField::Structure(mut whole)) = (field, structure.clone()) else { panic!() };
+        for name in ["value", "alarm", "timeStamp"] {
+            whole.set(name, new.get_field(name).unwrap().clone());
+        }
+        let read = values::reading(&PvField::Structure(whole), &[]);
+        assert_eq!((&read.value, read.time), (&reading.value, reading.time));
     }
 
     #[test]

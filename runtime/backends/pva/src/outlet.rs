@@ -4,6 +4,7 @@ use crate::beside::Beside;
 use crate::board::Board;
 use crate::shown::Shown;
 use crate::values;
+use epics_pva_rs::nt::nd_array::nt_nd_array_desc;
 use epics_pva_rs::nt::{NTScalar, NTTable};
 use epics_pva_rs::pvdata::{PvField, ScalarType, ScalarValue};
 use epics_pva_rs::server_native::{PvaServer, PvaServerConfig, SharedPV, SharedSource};
@@ -139,6 +140,7 @@ fn open(info: &ChannelInfo, first: &Reading, puts: &Puts) -> Result<(SharedPV, S
     let (form, mut structure) = match &info.shape {
         Shape::Scalar => whole(NTScalar::new(ScalarType::Double)),
         Shape::Vector(_) => whole(NTScalar::array(ScalarType::Double)),
+        Shape::Image(width, height) => (nt_nd_array_desc(), values::image_of(*width, *height)),
         Shape::Table(names, _) => {
             let add = |form: NTTable, name: &Arc<str>| form.add_column(ScalarType::Double, &**name, None);
             let form = names.iter().fold(NTTable::new(), add);
@@ -178,6 +180,7 @@ fn describe(structure: &mut PvField, info: &ChannelInfo) {
     let double = |number| PvField::Scalar(ScalarValue::Double(number));
     let (low, high) = info.limits.unwrap_or_default();
     for (part, name, value) in [
+        ("display", "description", PvField::Scalar(ScalarValue::String(info.description.as_str().into()))),
         ("display", "units", PvField::Scalar(ScalarValue::String(info.unit.as_str().into()))),
         ("display", "precision", PvField::Scalar(ScalarValue::Int(i32::from(info.precision)))),
         ("display", "limitLow", double(low)),

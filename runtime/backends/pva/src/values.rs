@@ -1,6 +1,9 @@
 //! Between the structures that travel over PV Access and what the control crate knows.
 
 use epics_pva_rs::error::PvaError;
+use epics_pva_rs::nt::nd_array::{
+    NdAlarm, NdArrayBuffer, NdCodec, NdDimension, NdTimeStamp, NtNdArray, nt_nd_array_value,
+};
 use epics_pva_rs::pvdata::{PvField, PvStructure, ScalarValue, TypedScalarArray};
 pub use fodo_control::span;
 use fodo_control::{Metadata, Reading, Time, Validity, Value};
@@ -45,6 +48,7 @@ pub fn metadata(field: &PvField, choices: &[Arc<str>]) -> Metadata {
     let limits = limit("limitLow").zip(limit("limitHigh")).filter(|(low, high)| low < high);
     Metadata {
         form: value.form(),
+        description: part("display").and_then(|display| text_of(display, "description")).unwrap_or_default(),
         unit: part("display").and_then(|display| text_of(display, "units")).unwrap_or_default(),
         limits,
         length,
@@ -73,6 +77,14 @@ pub fn fill(structure: &mut PvField, reading: &Reading) {
     let row = |entries: &[f64]| PvField::ScalarArrayTyped(TypedScalarArray::Double(entries.to_vec().into()));
     let value = match &reading.value {
         Value::Vector(entries) => row(entries),
+        Value::Image { pixels, .. } => {
+            let buffer = NdArrayBuffer::Double(pixels.to_vec().into());
+            PvField::Union {
+                selector: buffer.selector(),
+                variant_name: buffer.variant_name().to_string(),
+                value: Box::new(buffer.into_scalar_array()),
+            }
+        }
         Value::Table(columns) => {
             let mut value = PvStructure::new("");
             let column = |(name, column): &(Arc<str>, Value)| (name.to_string(), row(column.entries()));
@@ -84,6 +96,25 @@ pub fn fill(structure: &mut PvField, reading: &Reading) {
     if let PvField::Structure(top) = structure {
         top.set("value", value);
     }
+}
+
+/// The structure in which images of this size are served (NTNDArray).
+pub fn image_of(width: usize, height: usize) -> PvField {
+    let dimension =
+        |size: usize| NdDimension { size: size as i32, full_size: size as i32, binning: 1, ..NdDimension::default() };
+    let bytes = (8 * width * height) as i64;
+    nt_nd_array_value(&NtNdArray {
+        value: NdArrayBuffer::Double(vec![0.0; width * height].into()),
+        codec: NdCodec::default(),
+        compressed_size: bytes,
+        uncompressed_size: bytes,
+        unique_id: 0,
+        data_time_stamp: NdTimeStamp::default(),
+        alarm: NdAlarm::default(),
+        time_stamp: NdTimeStamp::default(),
+        dimension: vec![dimension(width), dimension(height)],
+        attribute: Vec::new(),
+    })
 }
 
 /// Severity, status and message of a reading's alarm.

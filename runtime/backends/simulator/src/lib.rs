@@ -71,10 +71,11 @@ impl Simulator {
             let (form, length) = match info.shape {
                 Shape::Scalar => (Form::Number, 1),
                 Shape::Vector(length) => (Form::Vector, length),
+                Shape::Image(width, height) => (Form::Image, width * height),
                 Shape::Table(_, length) => (Form::Table, length),
             };
-            let (unit, limits, writable) = (info.unit, info.limits, info.writable);
-            let metadata = Metadata { form, unit, limits, length, writable, choices: Vec::new() };
+            let (description, unit, limits, writable) = (info.description, info.unit, info.limits, info.writable);
+            let metadata = Metadata { form, description, unit, limits, length, writable, choices: Vec::new() };
             (info.channel, metadata)
         };
         let metadata = plant.channels().into_iter().map(describe).collect();

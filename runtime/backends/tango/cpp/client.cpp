@@ -486,6 +486,7 @@ void tango_device_attributes(TangoDevice *device, void *context, TangoInfoSink s
                 TangoInfo info{};
                 info.name = one.name.c_str();
                 info.unit = one.unit.c_str();
+                info.description = one.description.c_str();
                 info.lowest = one.min_value.c_str();
                 info.highest = one.max_value.c_str();
                 info.type = one.data_type;
@@ -509,7 +510,7 @@ void tango_device_commands(TangoDevice *device, void *context, TangoInfoSink sin
             for (const CommandInfo &one : *all) {
                 TangoInfo info{};
                 info.name = one.cmd_name.c_str();
-                info.unit = info.lowest = info.highest = "";
+                info.unit = info.description = info.lowest = info.highest = "";
                 info.type = static_cast<int32_t>(one.out_type);
                 info.input = static_cast<int32_t>(one.in_type);
                 sink(context, &info);

@@ -79,7 +79,8 @@ template <typename Base> class Served : public Base {
             } else {
                 auto *numbers = new DevDouble[held->number_count];
                 std::copy_n(held->numbers, held->number_count, numbers);
-                to.set_value_date_quality(numbers, at, quality, count, 0, true);
+                const auto rows = to.get_data_format() == IMAGE ? static_cast<long>(to.get_max_dim_y()) : 0;
+                to.set_value_date_quality(numbers, at, quality, rows == 0 ? count : count / rows, rows, true);
             }
         });
     }
@@ -108,7 +109,10 @@ struct Limits : Attribute {
 void ServedDevice::add(size_t place) {
     const TangoServed &one = served_all[place];
     Attr *attribute = nullptr;
-    if (one.spectrum) {
+    if (one.height > 0) {
+        attribute = new Served<ImageAttr>(one.attribute, DEV_DOUBLE, Tango::READ, static_cast<long>(one.length),
+                                          static_cast<long>(one.height));
+    } else if (one.spectrum) {
         attribute = new Served<SpectrumAttr>(one.attribute, DEV_DOUBLE, Tango::READ, static_cast<long>(one.length));
     } else {
         attribute = new Served<Attr>(one.attribute, DEV_DOUBLE, one.writable ? READ_WRITE : Tango::READ);
@@ -122,6 +126,7 @@ void ServedDevice::add(size_t place) {
     };
     props.set_label(one.label);
     text(one.unit, [&](const char *from) { props.set_unit(from); });
+    text(one.description, [&](const char *from) { props.set_description(from); });
     props.set_format(one.format);
     if (one.writable) {
         text(one.lowest, [&](const char *from) { props.set_min_value(from); });
@@ -310,7 +315,9 @@ void tango_serve_event(size_t place, const TangoHeld *held) {
             }
             std::vector<double> numbers(held->numbers, held->numbers + held->number_count);
             numbers.resize(std::max<size_t>(numbers.size(), 1));
-            device->push_change_event(name, numbers.data(), at, quality, static_cast<long>(numbers.size()), 0, false);
+            const auto count = static_cast<long>(numbers.size());
+            const auto rows = count > 1 ? static_cast<long>(served_all[place].height) : 0;
+            device->push_change_event(name, numbers.data(), at, quality, rows == 0 ? count : count / rows, rows, false);
         },
         [](const Failure &) {});
 }

@@ -42,6 +42,7 @@ struct TangoValue {
 struct TangoInfo {
     const char *name;
     const char *unit;
+    const char *description;
     const char *lowest;
     const char *highest;
     int32_t type;
@@ -98,7 +99,9 @@ struct TangoServed {
     const char *warning_high;
     const char *alarm_low;
     const char *alarm_high;
-    size_t length; // 1 for a single number
+    const char *description;
+    size_t length; // 1 for a single number, of an image that of a row
+    size_t height; // rows of an image; 0 for what is none
     bool spectrum;
     bool writable;
 };

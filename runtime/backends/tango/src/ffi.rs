@@ -81,6 +81,7 @@ pub struct Sent {
 pub struct Info {
     pub name: String,
     pub unit: String,
+    pub description: String,
     pub lowest: String,
     pub highest: String,
     pub kind: i32,
@@ -125,6 +126,7 @@ struct RawValue {
 struct RawInfo {
     name: *const c_char,
     unit: *const c_char,
+    description: *const c_char,
     lowest: *const c_char,
     highest: *const c_char,
     kind: i32,
@@ -140,8 +142,9 @@ struct RawInfo {
 #[repr(C)]
 struct RawServed {
     device: *const c_char,
-    texts: [*const c_char; 10],
+    texts: [*const c_char; 11],
     length: usize,
+    height: usize,
     spectrum: bool,
     writable: bool,
 }
@@ -303,6 +306,7 @@ unsafe extern "C" fn take_info(context: *mut c_void, raw: *const RawInfo) {
         got.infos.push(Info {
             name: own_text(raw.name),
             unit: own_text(raw.unit),
+            description: own_text(raw.description),
             lowest: own_text(raw.lowest),
             highest: own_text(raw.highest),
             kind: raw.kind,
@@ -463,9 +467,13 @@ fn raw_value(name: &CStr, sent: &Sent, texts: &[*const c_char]) -> RawValue {
 #[derive(Clone, Debug, Default)]
 pub struct Served {
     pub device: String,
-    /// Name, label, unit, format, lowest, highest, warning low and high, alarm low and high; empty where there is none.
-    pub texts: [String; 10],
+    /// Name, label, unit, format, lowest, highest, warning low and high, alarm low and high, description; empty where
+    /// there is none.
+    pub texts: [String; 11],
+    /// Of a row.
     pub length: usize,
+    /// Rows of an image; 0 for what is none.
+    pub height: usize,
     pub spectrum: bool,
     pub writable: bool,
 }
@@ -505,6 +513,7 @@ pub fn serve(served: &[Served], endpoint: &str, instance: &str) -> Failure {
             device: device.as_ptr(),
             texts: std::array::from_fn(|n| texts.1[n]),
             length: one.length,
+            height: one.height,
             spectrum: one.spectrum,
             writable: one.writable,
         })

@@ -119,13 +119,15 @@ pub struct Asked {
 pub fn hello(channels: &[ChannelInfo], endpoint: &str, instance: &str) -> String {
     let range = |range: Option<(f64, f64)>| range.map(|(low, high)| json!([low, high]));
     let one = |info: &ChannelInfo| {
-        let length = match info.shape {
+        let (length, height) = match info.shape {
             // the outlet takes no tables
-            Shape::Scalar | Shape::Table(..) => None,
-            Shape::Vector(length) => Some(length),
+            Shape::Scalar | Shape::Table(..) => (None, None),
+            Shape::Vector(length) => (Some(length), None),
+            Shape::Image(width, height) => (Some(width), Some(height)),
         };
         json!({
-            "channel": info.channel.as_ref(), "length": length, "unit": info.unit, "precision": info.precision,
+            "channel": info.channel.as_ref(), "length": length, "height": height, "unit": info.unit,
+            "description": info.description, "precision": info.precision,
             "writable": info.writable, "limits": range(info.limits), "warning": range(info.alarms.warning),
             "alarm": range(info.alarms.alarm),
         })
@@ -139,9 +141,15 @@ pub fn heard(text: &str) -> Option<Asked> {
     let said: Value = serde_json::from_str(text).ok()?;
     let range = |range: &Value| Some((range[0].as_f64()?, range[1].as_f64()?));
     let one = |said: &Value| {
+        let size = |key: &str| said[key].as_u64().map(|size| size as usize);
         Some(ChannelInfo {
             channel: said["channel"].as_str()?.into(),
-            shape: said["length"].as_u64().map_or(Shape::Scalar, |length| Shape::Vector(length as usize)),
+            shape: match (size("length"), size("height")) {
+                (None, _) => Shape::Scalar,
+                (Some(length), None) => Shape::Vector(length),
+                (Some(width), Some(height)) => Shape::Image(width, height),
+            },
+            description: said["description"].as_str()?.into(),
             unit: said["unit"].as_str()?.into(),
             precision: said["precision"].as_i64()? as i16,
             limits: range(&said["limits"]),
@@ -182,7 +190,8 @@ mod tests {
     fn what_to_serve_comes_back_as_it_was() {
         let info = ChannelInfo {
             channel: "A:B".into(),
-            shape: Shape::Vector(320),
+            shape: Shape::Image(64, 48),
+            description: "an image".into(),
             unit: "mm".into(),
             precision: 4,
             limits: Some((-0.1, 1e-3)),

@@ -115,13 +115,26 @@ fn one(info: &ChannelInfo, device: String, attribute: String) -> Served {
     let format = format!("%.{}f", info.precision.clamp(0, 17));
     let label = info.channel.to_string();
     let unit = info.unit.clone();
-    let (length, spectrum) = match info.shape {
+    let (length, height, spectrum) = match info.shape {
         // the outlet takes no tables
-        Shape::Scalar | Shape::Table(..) => (1, false),
-        Shape::Vector(length) => (length, true),
+        Shape::Scalar | Shape::Table(..) => (1, 0, false),
+        Shape::Vector(length) => (length, 0, true),
+        Shape::Image(width, height) => (width, height, true),
     };
-    let texts = [attribute, label, unit, format, lowest, highest, warning_low, warning_high, alarm_low, alarm_high];
-    Served { device, texts, length, spectrum, writable: info.writable }
+    let texts = [
+        attribute,
+        label,
+        unit,
+        format,
+        lowest,
+        highest,
+        warning_low,
+        warning_high,
+        alarm_low,
+        alarm_high,
+        info.description.clone(),
+    ];
+    Served { device, texts, length, height, spectrum, writable: info.writable }
 }
 
 impl Desk {

@@ -100,6 +100,7 @@ pub fn metadata(info: &Info) -> Metadata {
     };
     Metadata {
         form: form(info),
+        description: if info.description == "No description" { String::new() } else { info.description.clone() },
         unit: if info.unit == "No unit" { String::new() } else { info.unit.clone() },
         limits,
         length: match info.format {

@@ -35,6 +35,7 @@ fn info(name: String, shape: Shape, unit: &str, writable: bool) -> ChannelInfo {
     ChannelInfo {
         channel: name.into(),
         shape,
+        description: String::new(),
         unit: unit.into(),
         precision: 4,
         limits,
