@@ -8,8 +8,8 @@ use crate::warn::Warnings;
 use crate::{backends, library, limits, show, sources};
 use fodo_builtins::{Context, Progress};
 use fodo_control::{
-    Backend, Cancel, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time, Trainer,
-    WriteMode,
+    Backend, Cancel, Entries, JournalFolder, LeaseFolder, Observer, Recovery, RunInfo, Session, SessionOptions, Time,
+    Trainer, WriteMode,
 };
 use fodo_devices::Facility;
 use fodo_language::{Library, Output, Resolver, Setup, Sources};
@@ -315,6 +315,8 @@ pub fn session(
         wait: Some(Duration::from_secs_f64(common.timeout.clamp(0.01, 3600.0))),
         reconnect: None,
     };
+    // the knots of a booster's wave forms are entries of rows
+    let backend = if facility.cycle.is_some() { Arc::new(Entries::new(backend)) } else { backend };
     Arc::new(Session::new(backend, mode, cancel, options))
 }
 

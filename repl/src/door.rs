@@ -5,7 +5,7 @@
 
 use crate::app::fingerprint;
 use crate::{json, test};
-use fodo_control::{Plant, Trainer};
+use fodo_control::{Plant, Trainer, Victim};
 use fodo_devices::Facility;
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::Twin;
@@ -154,7 +154,10 @@ fn answer(twin: &Twin, facility: &Facility, question: Question) -> Result<Value>
             twin.reset_truth();
             Ok(Value::Null)
         }
-        Question::Start { name, device } => twin.start(&name, device.as_deref()).map(|()| Value::Null),
+        Question::Start { name, device } => {
+            let victim = device.as_deref().map(Victim::from);
+            twin.start(&name, victim).map(|()| Value::Null)
+        }
         Question::Stop { name } => twin.stop(&name).map(|()| Value::Null),
         Question::Lattice { file } => {
             let lattice = fodo_builtins::read_lattice(&file)?;

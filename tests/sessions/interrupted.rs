@@ -370,7 +370,12 @@ fn a_killed_and_restarted_ioc_is_put_back_with_care() {
         if ended_before(&output) {
             // it was over already, or had not begun; a run that was on does not go on as if nothing had been
             let commands = victim.newest_record()["commands"].as_array().unwrap().len();
-            assert!(puts == 0 || commands <= puts, "a run went on after a restart: {commands} commands, {puts} before");
+            let run = object(&output)["run"].clone();
+            assert!(
+                puts == 0 || commands <= puts,
+                "a run went on after a restart: {commands} commands, {puts} before, of kind {}: {run}",
+                victim.rounds % 2
+            );
             continue;
         }
         kills += 1;

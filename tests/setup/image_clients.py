@@ -43,9 +43,8 @@ def over_pva(channel, figure):
 
 
 def device(port, channel):
-    *parts, attribute = channel.split(":")
-    domain = ["fodo"] * (3 - len(parts)) + parts
-    return tango.DeviceProxy(f"tango://127.0.0.1:{port}/{'/'.join(domain)}#dbase=no"), attribute
+    *family, member, attribute = channel.split(":")
+    return tango.DeviceProxy(f"tango://127.0.0.1:{port}/fodo/{'_'.join(family)}/{member}#dbase=no"), attribute
 
 
 def over_tango(port, channel, figure):

@@ -3,7 +3,7 @@
 use crate::context::{Context, here};
 use crate::families::{Member, document};
 use crate::history::TwinHandle;
-use fodo_control::{Happened, Trainer};
+use fodo_control::{Happened, Trainer, Victim};
 use fodo_language::{OrFail, Outcome, fail};
 use fodo_report::{Diagnostic, Kind};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
@@ -48,8 +48,8 @@ fn event(event: Happened) -> Dynamic {
     map.into()
 }
 
-fn start(context: &Context, name: &str, device: Option<&str>) -> Outcome<()> {
-    trainer(context)?.start(name, device).or_fail()
+fn start(context: &Context, name: &str, victim: Option<Victim<'_>>) -> Outcome<()> {
+    trainer(context)?.start(name, victim).or_fail()
 }
 
 /// Registers everything of this subject.
@@ -86,7 +86,8 @@ pub fn register(engine: &mut Engine) {
          /// # Example\n/// ```rhai\n/// twin.start_anomaly(\"monitor_dead\", BPM[3]);\n\
          /// twin.stop_anomaly(\"monitor_dead\");\n/// ```",
         |c: NativeCallContext, _twin: TwinHandle, name: &str, device: Member| {
-            start(&*here(&c)?, name, Some(&device.device.name))
+            let device = &device.device;
+            start(&*here(&c)?, name, Some(Victim { family: Some(&device.family), name: &device.name }))
         }
     );
     document!(
@@ -94,7 +95,9 @@ pub fn register(engine: &mut Engine) {
         "start_anomaly",
         ["twin: twin", "name: text", "device: text", "()"],
         "/// The same with the name of the device or element.",
-        |c: NativeCallContext, _twin: TwinHandle, name: &str, device: &str| start(&*here(&c)?, name, Some(device))
+        |c: NativeCallContext, _twin: TwinHandle, name: &str, device: &str| {
+            start(&*here(&c)?, name, Some(device.into()))
+        }
     );
     document!(
         engine,

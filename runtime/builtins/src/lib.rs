@@ -26,6 +26,7 @@ mod table;
 mod tasks;
 mod turns;
 mod vector;
+mod waves;
 
 pub use context::{Context, Progress, Quiet, here};
 pub use families::{Member, Members, no_unit};
@@ -138,6 +139,12 @@ const SUBJECTS: &[Subject] = &[
         options: tasks::options,
     },
     Subject { name: "cycle", about: "Cycling magnets.", register: |e, _| cycle::register(e), options: cycle::options },
+    Subject {
+        name: "waves",
+        about: "Wave forms of a booster, and a family at a moment of its cycle.",
+        register: |e, _| waves::register(e),
+        options: PLAIN,
+    },
     Subject {
         name: "rows",
         about: "Rows and images of a device, and what its channel says of itself.",

@@ -4,7 +4,7 @@ use crate::context::{Context, here};
 use crate::families::{Member, Members, document};
 use crate::machine::{count, pass, table};
 use fodo_control::{Change, Setpoint, Standing, Time};
-use fodo_devices::{Device, Field};
+use fodo_devices::{Device, Field, Quantities};
 use fodo_language::{Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_records::{SetpointValue, Snapshot};
 use fodo_report::{Diagnostic, Kind};
@@ -20,6 +20,8 @@ fn setpoints(context: &Context, options: &Values) -> Outcome<Vec<(Arc<Setpoint>,
     let devices = context.facility.families.iter().flat_map(|family| &family.devices);
     let devices = devices.filter(|device| wanted.as_ref().is_none_or(|wanted| wanted.contains(&key(device))));
     let fields = devices.flat_map(|device| &device.fields);
+    // what fires a shot is no state of the machine
+    let fields = fields.filter(|field| field.model != Some(Quantities::Trigger));
     Ok(fields.filter_map(|field| Some((field.setpoint.clone()?, field.clone()))).collect())
 }
 

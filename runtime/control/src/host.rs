@@ -86,11 +86,16 @@ struct Put {
 }
 
 impl Puts {
-    /// Asks the plant to take a number; `answer` is called when it has and what it became by it is shown, or with the
+    /// Asks the plant to take a number or a row; `answer` is called when it has and what it became by it is shown, or with the
     /// reason why it has not.
     ///
-    /// `value` is none where the client sent something that is not one number.
-    pub fn ask(&self, channel: &Channel, value: Option<f64>, answer: impl FnOnce(Result<(), String>) + Send + 'static) {
+    /// `value` is none where the client sent something that is neither.
+    pub fn ask(
+        &self,
+        channel: &Channel,
+        value: Option<Value>,
+        answer: impl FnOnce(Result<(), String>) + Send + 'static,
+    ) {
         self.put(channel, value, Box::new(answer), false);
     }
 
@@ -100,18 +105,18 @@ impl Puts {
     pub fn ask_in_series(
         &self,
         channel: &Channel,
-        value: Option<f64>,
+        value: Option<Value>,
         answer: impl FnOnce(Result<(), String>) + Send + 'static,
     ) {
         self.put(channel, value, Box::new(answer), true);
     }
 
-    fn put(&self, channel: &Channel, value: Option<f64>, answer: Answer, early: bool) {
+    fn put(&self, channel: &Channel, value: Option<Value>, answer: Answer, early: bool) {
         match self.check(channel, value) {
             Err(why) => answer(Err(why)),
             Ok(value) => {
                 self.unshown.fetch_add(1, Ordering::SeqCst);
-                let put = Put { write: Write::number(channel, value), answer, early };
+                let put = Put { write: Write { channel: channel.clone(), value }, answer, early };
                 if let Err(SendError(Asked::Put(unsent))) = self.sender.send(Asked::Put(put)) {
                     (unsent.answer)(Err("the server stops".into()));
                 }
@@ -131,18 +136,27 @@ impl Puts {
         }
     }
 
-    fn check(&self, channel: &Channel, value: Option<f64>) -> Result<f64, String> {
+    fn check(&self, channel: &Channel, value: Option<Value>) -> Result<Value, String> {
         let info = self.infos.get(channel).ok_or("there is no such channel")?;
         if !info.writable {
             return Err("this is a readback, it cannot be written".into());
         }
-        let value = value.filter(|number| number.is_finite()).ok_or("not a number")?;
-        match info.limits {
-            Some((low, high)) if value < low || value > high => {
+        let value = match (&info.shape, value) {
+            (Shape::Vector(length), Some(Value::Vector(row))) if row.len() == *length => Value::Vector(row),
+            (Shape::Vector(length), _) => return Err(format!("takes a row of {length} numbers")),
+            (_, Some(Value::Vector(row))) if row.len() == 1 => Value::Number(row[0]),
+            (_, value) => Value::Number(value.and_then(|value| value.number()).ok_or("not a number")?),
+        };
+        if value.entries().iter().any(|number| !number.is_finite()) {
+            return Err("not a number".into());
+        }
+        let Some((low, high)) = info.limits else { return Ok(value) };
+        match value.entries().iter().find(|number| **number < low || **number > high) {
+            Some(number) => {
                 let unit = &info.unit;
-                Err(format!("{value} {unit} is outside its limits {low} to {high} {unit}"))
+                Err(format!("{number} {unit} is outside its limits {low} to {high} {unit}"))
             }
-            _ => Ok(value),
+            None => Ok(value),
         }
     }
 }

@@ -111,6 +111,21 @@ pub struct Happened {
     pub cause: &'static str,
 }
 
+/// What something is to happen to: a device, or an element of the lattice.
+#[derive(Clone, Copy, Debug)]
+pub struct Victim<'v> {
+    /// The family of the device, where it is known.
+    pub family: Option<&'v str>,
+    /// Its name.
+    pub name: &'v str,
+}
+
+impl<'v> From<&'v str> for Victim<'v> {
+    fn from(name: &'v str) -> Victim<'v> {
+        Victim { family: None, name }
+    }
+}
+
 /// What can be done to a simulated machine on purpose, by who trains and tests; no control system offers it.
 pub trait Trainer: Send + Sync {
     /// What can go wrong: name and kind.
@@ -123,7 +138,7 @@ pub trait Trainer: Send + Sync {
     ///
     /// # Errors
     /// `usage`: there is no such thing or device, or it goes on already; the machine stays as it is.
-    fn start(&self, name: &str, device: Option<&str>) -> Result<()>;
+    fn start(&self, name: &str, victim: Option<Victim<'_>>) -> Result<()>;
 
     /// Ends it.
     ///

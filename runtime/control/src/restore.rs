@@ -40,6 +40,11 @@ impl Session {
     pub fn return_to(&self, savepoint: Savepoint, failed: &str) -> Result<()> {
         let putback = self.restore_to(savepoint);
         match putback.complete() {
+            true if putback.came_back > 0 => {
+                let what = format!("the connection to {} setpoints was lost and came back", putback.came_back);
+                let hint = "see how the machine stands, then run again: their server may have been restarted";
+                Err(Diagnostic::new(Kind::Machine, what).hint(hint).into())
+            }
             true => Ok(()),
             false if self.cancel.is_held() => Err(stopped(Stopped)),
             false => Err(Diagnostic::new(Kind::Machine, failed).detail(putback.to_string()).into()),
@@ -74,6 +79,8 @@ impl Session {
         let cancel = self.cancel.shielded();
         let channels: Vec<Channel> = back.iter().map(|c| c.setpoint.channel.clone()).collect();
         let mut putback = Putback::default();
+        let absent = |answers: Vec<Asked>| answers.iter().filter(|a| a.as_ref().is_err_and(|f| f.absent)).count();
+        putback.came_back = self.ask(&channels, NOW, &cancel).map_or(0, absent);
         let present = match self.await_channels(&channels, self.reconnected_by(), &cancel) {
             Ok(present) => present,
             Err(error) => {

@@ -126,6 +126,8 @@ pub struct Putback {
     pub others: Vec<String>,
     /// Not touched by the run, and could not be read: whether somebody else changed them is not known.
     pub unread: Vec<String>,
+    /// Were out of reach at first, and came back: their server may have been restarted.
+    pub came_back: usize,
     /// Left as they are by a panic stop.
     pub held: usize,
     /// Stay changed, because a loop said so of its whole passes.

@@ -137,13 +137,13 @@ impl Bench {
 
     fn put(&self, value: f64) {
         let sender = self.sender.clone();
-        self.puts.ask(&"SP".into(), Some(value), move |answer| sender.send(Seen::Answered(answer)).unwrap());
+        self.puts.ask(&"SP".into(), Some(value.into()), move |answer| sender.send(Seen::Answered(answer)).unwrap());
     }
 
     fn put_in_series(&self, value: f64) {
         let sender = self.sender.clone();
         let answered = move |answer| sender.send(Seen::Answered(answer)).unwrap();
-        self.puts.ask_in_series(&"SP".into(), Some(value), answered);
+        self.puts.ask_in_series(&"SP".into(), Some(value.into()), answered);
     }
 
     /// What comes until so many puts are answered.

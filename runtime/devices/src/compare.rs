@@ -1,6 +1,6 @@
 //! Whether a control system is what a facility's tables say it is.
 
-use crate::{Facility, Field, Place, Quantities};
+use crate::{Facility, Field, Place};
 use fodo_control::{Channel, Fault, Form, Metadata, Reading, Setpoint, Validity, Value};
 use fodo_units::{Quantity, Unit};
 use std::collections::HashMap;
@@ -104,8 +104,7 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 }
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
-    use Quantities::{FastX, FastY, Filling, TurnsX, TurnsY};
-    let row = matches!(field.model, Some(TurnsX | TurnsY | FastX | FastY | Filling));
+    let row = field.is_row();
     let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint, row };
     let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));
     let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.place.clone(), None)));
@@ -168,11 +167,8 @@ impl Wanted {
     fn form(&self, metadata: &Metadata, found: &mut Findings) {
         let Metadata { form, length, .. } = metadata;
         if self.is_row() {
-            if *form != Form::Vector {
-                found.wrong(
-                    Subject::Type,
-                    format!("it holds {form} where a row of numbers, one for each turn, is needed"),
-                );
+            if !matches!(form, Form::Vector | Form::Image) {
+                found.wrong(Subject::Type, format!("it holds {form} where a row of numbers is needed"));
             }
             return;
         }
@@ -282,8 +278,10 @@ impl Wanted {
         };
         match &reading.validity {
             Validity::Good => {}
-            // nothing was taken turn by turn yet
-            Validity::Invalid(_) if self.is_row() => return,
+            // nothing may have been taken turn by turn yet
+            Validity::Invalid(why) if self.is_row() => {
+                return found.remark(Subject::State, format!("invalid: {why}"));
+            }
             Validity::Invalid(why) => return found.wrong(Subject::State, format!("invalid: {why}")),
             Validity::Alarm(why) => found.remark(Subject::State, format!("alarm: {why}")),
             Validity::Warning(why) => found.remark(Subject::State, format!("warning: {why}")),

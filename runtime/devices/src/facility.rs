@@ -1,7 +1,8 @@
 //! A facility: its tables and its lattice, checked and joined.
 
+use crate::cycle::Cycle;
 use crate::family::{Device, Family, unknown_device};
-use crate::field::Quantities;
+use crate::field::{Field, Quantities};
 use crate::files::{Based, Files};
 use crate::machine::{Entrance, MachineKind};
 use crate::table::{Table, open_tables};
@@ -55,6 +56,8 @@ pub struct Facility {
     pub title: Arc<str>,
     /// Ring, transfer line or linac.
     pub kind: MachineKind,
+    /// The cycle of a booster.
+    pub cycle: Option<Cycle>,
     /// What the design says enters a line; a ring has none.
     pub entrance: Option<Entrance>,
     /// Control system of the live machine: `ca`, `adapter`.
@@ -117,6 +120,7 @@ impl Facility {
             Ok(families)
         })?;
         let (watchers, feedbacks) = open_tables(files.as_ref(), "facility.toml", |top| watchers::read(top, &families))?;
+        let cycle = open_tables(files.as_ref(), "facility.toml", |top| Cycle::read(top, head.kind, &lattice))?;
         let by_name = families.iter().enumerate().map(|(at, family)| (family.name.clone(), at)).collect();
         let golden = match &head.golden {
             Some(path) => read_golden(files.as_ref(), path)?,
@@ -126,6 +130,7 @@ impl Facility {
             name: head.name,
             title: head.title,
             kind: head.kind,
+            cycle,
             entrance: head.entrance,
             control: head.control,
             adapter: head.adapter,
@@ -226,7 +231,18 @@ impl Facility {
     /// All setpoints of a family.
     pub fn setpoints(&self, family: &str) -> Result<Vec<Arc<Setpoint>>> {
         let family = self.family(family)?;
-        Ok(family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.clone()).collect())
+        let fields = family.devices.iter().flat_map(|device| &device.fields);
+        Ok(fields.flat_map(|field| self.setpoints_of(field)).collect())
+    }
+
+    /// The setpoint of a field, or those of all knots of its wave form.
+    pub fn setpoints_of(&self, field: &Field) -> Vec<Arc<Setpoint>> {
+        match (&field.wave, &self.cycle) {
+            (Some(wave), Some(cycle)) => {
+                (0..wave.knots).filter_map(|knot| cycle.knot(field, wave, knot).setpoint).collect()
+            }
+            _ => field.setpoint.iter().cloned().collect(),
+        }
     }
 
     /// The rights of a role: the one named, or the facility's default; none where the facility has no roles.
@@ -279,6 +295,9 @@ fn fields_fit(family: &Family, table: &Table, head: &Head) -> Result<()> {
     let first = family.devices.first().map(|device| device.fields.as_slice()).unwrap_or_default();
     for field in first {
         let Some(inner) = table.table(&field.name)? else { continue };
+        if field.wave.is_some() && head.kind != MachineKind::Booster {
+            return Err(inner.mistake("points", format!("{} is a {}: it has no wave forms", head.name, head.kind)));
+        }
         if let Some(why) = head.kind.refuses(&head.name, field) {
             return Err(inner.mistake("model", why));
         }
@@ -296,7 +315,8 @@ fn fields_fit(family: &Family, table: &Table, head: &Head) -> Result<()> {
 
 /// No two setpoints are set by one channel; `owners` are those of the families before.
 fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) -> Result<(), String> {
-    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
+    let whole = |field: &'_ Field| field.setpoint.clone().or(field.wave.as_ref().map(|wave| wave.whole.clone()));
+    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(whole) {
         if let Some(first) = owners.insert(setpoint.channel.clone(), setpoint.name.clone()) {
             return Err(format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel));
         }
@@ -401,7 +421,7 @@ impl Head {
         };
         orbit.no_other_keys()?;
         // read before, and when the families are known
-        _ = top.has("base");
+        _ = (top.has("base"), top.has("cycle"));
         _ = (top.has("watchers"), top.has("feedbacks"));
         top.no_other_keys()?;
         Ok(head)

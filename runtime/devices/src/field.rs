@@ -1,6 +1,7 @@
 //! A field of a device: a quantity with its units, channels and place in the model.
 
 use crate::camera::Camera;
+use crate::cycle::Wave;
 use crate::pattern::{Words, expand};
 use crate::place::Place;
 use crate::table::Table;
@@ -86,6 +87,14 @@ pub enum Quantities {
     AcFrequency,
     /// Phase of the device's sine when the machine's clock starts [rad].
     AcPhase,
+    /// When in the cycle of a booster its monitors look at the beam, after the start of the cycle [s].
+    Delay,
+    /// Number of the cycle that readings are of [1].
+    CycleNumber,
+    /// Moment in the cycle that readings are of [s].
+    CycleTime,
+    /// Energy of the beam at that moment [eV].
+    Energy,
     /// Fires all kickers, and starts acquisitions turn by turn, when another number than 0 is written [1].
     Trigger,
     /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
@@ -121,7 +130,8 @@ impl Quantities {
     pub(crate) fn has_place(self) -> bool {
         use Quantities as Q;
         let along = matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY);
-        along || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
+        let turns = matches!(self, Q::KickerX | Q::KickerY | Q::TurnsX | Q::TurnsY | Q::FastX | Q::FastY);
+        along || turns || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
     }
 }
 
@@ -162,6 +172,10 @@ const WORDS: &[(&str, Quantities)] = &[
     ("beam_image", Quantities::BeamImage),
     ("kicker_x", Quantities::KickerX),
     ("kicker_y", Quantities::KickerY),
+    ("delay", Quantities::Delay),
+    ("cycle_number", Quantities::CycleNumber),
+    ("cycle_time", Quantities::CycleTime),
+    ("energy", Quantities::Energy),
     ("trigger", Quantities::Trigger),
     ("turns_x", Quantities::TurnsX),
     ("turns_y", Quantities::TurnsY),
@@ -217,12 +231,20 @@ pub struct Field {
     pub distance: f64,
     /// How its image is made.
     pub camera: Option<Camera>,
+    /// How it is set, if by a wave form: then it has no setpoint of its own.
+    pub wave: Option<Wave>,
 }
 
 impl Field {
     /// Physics value in SI of a number on the channel.
     pub fn to_physics(&self, on_channel: f64) -> f64 {
         self.calibration.to_physics(on_channel * self.hardware.scale())
+    }
+
+    /// Whether its channel holds a row of numbers that belongs to it alone.
+    pub fn is_row(&self) -> bool {
+        use Quantities::{BeamImage, FastX, FastY, Filling, TurnsX, TurnsY};
+        self.wave.is_some() || matches!(self.model, Some(BeamImage | TurnsX | TurnsY | FastX | FastY | Filling))
     }
 
     /// Number on the channel of a physics value in SI.
@@ -252,6 +274,7 @@ pub(crate) struct FieldTable {
     sampling: f64,
     distance: f64,
     camera: Option<Camera>,
+    points: Option<usize>,
 }
 
 impl FieldTable {
@@ -275,6 +298,7 @@ impl FieldTable {
             sampling: sampling(table)?,
             distance: distance(table)?,
             camera: Camera::read(table)?,
+            points: points(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -333,14 +357,19 @@ impl FieldTable {
                 }),
             })
         });
+        let (wave, setpoint) = match (self.points, setpoint) {
+            (Some(knots), Some(whole)) => (Some(Wave { whole, knots }), None),
+            (_, setpoint) => (None, setpoint),
+        };
+        let row = wave.as_ref().map(|wave| wave.whole.channel.clone());
         Ok(Field {
             name: self.name.clone(),
             physics: self.physics.clone(),
             hardware: self.hardware.clone(),
             calibration: self.calibration.clone(),
             model: self.model,
-            source: match (read, &setpoint) {
-                (Some(channel), _) => Some(Source { channel: channel.into(), place }),
+            source: match (row.or(read.map(Channel::from)), &setpoint) {
+                (Some(channel), _) => Some(Source { channel, place }),
                 (None, Some(setpoint)) => Some(Source { channel: setpoint.channel.clone(), place: Place::default() }),
                 (None, None) => None,
             },
@@ -351,6 +380,7 @@ impl FieldTable {
             sampling: self.sampling,
             distance: self.distance,
             camera: self.camera,
+            wave,
         })
     }
 }
@@ -362,6 +392,16 @@ fn turns(table: &Table) -> Result<usize> {
         None => Ok(1024),
         Some(turns) if (1.0..=1e6).contains(&turns) && turns.fract() == 0.0 => Ok(turns as usize),
         Some(_) => Err(table.mistake(key, "must be a whole number from 1 to 1 000 000")),
+    }
+}
+
+/// Knots of a wave form.
+fn points(table: &Table) -> Result<Option<usize>> {
+    match table.number("points")? {
+        None => Ok(None),
+        Some(_) if !table.has("set") => Err(table.mistake("points", "is that of a wave form that is `set`")),
+        Some(points) if (2.0..=1e4).contains(&points) && points.fract() == 0.0 => Ok(Some(points as usize)),
+        Some(_) => Err(table.mistake("points", "must be a whole number from 2 to 10 000")),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod camera;
 mod compare;
+mod cycle;
 mod facility;
 mod family;
 mod field;
@@ -19,6 +20,7 @@ mod watchers;
 
 pub use camera::Camera;
 pub use compare::{Finding, Subject, Wanted, wanted};
+pub use cycle::{Cycle, Wave};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
 pub use family::{Device, Family, SOURCES};
 pub use field::{Field, Quantities, Source};

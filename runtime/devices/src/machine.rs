@@ -12,14 +12,17 @@ pub enum MachineKind {
     /// The beam comes round: closed orbit, tunes.
     #[default]
     Ring,
+    /// The beam comes round, and its energy goes up in every cycle.
+    Booster,
     /// The beam passes once.
     Line,
     /// The beam passes once and is accelerated on the way.
     Linac,
 }
 
-const KINDS: [(&str, MachineKind, &str); 3] = [
+const KINDS: [(&str, MachineKind, &str); 4] = [
     ("ring", MachineKind::Ring, "ring"),
+    ("booster", MachineKind::Booster, "booster"),
     ("line", MachineKind::Line, "transfer line"),
     ("linac", MachineKind::Linac, "linac"),
 ];
@@ -38,21 +41,31 @@ impl MachineKind {
         let found = KINDS.iter().find(|(known, ..)| *known == word);
         found.map(|(_, kind, _)| *kind).ok_or_else(|| {
             let near = fodo_report::did_you_mean(word, KINDS.iter().map(|(known, ..)| *known));
-            let near = near.unwrap_or_else(|| "it may be ring, line, linac".to_string());
+            let near = near.unwrap_or_else(|| "it may be ring, booster, line, linac".to_string());
             top.mistake("kind", format!("`{word}` is no kind of machine; {near}"))
         })
     }
 
     /// Whether the beam comes round.
     pub fn is_ring(self) -> bool {
-        self == MachineKind::Ring
+        matches!(self, MachineKind::Ring | MachineKind::Booster)
     }
 
     /// Why a field cannot be had on such a machine; nothing if it can.
     pub(crate) fn refuses(self, machine: &str, field: &Field) -> Option<String> {
         let has_no = |what: &str| Some(format!("{machine} is a {self}: it has no {what}"));
         use Quantities as Q;
+        let is_booster = self == MachineKind::Booster;
         match (field.model?, self.is_ring()) {
+            (Q::Delay | Q::CycleNumber | Q::CycleTime | Q::Energy, _) if !is_booster => has_no("cycle"),
+            (Q::EmittanceX | Q::EmittanceY | Q::EmittanceS | Q::EnergySpread | Q::BunchLength, true) if is_booster => {
+                has_no("equilibrium beam")
+            }
+            (Q::BeamSizeX | Q::BeamSizeY | Q::BeamTilt | Q::BeamImage, true) if is_booster => {
+                has_no("equilibrium beam")
+            }
+            (Q::DampingTimeX | Q::DampingTimeY | Q::DampingTimeS, true) if is_booster => has_no("equilibrium beam"),
+            (Q::Lifetime | Q::Losses, true) if is_booster => has_no("stored beam"),
             (Q::TuneX | Q::TuneY | Q::TuneS, false) => has_no("tune"),
             (Q::ChromaticityX | Q::ChromaticityY, false) => has_no("chromaticity"),
             (Q::EmittanceX | Q::EmittanceY | Q::EmittanceS | Q::EnergySpread | Q::BunchLength, false) => {

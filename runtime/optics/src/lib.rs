@@ -45,7 +45,7 @@ pub use normal::NormalOptics;
 pub use optics::{NoOptics, Optics, Twiss};
 pub use orbit::{NoClosedOrbit, Orbit};
 pub use prepare::Settings;
-pub use quantum::{Excitation, Quantum};
+pub use quantum::{Emitting, Excitation, Quantum};
 pub use radiation_integrals::{Radiation, RadiationIntegrals};
 pub use response::{OrbitResponse, Plane};
 pub use ring::{Effects, Loss, Ring};

@@ -15,6 +15,14 @@ pub(crate) enum Answer {
     Setpoint(usize),
     /// What its supply holds.
     Readback(usize),
+    /// The wave form of a setpoint.
+    Wave(usize),
+    /// Number of the cycle that readings are of.
+    CycleNumber,
+    /// Moment in it.
+    CycleTime,
+    /// Energy of the beam then.
+    Energy,
     /// One plane of one monitor.
     Monitor(usize, usize),
     /// The beam at many places.
@@ -157,6 +165,17 @@ impl Channels {
     }
 
     fn add(&mut self, device: &Arc<Device>, field: &Field, monitor: Option<usize>, elements: usize) {
+        if let Some(wave) = &field.wave {
+            self.knobs.push(Knob {
+                device: device.clone(),
+                field: field.clone(),
+                quantity: field.model,
+                limits: wave.whole.limits,
+            });
+            let answer = Answer::Wave(self.knobs.len() - 1);
+            self.push(&wave.whole.channel, field, answer, Shape::Vector(wave.knots), true);
+            return;
+        }
         if let Some(setpoint) = &field.setpoint {
             self.knobs.push(Knob {
                 device: device.clone(),
@@ -210,6 +229,15 @@ impl Channels {
                 // the tables are refused where such a device has no element
                 let element = device.elements.first().copied().unwrap_or(elements);
                 self.push(&source.channel, field, Answer::Charge(element), Shape::Scalar, false);
+            }
+            (Some(Quantities::CycleNumber), _, _) => {
+                self.push(&source.channel, field, Answer::CycleNumber, Shape::Scalar, false);
+            }
+            (Some(Quantities::CycleTime), _, _) => {
+                self.push(&source.channel, field, Answer::CycleTime, Shape::Scalar, false);
+            }
+            (Some(Quantities::Energy), _, _) => {
+                self.push(&source.channel, field, Answer::Energy, Shape::Scalar, false);
             }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);

@@ -27,6 +27,10 @@ fn how(answer: &Answer, orbit: &str, is_ring: bool) -> String {
     let of_orbit = |what: &str| format!("{what}: {orbit}");
     match answer {
         Answer::Setpoint(_) => "setpoint".into(),
+        Answer::Wave(_) => "wave form of a setpoint, knots evenly from injection to extraction".into(),
+        Answer::CycleNumber => "cycles since the start".into(),
+        Answer::CycleTime => "moment in the cycle at which monitors look".into(),
+        Answer::Energy => "half a cosine from injection to extraction".into(),
         Answer::Readback(_) => "what the supply says that it holds".into(),
         Answer::Monitor(..) => of_orbit("as the monitor reads it, mean of a period"),
         Answer::Row(_) | Answer::Table(..) => of_orbit("at each element, as monitors read it where there are some"),

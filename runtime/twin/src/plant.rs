@@ -3,9 +3,11 @@
 use crate::anomalies::Stage;
 use crate::beam::{Beam, Found};
 use crate::camera::{Spot, image};
-use crate::channels::{Answer, Channels, Row};
+use crate::channels::{Answer, Channels, Knob, Row};
 use crate::current::Store;
+use crate::cycle::{Boost, Waves};
 use crate::draw::noise;
+use crate::eddy::Eddy;
 use crate::element::{Machine, tapered};
 use crate::errors::{ErrorTable, Motion};
 use crate::figures::Figure;
@@ -17,7 +19,9 @@ use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
 use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
 use crate::waves::{Excited, Exciter, Samples};
-use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
+use fodo_control::{
+    Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Victim, Write,
+};
 use fodo_devices::{Camera, Device, Facility, Quantities};
 use fodo_optics::constants::{ELEMENTARY_CHARGE, SPEED_OF_LIGHT};
 use fodo_optics::{Effects, Orbit, Point, Ring};
@@ -48,6 +52,9 @@ pub struct Twin {
     paces: Vec<Pace>,
     /// How turns are taken, and how many.
     turns: (TurnsTable, usize),
+    /// The cycle of a booster.
+    boost: Option<Boost>,
+    eddy: Option<Eddy>,
     /// Correctors that can have a sine.
     exciters: Vec<Exciter>,
     /// What enters a line; a ring has none.
@@ -75,6 +82,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     /// What the setpoints hold, in channel units.
     pub(crate) values: Vec<f64>,
+    /// Wave forms of setpoints that have some.
+    pub(crate) waves: Waves,
     /// What their supplies hold, in channel units.
     pub(crate) ramps: Vec<Ramp>,
     /// Magnets that remember, by knob.
@@ -109,6 +118,8 @@ pub(crate) struct Looked {
 /// What a write goes to.
 enum Target {
     Knob(usize),
+    /// One with a wave form, and what that becomes.
+    Wave(usize, Arc<[f64]>),
     Signal(usize),
 }
 
@@ -144,6 +155,13 @@ impl Twin {
             ring.hold_reference();
         }
         let drawn = Arc::new(truth);
+        let boost = facility.cycle.as_ref().map(|cycle| Boost::new(cycle, &channels.knobs));
+        let waves = boost.as_ref().map(|boost| boost.waves(&channels.knobs, machine.starts())).unwrap_or_default();
+        let mut values = values;
+        if let (Some(boost), Some(cycle)) = (&boost, &facility.cycle) {
+            let delays = (0..values.len()).filter(|knob| boost.is_delay(*knob)).collect::<Vec<usize>>();
+            delays.into_iter().for_each(|knob| values[knob] = channels.knobs[knob].field.to_channel(cycle.span[0]));
+        }
         let state = State {
             machine,
             truth: drawn.clone(),
@@ -155,6 +173,7 @@ impl Twin {
             store: Store::new(table.beam),
             written: vec![start; values.len()],
             signals: channels.signals.clone(),
+            waves,
             ramps: values.iter().copied().map(Ramp::at).collect(),
             irons: if options.perfect { BTreeMap::new() } else { irons },
             moving: BTreeSet::new(),
@@ -171,13 +190,15 @@ impl Twin {
         Ok(Twin {
             injection: Injection::of(facility, seed),
             exciters: Exciter::all(&channels.knobs),
+            eddy: table.eddy,
             channels,
             drawn,
             turns,
             motions,
             paces,
             seed,
-            period: table.period,
+            period: facility.cycle.as_ref().map_or(table.period, |cycle| Duration::from_secs_f64(cycle.period)),
+            boost,
             effects: table.effects,
             tapering: table.tapering,
             state: Mutex::new(state),
@@ -233,6 +254,7 @@ impl Twin {
         };
         let (target, (low, high)) = match self.channels.answers[at] {
             Answer::Setpoint(knob) => (Target::Knob(knob), self.channels.knobs[knob].limits),
+            Answer::Wave(knob) => return self.check_wave(write, knob),
             Answer::Signal(signal) => (Target::Signal(signal), (f64::NEG_INFINITY, f64::INFINITY)),
             _ => return refuse("cannot be written".into()),
         };
@@ -252,9 +274,30 @@ impl Twin {
         }
     }
 
+    /// A wave form: so many numbers as it has knots, all of them within its limits.
+    fn check_wave(&self, write: &Write, knob: usize) -> Result<(Target, f64), Fault> {
+        let Knob { field, limits: (low, high), .. } = &self.channels.knobs[knob];
+        let knots = field.wave.as_ref().map_or(0, |wave| wave.knots);
+        let refuse = |why: String| Err(Fault::refused(&write.channel, why));
+        let Value::Vector(row) = &write.value else {
+            return refuse(format!("takes a row of {knots} numbers, not {}", write.value.form()));
+        };
+        if row.len() != knots {
+            return refuse(format!("takes a row of {knots} numbers, not of {}", row.len()));
+        }
+        let unit = field.hardware.symbol();
+        match row.iter().find(|value| !(*low <= **value && **value <= *high)) {
+            Some(value) => refuse(format!("{value} {unit} is outside its limits {low} to {high} {unit}")),
+            None => Ok((Target::Wave(knob, row.clone()), f64::NAN)),
+        }
+    }
+
     /// A channel's reading; a good one beyond an alarm limit says so.
     fn answer(&self, state: &mut State, at: usize) -> Reading {
-        let reading = self.value(state, at);
+        let mut reading = self.value(state, at);
+        if self.boost.is_some() && reading.shot.is_none() {
+            reading.shot = Some(self.period_at(state));
+        }
         match (&reading.validity, &reading.value) {
             (Validity::Good, Value::Number(value)) => {
                 Reading { validity: self.channels.infos[at].alarms.judge(*value), ..reading }
@@ -269,6 +312,16 @@ impl Twin {
         };
         match &self.channels.answers[at] {
             Answer::Setpoint(knob) => Reading::good(Value::Number(state.values[*knob]), state.written[*knob]),
+            Answer::Wave(knob) => {
+                let row = state.waves.get(knob).cloned().unwrap_or_default();
+                Reading::good(Value::Vector(row), state.written[*knob])
+            }
+            Answer::CycleNumber => Reading::good(Value::Number(self.period_at(state) as f64), state.now),
+            Answer::CycleTime => Reading::good(on_channel(self.moment(state)), state.now),
+            Answer::Energy => {
+                let energy = self.boost.as_ref().map_or(f64::NAN, |boost| boost.cycle.energy_at(self.moment(state)));
+                Reading::good(on_channel(energy), state.now)
+            }
             Answer::Readback(knob) => self.readback(state, *knob),
             Answer::Signal(signal) => Reading::good(Value::Number(state.signals[*signal]), state.now),
             Answer::Current => {
@@ -551,8 +604,24 @@ impl Twin {
         self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
     }
 
-    /// The same of which a shot of the monitors sees the mean: a sine is mostly gone in it.
-    fn felt(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
+    /// When in the cycle of a booster monitors look [s].
+    fn moment(&self, state: &State) -> f64 {
+        self.boost.as_ref().map_or(0.0, |boost| boost.moment(&self.channels.knobs, &state.values))
+    }
+
+    /// What the beam feels of a knob, in a booster at a moment of the cycle [s].
+    fn felt(&self, (ramps, waves): (&[Ramp], &Waves), knob: usize, seconds: f64, moment: f64) -> f64 {
+        let Some(boost) = &self.boost else { return self.meant(ramps, knob, seconds) };
+        let of = &self.channels.knobs[knob];
+        let given = match waves.get(&knob) {
+            Some(row) => boost.given(of, row, self.paces[knob], moment),
+            None => self.meant(ramps, knob, seconds),
+        };
+        given * boost.weaker(of, moment)
+    }
+
+    /// What a supply holds, of which a shot of the monitors sees the mean: a sine is mostly gone in it.
+    fn meant(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
         match self.exciters.iter().find(|exciter| exciter.amplitude == knob) {
             Some(exciter) => {
                 let wave = exciter.wave(|knob| self.held(ramps, knob, seconds));
@@ -608,6 +677,9 @@ impl Twin {
     fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
         let orbit = self.settled(state).orbit();
         let now = self.seconds(state);
+        if self.boost.as_ref().is_some_and(|boost| !boost.cycle.has_beam(self.moment(state))) {
+            return Err("no beam is there at this moment of the cycle".into());
+        }
         if let Some(why) = lost(&state.present, &orbit) {
             state.store.lose(now);
             return Err(why);
@@ -647,10 +719,11 @@ impl Twin {
             self.magnetise(state, knob, seconds);
         }
         elements.extend(state.machine.moved_by(std::mem::take(&mut state.pending)));
-        let State { machine, beam, ramps, irons, present, .. } = state;
+        let moment = self.moment(state);
+        let State { machine, beam, ramps, waves, irons, present, .. } = state;
         if !elements.is_empty() {
             let physics = |knob: usize| {
-                let held = self.felt(ramps, knob, seconds);
+                let held = self.felt((ramps, waves), knob, seconds, moment);
                 irons.get(&knob).map_or(held, |iron| held + iron.beside())
             };
             beam.change(|change| machine.rebuild(&elements, physics, present, change));
@@ -678,6 +751,9 @@ impl Twin {
         let seconds = now.period as f64 * self.period.as_secs_f64();
         self.motions.iter().for_each(|motion| motion.go_to(seconds, &mut present));
         state.stage.happen(now.time, &mut present);
+        if let (Some(boost), Some(eddy)) = (&self.boost, &self.eddy) {
+            eddy.act(boost.cycle.growth(self.moment(state)), &mut present);
+        }
         present.placed(&self.channels)
     }
 
@@ -727,11 +803,11 @@ impl Trainer for Twin {
         self.state().stage.active()
     }
 
-    fn start(&self, name: &str, device: Option<&str>) -> Result<()> {
+    fn start(&self, name: &str, victim: Option<Victim<'_>>) -> Result<()> {
         let mut state = self.state();
         let State { stage, ramps, start, now, .. } = &mut *state;
         let holds = |knob: usize, time: Time| self.held(ramps, knob, since(*start, time));
-        stage.start(name, device, *now, &self.channels, &holds)?;
+        stage.start(name, victim, *now, &self.channels, &holds)?;
         state.found = None;
         Ok(())
     }
@@ -768,6 +844,12 @@ impl Plant for Twin {
                     state.signals[signal] = value;
                     continue;
                 }
+                Target::Wave(knob, row) => {
+                    state.waves.insert(knob, row);
+                    state.pending.insert(knob);
+                    state.written[knob] = state.now;
+                    continue;
+                }
             };
             if state.values[knob] != value {
                 let now = self.seconds(&state);
@@ -779,6 +861,11 @@ impl Plant for Twin {
                 if !state.ramps[knob].has_arrived(self.paces[knob], now) {
                     state.moving.insert(knob);
                 }
+            }
+            if self.boost.as_ref().is_some_and(|boost| boost.is_delay(knob)) {
+                // another moment is another machine
+                state.pending.extend(0..self.channels.knobs.len());
+                state.found = None;
             }
             state.written[knob] = state.now;
             fires |= value != 0.0 && self.channels.knobs[knob].quantity == Some(Quantities::Trigger);

@@ -12,6 +12,13 @@ pub(crate) enum Pace {
     Lag(f64),
 }
 
+impl Pace {
+    /// By how much a supply is behind a wave form [s].
+    pub fn behind(self) -> f64 {
+        if let Pace::Lag(constant) = self { constant } else { 0.0 }
+    }
+}
+
 /// After so many time constants it has arrived.
 const ARRIVED: f64 = 40.0;
 

@@ -179,7 +179,7 @@ fn what_is_over_leaves_nothing_behind() {
 fn each_does_what_its_name_says() {
     let twin = twin(KINDS);
     let orbit = |axis: &str| row(&twin, &format!("beam:orbit:{axis}"));
-    twin.start("dead", Some("BPM_002")).unwrap();
+    twin.start("dead", Some("BPM_002".into())).unwrap();
     let (entry, next) = (14, 3);
     let read = orbit("x");
     let dead: Vec<usize> = (0..read.len()).filter(|&at| read[at].is_nan()).collect();
@@ -188,7 +188,7 @@ fn each_does_what_its_name_says() {
     twin.stop("dead").unwrap();
 
     let (before, _) = (orbit("x"), ());
-    twin.start("jumped", Some("BPM_001")).unwrap();
+    twin.start("jumped", Some("BPM_001".into())).unwrap();
     assert!((orbit("x")[next] - before[next] + 1e-3).abs() < 1e-9, "it reads less where it stands further out");
     twin.stop("jumped").unwrap();
 
@@ -284,7 +284,7 @@ fn wrong_tables_and_wrong_names_harm_nothing() {
     let sound = all(&twin);
     let error = |result: fodo_report::Result<()>| result.unwrap_err().render(false);
     assert!(error(twin.start("lost_correctr", None)).contains("lost_corrector"));
-    assert!(error(twin.start("dead", Some("BPM_077"))).contains("does not happen to `BPM_077`"));
+    assert!(error(twin.start("dead", Some("BPM_077".into()))).contains("does not happen to `BPM_077`"));
     assert!(error(twin.stop("dead")).contains("does not go on"));
     twin.start("dead", None).unwrap();
     assert!(error(twin.start("dead", None)).contains("goes on already"));

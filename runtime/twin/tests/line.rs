@@ -106,7 +106,7 @@ fn what_goes_wrong_in_a_line_leaves_nothing_behind() {
     assert!(monitors().all(|channel| is_invalid(&sample(&twin, &channel), "the beam is lost")));
     assert_eq!(number(&twin, "LTB:ICT_01:Q"), 0.0);
     twin.stop("loss").unwrap();
-    twin.start("dead", Some("BPM_02")).unwrap();
+    twin.start("dead", Some("BPM_02".into())).unwrap();
     assert!(is_invalid(&sample(&twin, "LTB:BPM_02:X"), "does not answer"));
     twin.stop("dead").unwrap();
     pass(&twin, 5.0);

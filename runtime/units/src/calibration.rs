@@ -65,6 +65,14 @@ impl Calibration {
         }
     }
 
+    /// The same with physics values that are larger by a factor.
+    pub fn times(&self, by: f64) -> Calibration {
+        match self {
+            Calibration::Linear { factor, offset } => Calibration::Linear { factor: by * factor, offset: by * offset },
+            Calibration::Curve(points) => Calibration::Curve(points.iter().map(|(h, p)| (*h, by * p)).collect()),
+        }
+    }
+
     /// d physics / d hardware at a hardware value.
     pub fn slope(&self, hardware: f64) -> f64 {
         match self {

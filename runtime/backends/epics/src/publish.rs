@@ -148,7 +148,7 @@ fn on_write(info: &ChannelInfo, puts: Puts, board: &Arc<Board>) -> WriteHook {
     let (channel, board) = (info.channel.clone(), Arc::downgrade(board));
     Arc::new(move |value, _client| {
         let (answer, answered) = oneshot::channel();
-        puts.ask_in_series(&channel, values::number(&value), |done| drop(answer.send(done)));
+        puts.ask_in_series(&channel, values::asked(&value), |done| drop(answer.send(done)));
         let board = board.clone();
         Box::pin(async move {
             let answer = answered.await.unwrap_or_else(|_| Err("the server stops".into()));

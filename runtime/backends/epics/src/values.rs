@@ -137,12 +137,17 @@ pub fn to_wire(value: &Value) -> EpicsValue {
     }
 }
 
-/// The number a client wants to write; `caput` sends it as text.
-pub fn number(value: &EpicsValue) -> Option<f64> {
-    match value {
-        EpicsValue::String(text) => text.as_str_lossy().trim().parse().ok(),
-        other if other.count() == 1 => other.first_element().as_ref().unwrap_or(other).to_f64(),
-        _ => None,
+/// What a client wants to write, a number or a row; `caput` sends numbers as texts.
+pub fn asked(asked: &EpicsValue) -> Option<Value> {
+    let number = |text: &str| text.trim().parse().ok();
+    match asked {
+        EpicsValue::String(text) => number(&text.as_str_lossy()).map(Value::Number),
+        EpicsValue::StringArray(texts) => {
+            texts.iter().map(|text| number(&text.as_str_lossy())).collect::<Option<_>>().map(Value::Vector)
+        }
+        other if other.count() == 1 => other.first_element().as_ref().unwrap_or(other).to_f64().map(Value::Number),
+        EpicsValue::CharArray(bytes) | EpicsValue::UCharArray(bytes) => Some(numbers(bytes, |byte| f64::from(*byte))),
+        other => value(other, u32::MAX, &[]),
     }
 }
 
@@ -178,13 +183,14 @@ mod tests {
 
     #[test]
     fn numbers_that_clients_send() {
-        let sent = |value: EpicsValue| number(&value);
+        let sent = |value: EpicsValue| asked(&value).and_then(|value| value.number());
         assert_eq!(sent(EpicsValue::String(" 1.25 ".into())), Some(1.25));
         assert_eq!(sent(EpicsValue::String("1.2x".into())), None);
         assert_eq!(sent(EpicsValue::Double(0.1)), Some(0.1));
         assert_eq!(sent(EpicsValue::Long(-3)), Some(-3.0));
         assert_eq!(sent(EpicsValue::DoubleArray(vec![4.0].into())), Some(4.0));
-        assert_eq!(sent(EpicsValue::DoubleArray(vec![4.0, 5.0].into())), None);
+        let row = asked(&EpicsValue::DoubleArray(vec![4.0, 5.0].into()));
+        assert_eq!(row, Some(Value::Vector([4.0, 5.0].into())));
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn on_put(
 ) -> impl Fn(&SharedPV, PvField) -> std::result::Result<(), String> + Send + Sync + 'static {
     move |_, value| {
         let (answer, answered) = answer_channel();
-        puts.ask(&channel, values::reading(&value, &[]).value.number(), move |done| drop(answer.send(done)));
+        puts.ask(&channel, Some(values::reading(&value, &[]).value), move |done| drop(answer.send(done)));
         answered.recv_timeout(PATIENCE).unwrap_or_else(|lost| match lost {
             RecvTimeoutError::Timeout => Err("the plant has not answered in time; it may still take the value".into()),
             RecvTimeoutError::Disconnected => Err("the server stops".into()),

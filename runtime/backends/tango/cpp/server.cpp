@@ -87,10 +87,11 @@ template <typename Base> class Served : public Base {
 
     void write(DeviceImpl *device, WAttribute &attribute) override {
         const size_t place = static_cast<ServedDevice *>(device)->place_of(attribute.get_name());
-        DevDouble value;
-        attribute.get_write_value(value);
+        const DevDouble *values = nullptr;
+        attribute.get_write_value(values);
+        const auto count = static_cast<size_t>(std::max(attribute.get_write_value_length(), 0L));
         std::string refused;
-        write_asked(place, value, &refused,
+        write_asked(place, values, count, &refused,
                     [](void *context, const char *text) { *static_cast<std::string *>(context) = text; });
         if (!refused.empty()) {
             Except::throw_exception("Fodo_Refused", refused, std::string(served_all[place].device) + "/" + attribute.get_name());
@@ -106,6 +107,16 @@ struct Limits : Attribute {
     static void leave_to_plant(Attribute &of) { of.*(&Limits::check_min_value) = of.*(&Limits::check_max_value) = false; }
 };
 
+/// What clients read as the value that was written last.
+void put_written(WAttribute &attribute, const TangoHeld &held) {
+    if (attribute.get_data_format() != SCALAR) {
+        std::vector<DevDouble> numbers(held.numbers, held.numbers + held.number_count);
+        attribute.set_write_value(numbers, numbers.size());
+    } else if (held.number_count == 1) {
+        attribute.set_write_value(DevDouble(held.numbers[0]));
+    }
+}
+
 void ServedDevice::add(size_t place) {
     const TangoServed &one = served_all[place];
     Attr *attribute = nullptr;
@@ -113,7 +124,8 @@ void ServedDevice::add(size_t place) {
         attribute = new Served<ImageAttr>(one.attribute, DEV_DOUBLE, Tango::READ, static_cast<long>(one.length),
                                           static_cast<long>(one.height));
     } else if (one.spectrum) {
-        attribute = new Served<SpectrumAttr>(one.attribute, DEV_DOUBLE, Tango::READ, static_cast<long>(one.length));
+        attribute = new Served<SpectrumAttr>(one.attribute, DEV_DOUBLE, one.writable ? READ_WRITE : Tango::READ,
+                                             static_cast<long>(one.length));
     } else {
         attribute = new Served<Attr>(one.attribute, DEV_DOUBLE, one.writable ? READ_WRITE : Tango::READ);
     }
@@ -144,9 +156,7 @@ void ServedDevice::add(size_t place) {
     if (one.writable) {
         Limits::leave_to_plant(own);
         read_held(place, &own, [](void *context, const TangoHeld *held) {
-            if (held->number_count == 1) {
-                static_cast<WAttribute *>(static_cast<Attribute *>(context))->set_write_value(DevDouble(held->numbers[0]));
-            }
+            put_written(*static_cast<WAttribute *>(static_cast<Attribute *>(context)), *held);
         });
     }
 }
@@ -309,9 +319,8 @@ void tango_serve_event(size_t place, const TangoHeld *held) {
             struct timeval at = moment(held->time);
             const auto quality = static_cast<AttrQuality>(held->quality);
             AutoTangoMonitor lock(device);
-            if (served_all[place].writable && held->number_count == 1) {
-                auto &attribute = device->get_device_attr()->get_w_attr_by_name(name.c_str());
-                attribute.set_write_value(DevDouble(held->numbers[0]));
+            if (served_all[place].writable) {
+                put_written(device->get_device_attr()->get_w_attr_by_name(name.c_str()), *held);
             }
             std::vector<double> numbers(held->numbers, held->numbers + held->number_count);
             numbers.resize(std::max<size_t>(numbers.size(), 1));

@@ -119,7 +119,7 @@ using TangoHeldSink = void (*)(void *context, const TangoHeld *held);
 using TangoServedRead = void (*)(size_t place, void *context, TangoHeldSink sink);
 // Writes; the text why not is handed to `refuse` while the call lasts.
 using TangoRefuse = void (*)(void *context, const char *text);
-using TangoServedWrite = void (*)(size_t place, double value, void *context, TangoRefuse refuse);
+using TangoServedWrite = void (*)(size_t place, const double *values, size_t count, void *context, TangoRefuse refuse);
 
 
 // Serves until the process ends; returns only when it could not, and has called the answer.

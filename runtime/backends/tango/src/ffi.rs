@@ -174,7 +174,7 @@ type EventSink = unsafe extern "C" fn(u64, *const RawSample);
 type HeldSink = unsafe extern "C" fn(*mut c_void, *const RawHeld);
 type ServedRead = unsafe extern "C" fn(usize, *mut c_void, HeldSink);
 type Refuse = unsafe extern "C" fn(*mut c_void, *const c_char);
-type ServedWrite = unsafe extern "C" fn(usize, f64, *mut c_void, Refuse);
+type ServedWrite = unsafe extern "C" fn(usize, *const f64, usize, *mut c_void, Refuse);
 
 unsafe extern "C" {
     fn tango_device_open(name: *const c_char, context: *mut c_void, answer: AnswerSink) -> *mut RawDevice;
@@ -559,8 +559,14 @@ unsafe extern "C" fn served_read(place: usize, context: *mut c_void, sink: HeldS
     }));
 }
 
-unsafe extern "C" fn served_write(place: usize, value: f64, context: *mut c_void, refuse: Refuse) {
-    let answer = catch_unwind(AssertUnwindSafe(|| crate::process::put(place, value)));
+unsafe extern "C" fn served_write(
+    place: usize,
+    values: *const f64,
+    count: usize,
+    context: *mut c_void,
+    refuse: Refuse,
+) {
+    let answer = catch_unwind(AssertUnwindSafe(|| crate::process::put(place, unsafe { own(values, count) })));
     if let Err(why) = answer.unwrap_or_else(|_| Err("the server failed; see its standard error".into())) {
         unsafe { refuse(context, c_text(&why).as_ptr()) };
     }

@@ -21,8 +21,8 @@ pub enum Frame {
     Ready,
     /// From the process: it cannot, and why.
     Failed(String),
-    /// From the process: a client wants to write.
-    Put(u64, u32, f64),
+    /// From the process: a client wants to write a number or a row.
+    Put(u64, u32, Vec<f64>),
 }
 
 impl Frame {
@@ -44,10 +44,10 @@ impl Frame {
             }
             Frame::Ready => to.push(b'R'),
             Frame::Failed(text) => tagged(to, b'F', text.as_bytes()),
-            Frame::Put(id, place, value) => {
+            Frame::Put(id, place, values) => {
                 tagged(to, b'W', &id.to_le_bytes());
                 to.extend(place.to_le_bytes());
-                to.extend(value.to_le_bytes());
+                values.iter().for_each(|value| to.extend(value.to_le_bytes()));
             }
         }
         let length = (to.len() - start - 4) as u32;
@@ -78,7 +78,7 @@ impl Frame {
             b'W' => Frame::Put(
                 u64::from_le_bytes(bytes(&mut rest)?),
                 u32::from_le_bytes(bytes(&mut rest)?),
-                f64::from_le_bytes(bytes(&mut rest)?),
+                rest.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
             ),
             _ => return Err(strange()),
         })
@@ -174,7 +174,7 @@ mod tests {
             Frame::Answer(9, "no".into()),
             Frame::Ready,
             Frame::Failed("why".into()),
-            Frame::Put(u64::MAX, 4, 0.1),
+            Frame::Put(u64::MAX, 4, vec![0.1, 0.2]),
         ];
         let mut sent = Vec::new();
         frames.iter().for_each(|frame| frame.append(&mut sent));

@@ -3,7 +3,7 @@
 use crate::ffi::{Held, quality};
 use crate::frames::{Frame, hello};
 use crate::process::served;
-use fodo_control::{Channel, Outlet, Puts, Reading, Stage, Validity};
+use fodo_control::{Channel, Outlet, Puts, Reading, Stage, Validity, Value};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener};
@@ -150,10 +150,10 @@ fn free(port: u16, interface: Ipv4Addr) -> Result<u16> {
 /// Takes clients' writes to the plant until the process ends.
 fn listen(incoming: &mut BufReader<UnixStream>, channels: &[Channel], puts: &Puts, line: &Line) {
     while let Ok(frame) = Frame::read(incoming) {
-        let Frame::Put(id, place, value) = frame else { continue };
+        let Frame::Put(id, place, values) = frame else { continue };
         let Some(channel) = channels.get(place as usize) else { continue };
         let line = line.clone();
-        puts.ask(channel, Some(value), move |answer| {
+        puts.ask(channel, Some(Value::Vector(values.into())), move |answer| {
             let mut bytes = Vec::new();
             Frame::Answer(id, answer.err().unwrap_or_default()).append(&mut bytes);
             line.send(&bytes);

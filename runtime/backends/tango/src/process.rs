@@ -212,12 +212,12 @@ pub fn held(place: usize) -> Held {
 ///
 /// # Errors
 /// Why it did not.
-pub fn put(place: usize, value: f64) -> std::result::Result<(), String> {
+pub fn put(place: usize, values: &[f64]) -> std::result::Result<(), String> {
     let desk = DESK.get().ok_or("the server has not begun")?;
     let id = desk.next.fetch_add(1, Ordering::Relaxed);
     let (asker, answer) = sync_channel(1);
     lock(&desk.asked).insert(id, asker);
-    desk.send(&Frame::Put(id, place as u32, value));
+    desk.send(&Frame::Put(id, place as u32, values.to_vec()));
     match answer.recv_timeout(ANSWER) {
         Ok(text) if text.is_empty() => Ok(()),
         Ok(text) => Err(text),

@@ -172,7 +172,7 @@ pub fn register(engine: &mut Engine) {
         engine,
         "track",
         ["model: model", "particles: map", "map"],
-        "/// Tracks particles through a model once, without cavities and radiation.",
+        "/// Tracks particles through a model once, without radiation, and in a ring without cavities.",
         |c: NativeCallContext, m: ModelHandle, particles: Map| { track(&c, &m, &particles, &Map::new()) }
     );
 }

@@ -104,6 +104,9 @@ fn variable(model: &Model, text: &str) -> Outcome<Variable> {
 
 /// `tune_x`, or `"beta_x at BPM_001"`; its unit.
 fn figure(model: &Model, text: &str) -> Outcome<(Figure, Unit)> {
+    if matches!(text, "tune_x" | "tune_y" | "momentum_compaction") || OF_BEAM.iter().any(|(name, ..)| *name == text) {
+        model.needs_ring(&format!("it has no {}", text.replace('_', " "))).or_fail()?;
+    }
     if let Some((_, unit, figure)) = WHOLE.into_iter().find(|(name, ..)| *name == text) {
         return Ok((figure, Unit::parse(unit).or_fail()?));
     }

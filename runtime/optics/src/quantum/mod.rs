@@ -15,6 +15,7 @@ use crate::maps::exact::exact_slice;
 use crate::maps::watch::Unwatched;
 use crate::maps::{Action, ExactBend, MagnetMap, Point, SecondOrderBend, Step};
 use crate::ring::{Loss, Ring, is_lost};
+use std::ops::Range;
 
 /// What is random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub struct Quantum {
     pub excitation: Excitation,
 }
 
+/// A ring whose magnets are made ready to emit photons.
+pub struct Emitting<'r> {
+    ring: &'r Ring,
+    /// The slices of each element that emits photons.
+    emitters: Vec<Option<Emitter>>,
+    quantum: Quantum,
+}
+
 impl Ring {
     /// Tracks particles for some turns, in place, with quantum excitation; the turns are counted from `first_turn`.
     ///
@@ -49,56 +58,64 @@ impl Ring {
         first_turn: u64,
         quantum: Quantum,
     ) -> Vec<Option<Loss>> {
-        let emitters: Vec<Option<Emitter>> = self.emitters(quantum.excitation);
-        let mut losses = vec![];
-        for (z, number) in particles.iter_mut().zip(quantum.first_particle..) {
-            let loss = if z[0].is_nan() { None } else { self.wander(z, number, &emitters, turns, first_turn, quantum) };
+        let emitting = self.emitting(quantum);
+        let track = |(z, number): (&mut Point<f64>, u64)| {
+            let loss = (first_turn..first_turn + turns).find_map(|turn| emitting.pass(z, number, 0..self.len(), turn));
             if loss.is_some() {
                 *z = [f64::NAN, 0.0, 0.0, 0.0, 0.0, 0.0];
             }
-            losses.push(loss);
-        }
-        losses
+            loss
+        };
+        particles.iter_mut().zip(quantum.first_particle..).map(track).collect()
     }
 
-    /// The slices of each element that emits photons.
-    fn emitters(&self, excitation: Excitation) -> Vec<Option<Emitter>> {
-        if excitation == Excitation::Diffusion || !self.settings.radiation {
-            return self.steps.iter().map(|_| None).collect();
-        }
+    /// The ring made ready for particles that emit photons, which else is done for each call.
+    pub fn emitting(&self, quantum: Quantum) -> Emitting<'_> {
         let rest = self.settings.radiating_rest_energy();
         let emitter = |(index, step): (usize, &Step)| Emitter::new(step, self.settings_at(index).energy, rest);
-        self.steps.iter().enumerate().map(emitter).collect()
+        let emitters = match quantum.excitation == Excitation::Diffusion || !self.settings.radiation {
+            true => self.steps.iter().map(|_| None).collect(),
+            false => self.steps.iter().enumerate().map(emitter).collect(),
+        };
+        Emitting { ring: self, emitters, quantum }
+    }
+}
+
+impl Emitting<'_> {
+    /// Takes particles through some elements of a turn; those that are lost are NaN in x. The first of them is number `first` of
+    /// the bunch.
+    pub fn track_section(&self, particles: &mut [Point<f64>], elements: Range<usize>, turn: u64, first: u64) {
+        for (z, number) in particles.iter_mut().zip(first..) {
+            if self.pass(z, number, elements.clone(), turn).is_some() {
+                *z = [f64::NAN, 0.0, 0.0, 0.0, 0.0, 0.0];
+            }
+        }
     }
 
-    fn wander(
-        &self,
-        z: &mut Point<f64>,
-        particle: u64,
-        emitters: &[Option<Emitter>],
-        turns: u64,
-        first_turn: u64,
-        quantum: Quantum,
-    ) -> Option<Loss> {
-        for turn in first_turn..first_turn + turns {
-            for (element, (step, emitter)) in self.steps.iter().zip(emitters).enumerate() {
-                let random = || Random::new(quantum.seed, particle, turn, element);
-                match (emitter, &step.action) {
-                    (Some(emitter), _) => {
-                        let before = step.enter(z);
-                        emitter.pass(z, &mut random());
-                        step.leave(z, before);
-                    }
-                    (None, Action::Diffusion(factor)) if quantum.excitation == Excitation::Diffusion => {
-                        let before = step.enter(z);
-                        diffuse(factor, z, &mut random());
-                        step.leave(z, before);
-                    }
-                    _ => step.apply(z, turn as f64),
+    /// Takes one particle through elements; one that was lost before stays so.
+    fn pass(&self, z: &mut Point<f64>, particle: u64, elements: Range<usize>, turn: u64) -> Option<Loss> {
+        if z[0].is_nan() {
+            return None;
+        }
+        let Quantum { seed, excitation, .. } = self.quantum;
+        for element in elements {
+            let (step, emitter) = (&self.ring.steps[element], &self.emitters[element]);
+            let random = || Random::new(seed, particle, turn, element);
+            match (emitter, &step.action) {
+                (Some(emitter), _) => {
+                    let before = step.enter(z);
+                    emitter.pass(z, &mut random());
+                    step.leave(z, before);
                 }
-                if is_lost(z) {
-                    return Some(Loss { turn, element, at: *z });
+                (None, Action::Diffusion(factor)) if excitation == Excitation::Diffusion => {
+                    let before = step.enter(z);
+                    diffuse(factor, z, &mut random());
+                    step.leave(z, before);
                 }
+                _ => step.apply(z, turn as f64),
+            }
+            if is_lost(z) {
+                return Some(Loss { turn, element, at: *z });
             }
         }
         None

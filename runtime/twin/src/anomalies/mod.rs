@@ -8,7 +8,7 @@ use crate::channels::Channels;
 use crate::draw::{Draw, Spread};
 use crate::errors::{at, elements, exactly, is_supply, positive, unknown};
 use crate::present::Present;
-use fodo_control::{Happened, Time};
+use fodo_control::{Happened, Time, Victim};
 use fodo_devices::{Facility, Table};
 use fodo_lattice::Body;
 use fodo_report::{Diagnostic, Kind as Sorts, Result};
@@ -296,20 +296,33 @@ impl Stage {
     pub fn start(
         &mut self,
         name: &str,
-        device: Option<&str>,
+        victim: Option<Victim<'_>>,
         now: Time,
         channels: &Channels,
         holds: Holds,
     ) -> Result<()> {
         let place = self.named(name)?;
         let anomaly = &self.anomalies[place];
-        let target = match device {
+        let is_other = |victim: &Victim<'_>| {
+            // monitors of an orbit and of its turns are the same electrodes under one name
+            let own = anomaly.family.as_deref().zip(victim.family).filter(|_| anomaly.kind.sort == Sort::Supply);
+            own.is_some_and(|(own, family)| own != family)
+        };
+        let target = match victim {
             None => 0,
-            Some(device) => anomaly.targets.iter().position(|known| known.as_ref() == device).ok_or_else(|| {
-                let what = format!("`{name}` does not happen to `{device}`");
-                let known = anomaly.targets.iter().map(AsRef::as_ref);
-                Box::new(Diagnostic::new(Sorts::Usage, what).near(device, known))
-            })?,
+            Some(victim) if is_other(&victim) => {
+                let Victim { family, name: device } = victim;
+                let what = format!("`{name}` does not happen to {}[\"{device}\"]", family.unwrap_or_default());
+                let own = anomaly.family.as_deref().unwrap_or_default();
+                return Err(Diagnostic::new(Sorts::Usage, what).hint(format!("it happens to devices of {own}")).into());
+            }
+            Some(Victim { name: device, .. }) => {
+                anomaly.targets.iter().position(|known| known.as_ref() == device).ok_or_else(|| {
+                    let what = format!("`{name}` does not happen to `{device}`");
+                    let known = anomaly.targets.iter().map(AsRef::as_ref);
+                    Box::new(Diagnostic::new(Sorts::Usage, what).near(device, known))
+                })?
+            }
         };
         if self.goes_on(place, target, channels) {
             let at = anomaly.device(target).map_or(String::new(), |device| format!(" at {device}"));

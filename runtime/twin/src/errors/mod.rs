@@ -15,6 +15,7 @@ use crate::anomalies::Anomaly;
 use crate::channels::Channels;
 use crate::current::BeamTable;
 use crate::draw::{Source, Spread};
+use crate::eddy::Eddy;
 use crate::hysteresis::Iron;
 use crate::placement::Reference;
 use crate::present::Present;
@@ -39,6 +40,7 @@ pub(crate) struct ErrorTable {
     pub tapering: bool,
     pub period: Duration,
     pub beam: Option<BeamTable>,
+    pub eddy: Option<Eddy>,
     pub turns: TurnsTable,
     pub anomalies: Vec<Anomaly>,
     tables: Vec<ErrorsOf>,
@@ -109,6 +111,7 @@ impl ErrorTable {
             tapering: false,
             period: Duration::from_millis(100),
             beam: None,
+            eddy: None,
             turns: TurnsTable::default(),
             anomalies: Vec::new(),
             tables: Vec::new(),
@@ -174,6 +177,12 @@ impl ErrorTable {
                 return Err(top.mistake("beam", what));
             }
             table.beam = Some(BeamTable::read(&inner, buckets(facility))?);
+        }
+        if let Some(inner) = top.table("eddy")? {
+            if facility.cycle.is_none() {
+                return Err(top.mistake("eddy", "is what a rising field does; only a booster has one"));
+            }
+            table.eddy = Some(Eddy::read(&inner, facility)?);
         }
         if let Some(inner) = top.table("turns")? {
             table.turns.particles = match inner.number("particles")?.unwrap_or(1.0) {

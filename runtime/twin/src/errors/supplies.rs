@@ -143,7 +143,7 @@ fn fields<'f>(name: &str, table: &Table, family: &'f Family) -> Result<Vec<&'f F
 
 /// Whether a field is set and moves the model.
 pub(crate) fn is_supply(field: &Field) -> bool {
-    field.setpoint.is_some() && field.model.is_some()
+    (field.setpoint.is_some() || field.wave.is_some()) && field.model.is_some()
 }
 
 /// Whether a winding of this field can be rolled.
@@ -196,7 +196,8 @@ impl Errors for Supplies {
             let sign = if low.abs() > high.abs() { -1.0 } else { 1.0 };
             (number, Iron::new(starts[number], [low, high], width, sign))
         };
-        if self.hysteresis == 0.0 { Vec::new() } else { self.knobs(channels).map(iron).collect() }
+        let alone = |(_, knob): &(usize, &Knob)| knob.field.wave.is_none();
+        if self.hysteresis == 0.0 { Vec::new() } else { self.knobs(channels).filter(alone).map(iron).collect() }
     }
 
     fn paces(&self, channels: &Channels) -> Vec<(usize, Pace)> {
