@@ -353,8 +353,9 @@ pub fn cancel() -> &'static Cancel {
                         SIGTSTP => show::pause(stopping.pause_or_resume()),
                         SIGINT => stopping.stop(),
                         _ => {
-                            stopping.stop();
+                            // tasks first: who waits for them stops those that are not stopped yet
                             board().tasks().iter().for_each(|task| task.cancel().stop());
+                            stopping.stop();
                         }
                     }
                 }

@@ -95,7 +95,12 @@ fn told(task: &Task, result: &Result<Dynamic>, seconds: f64, record: Option<Stri
 /// Waits for all tasks, stopped at once or by Ctrl-C; whether all went well.
 pub fn finish(stop: bool) -> bool {
     let tasks = board().tasks();
-    let stop_all = || tasks.iter().for_each(|task| task.cancel().stop());
+    let mut hurry = false;
+    // who was stopped before puts back already, which only one more Ctrl-C hurries
+    let mut stop_all = || {
+        tasks.iter().filter(|task| hurry || !task.cancel().is_stopped()).for_each(|task| task.cancel().stop());
+        hurry = true;
+    };
     if stop {
         stop_all();
         // the stop that ended the run is this one

@@ -66,7 +66,7 @@ pub struct Shown {
 impl Shown {
     fn text(&self) -> String {
         let text = format!("{:<22} {}", self.candidate.text.trim_end_matches(['"', ']']), self.candidate.about);
-        cut(&text, self.width).trim_end().to_string()
+        cut(&text, self.width.saturating_sub(1)).trim_end().to_string()
     }
 }
 
@@ -110,7 +110,9 @@ impl Highlighter for Lines {
             Some(prompt) => (Some(board().status().unwrap_or_default()), prompt),
             None => (None, prompt),
         };
-        let board = board.map(|status| format!("\x1b[2m{}\x1b[0m\n", cut(&status, self.width))).unwrap_or_default();
+        let board = board
+            .map(|status| format!("\x1b[2m{}\x1b[0m\n", cut(&status, self.width.saturating_sub(1))))
+            .unwrap_or_default();
         let colour = match prompt {
             p if p.contains(" LIVE WRITE") => "1;31",
             p if p.contains(" LIVE") => "33",

@@ -204,7 +204,9 @@ fn told(error: &Value) -> Diagnostic {
     };
     (told.details, told.hints) = (texts("details"), texts("hint"));
     if let Some(line) = error.get("line").and_then(Value::as_u64) {
-        told.message = format!("line {line} of what was sent: {}", told.message);
+        // `exact` is what the tables that were sent are called where they are read
+        let file = text("file").filter(|file| file != "exact").unwrap_or_else(|| "what was sent".into());
+        told.message = format!("line {line} of {file}: {}", told.message);
     }
     told
 }

@@ -6,6 +6,7 @@ use crate::command::Common;
 use crate::complete::{Lines, STATUS};
 use crate::doc::Manual;
 use crate::limits::{self, Bounded};
+use crate::run::note;
 use crate::words::counted;
 use crate::{beside, monitor, show};
 use fodo_builtins::Task;
@@ -29,6 +30,7 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     let card = RunCard { procedure: "prompt".into(), ..app.card() };
     let record = Arc::new(Record::create(&app.data.join("runs"), &card)?);
     app.observe(record.clone());
+    let began = app.session.backend().now();
     let start = Instant::now();
     let lines = Lines::of(&app);
     let manual = LazyCell::new(|| Manual::of(&app));
@@ -81,6 +83,7 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
     _ = editor.save_history(&history);
     app.session.observe_with(None);
     let outcome = Outcome { ok: true, seconds: start.elapsed().as_secs_f64(), ..Outcome::default() };
+    note(&record, &app.anomalies(began));
     if let Ok(record) = Arc::try_unwrap(record) {
         show::line(format!("record: {}", record.finish(&outcome)?.display()));
     }

@@ -111,6 +111,11 @@ pub fn eval(common: &Common, arguments: &EvalArguments) -> Result<ExitCode> {
     Ok(app.carry_out(common, work, |app| Prompt::new(app.sources.clone()).evaluate(&app.engine, &arguments.expression)))
 }
 
+/// Puts what went wrong into a record; one that cannot be kept says so when it is finished.
+pub(crate) fn note(record: &Record, anomalies: &[Value]) {
+    anomalies.iter().for_each(|event| _ = record.note("anomaly", event));
+}
+
 impl App {
     /// Runs a procedure beside others; what it returned, and its record.
     pub fn run_beside(&self, procedure: &Procedure, values: &Values) -> (Result<Dynamic>, Option<String>) {
@@ -188,8 +193,7 @@ impl App {
         let Transacted { result, before, after } = self.transact(work, &id, action);
         self.session.observe_with(None);
         let anomalies = self.anomalies(began);
-        let noted: Result<()> = anomalies.iter().try_for_each(|event| record.note("anomaly", event));
-        let result = noted.and(result);
+        note(&record, &anomalies);
         let outcome = Outcome {
             ok: result.is_ok(),
             result: result.as_ref().map_or(Value::Null, |ended| json::of(&ended.value)),
@@ -215,7 +219,7 @@ impl App {
     }
 
     /// What went wrong with the twin from a time on, and what had begun before and went on.
-    fn anomalies(&self, began: Time) -> Vec<Value> {
+    pub(crate) fn anomalies(&self, began: Time) -> Vec<Value> {
         let Some(twin) = &self.twin else { return Vec::new() };
         let went_on = twin.going_wrong().into_iter().filter(|event| event.time < began);
         went_on.chain(twin.happened(began)).map(|event| json!(event)).collect()

@@ -98,8 +98,8 @@ impl Output for Printer {
 
 /// A text that fits into a line of so many columns.
 pub fn cut(text: &str, width: usize) -> String {
-    match text.chars().count() >= width {
-        true => text.chars().take(width.saturating_sub(2)).chain(['…']).collect(),
+    match text.chars().count() > width {
+        true => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
         false => text.to_string(),
     }
 }

@@ -5,7 +5,7 @@ use crate::families::{Member, Members, document};
 use crate::matrix::Matrix;
 use crate::vector::Vector;
 use fodo_control::{Change, Setpoint};
-use fodo_devices::{Cycle, Device, Field, Wave};
+use fodo_devices::{Cycle, Device, Field, Quantities, Wave};
 use fodo_language::{OrFail, Outcome, fail, script_error};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
@@ -43,6 +43,30 @@ fn at(context: &Context, members: &Members, moment: &Quantity) -> Outcome<Member
         Ok(Arc::new(cycle.device_at(device, moment)))
     });
     Ok(Members { family: members.family.clone(), devices: devices.collect::<Outcome<Vec<_>>>()?.into() })
+}
+
+/// The devices as they are when monitors look; those without a wave form, and all of a machine without a cycle, as they are.
+fn at_delay(context: &Context, members: &Members) -> Outcome<Members> {
+    let Some(cycle) = &context.facility.cycle else { return Ok(members.clone()) };
+    let moment = when_seen(context, cycle)?;
+    let devices = members.devices.iter().map(|device| match waved(device) {
+        Ok(_) => Arc::new(cycle.device_at(device, moment)),
+        Err(_) => device.clone(),
+    });
+    Ok(Members { family: members.family.clone(), devices: devices.collect::<Vec<_>>().into() })
+}
+
+/// When in the cycle monitors look [s]: what the delay is set to, or when the beam leaves.
+fn when_seen(context: &Context, cycle: &Cycle) -> Outcome<f64> {
+    let devices = context.facility.families.iter().flat_map(|family| &family.devices);
+    let field = |device: &'_ Arc<Device>| device.fields.iter().find(|f| f.model == Some(Quantities::Delay)).cloned();
+    let Some((device, field)) = devices.filter_map(|device| Some((device.clone(), field(device)?))).next() else {
+        return Ok(cycle.span[1]);
+    };
+    context.connect([&device])?;
+    let setpoints: Vec<Arc<Setpoint>> = field.setpoint.iter().cloned().collect();
+    let held = context.session.setpoints(&setpoints).or_fail()?;
+    Ok(held.first().map_or(cycle.span[1], |held| field.to_physics(*held)))
 }
 
 /// The knots of a device's wave form, each as a field of its own.
@@ -120,6 +144,28 @@ pub fn register(engine: &mut Engine) {
          /// # Errors\n/// - `script`: the machine has no cycle, no beam then, or a device no wave form.\n///\n\
          /// # Example\n/// ```rhai fails\n/// QF.at(60 * ms).step(0.01 / m^2);\n/// ```",
         |c: NativeCallContext, members: Members, moment: Quantity| at(&*here(&c)?, &members, &moment)
+    );
+    document!(
+        engine,
+        "at_delay",
+        ["members: family", "family"],
+        "/// The devices of a booster as they are when its monitors look, see `at`; of a machine without a cycle, the same devices. With it a
+         /// procedure works on both.
+///
+         /// # Returns
+/// The same devices; a field with a wave form is the knot next to that moment.
+///
+         /// # On the machine
+/// Only reads.
+///
+         /// # Errors
+/// - `machine`: the delay cannot be read.
+///
+         /// # Example
+/// ```rhai
+/// assert(HCOR.at_delay().len == HCOR.len);
+/// ```",
+        |c: NativeCallContext, members: Members| at_delay(&*here(&c)?, &members)
     );
     document!(
         engine,

@@ -289,7 +289,7 @@ impl PlantLoop {
 
     /// Moves the plant to the present, which is later than all that it showed before.
     fn present(&self) -> Time {
-        let now = Time::wall().max(self.plant.now().after(Duration::from_nanos(1)));
+        let now = Time::wall().max(self.plant.now().after(STEP));
         self.plant.advance(now);
         now
     }

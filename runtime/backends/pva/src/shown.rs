@@ -69,6 +69,8 @@ impl Shown {
     pub fn follow(&self, limit: usize) -> SubscriptionSeed<RawMonitorEvent> {
         let mut state = self.state();
         self.hold(&mut state);
+        // those of a channel that does not change are asked by nobody else whether they are still there
+        state.followers.retain(|follower| !follower.sender.is_closed());
         let (follower, frames) = Follower::new(limit);
         state.followers.push(follower);
         let initial = Some(state.structure.clone().into());

@@ -195,6 +195,9 @@ bool is_served(const std::string &server) {
 /// How long the database may take to enter all devices of a facility at once [ms].
 constexpr int ENTERING = 30000;
 
+/// How long it may take for each of the two questions with which they are taken out again [ms].
+constexpr int LEAVING = 10000;
+
 /// Enters the devices in the database; those of other servers stay theirs.
 void enter(const std::string &server) {
     Database database;
@@ -230,14 +233,18 @@ void leave() {
     if (entered.empty()) {
         return;
     }
-    guarded(
-        [] {
-            Database database;
-            database.set_timeout_millis(1000);
-            database.unexport_server(entered);
-            database.delete_server(entered);
-        },
-        [](const Failure &) {});
+    // each for itself: a database that is late with one of them may still do the other
+    auto ask = [](auto work) {
+        guarded(
+            [&] {
+                Database database;
+                database.set_timeout_millis(LEAVING);
+                work(database);
+            },
+            [](const Failure &) {});
+    };
+    ask([](Database &database) { database.unexport_server(entered); });
+    ask([](Database &database) { database.delete_server(entered); });
     entered.clear();
 }
 

@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(180);
 const STUCK: Duration = Duration::from_secs(3);
 
 /// How long it may take to leave the database.
-const LEAVE: Duration = Duration::from_secs(3);
+const LEAVE: Duration = Duration::from_secs(22);
 
 /// Where to serve, and by whom.
 #[derive(Debug)]
