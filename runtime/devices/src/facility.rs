@@ -3,8 +3,10 @@
 use crate::family::{Device, Family, unknown_device};
 use crate::field::Quantities;
 use crate::files::{Based, Files};
+use crate::injection::InjectionDesign;
 use crate::machine::{Entrance, MachineKind};
 use crate::table::{Table, open_tables};
+use crate::injection;
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
 use fodo_lattice::Lattice;
@@ -57,6 +59,8 @@ pub struct Facility {
     pub kind: MachineKind,
     /// What the design says enters a line; a ring has none.
     pub entrance: Option<Entrance>,
+    /// What the design says is injected into a ring, if its tables have that.
+    pub injection: Option<InjectionDesign>,
     /// Control system of the live machine: `ca`, `adapter`.
     pub control: Arc<str>,
     /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
@@ -102,6 +106,9 @@ impl Facility {
             return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
         }
         let positions = lattice.positions();
+        let injection = open_tables(files.as_ref(), "facility.toml", |top| {
+            InjectionDesign::read(top, head.kind, &lattice)
+        })?;
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
@@ -109,6 +116,7 @@ impl Facility {
             for (name, table) in top.alike()? {
                 let family = Family::read(name, &table, &lattice, &positions, &csv)?;
                 fields_fit(&family, &table, &head)?;
+                injection::fits(&family, &table, injection.is_some())?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
                 one_source_each(&family, &mut sources).map_err(|what| table.mistake("source", what))?;
                 families.push(Arc::new(family));
@@ -127,6 +135,7 @@ impl Facility {
             title: head.title,
             kind: head.kind,
             entrance: head.entrance,
+            injection,
             control: head.control,
             adapter: head.adapter,
             archive: head.archive,
@@ -402,7 +411,7 @@ impl Head {
         orbit.no_other_keys()?;
         // read before, and when the families are known
         _ = top.has("base");
-        _ = (top.has("watchers"), top.has("feedbacks"));
+        _ = (top.has("watchers"), top.has("feedbacks"), top.has("injection"));
         top.no_other_keys()?;
         Ok(head)
     }

@@ -77,6 +77,20 @@ pub enum Quantities {
     TurnsX,
     /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
     TurnsY,
+    /// Charge that passes a monitor in each turn after the trigger, a row of numbers [C].
+    TurnsCharge,
+    /// Time after the trigger at which the kickers of the same device fire [s].
+    KickerDelay,
+    /// Angle of a septum beside the design, added to the slope of what is injected [rad].
+    SeptumX,
+    /// Angle of a septum beside the design, added to the slope of what is injected [rad].
+    SeptumY,
+    /// Fires all kickers and injects a shot when another number than 0 is written [1].
+    Inject,
+    /// Time after the trigger at which a shot is injected [s].
+    InjectionDelay,
+    /// Part of the last shot that is left after the turns for which it is followed [1].
+    InjectionEfficiency,
     /// Lifetime of the stored beam, I / (-dI/dt) [s].
     Lifetime,
     /// 1 where all that is calculated in the background belongs to the setpoints as they are, else 0.
@@ -92,6 +106,17 @@ impl Quantities {
     pub(crate) fn has_place(self) -> bool {
         use Quantities::{CavityPhase, CavityVoltage, Charge};
         matches!(self, CavityVoltage | CavityPhase | Charge)
+    }
+
+    /// Whether it is a row with a number for each turn.
+    pub fn is_of_turns(self) -> bool {
+        use Quantities::{TurnsCharge, TurnsX, TurnsY};
+        matches!(self, TurnsX | TurnsY | TurnsCharge)
+    }
+
+    /// Whether it is the kick of a kicker.
+    pub fn is_kicker(self) -> bool {
+        matches!(self, Quantities::KickerX | Quantities::KickerY)
     }
 }
 
@@ -132,6 +157,13 @@ const WORDS: &[(&str, Quantities)] = &[
     ("trigger", Quantities::Trigger),
     ("turns_x", Quantities::TurnsX),
     ("turns_y", Quantities::TurnsY),
+    ("turns_charge", Quantities::TurnsCharge),
+    ("kicker_delay", Quantities::KickerDelay),
+    ("septum_x", Quantities::SeptumX),
+    ("septum_y", Quantities::SeptumY),
+    ("inject", Quantities::Inject),
+    ("injection_delay", Quantities::InjectionDelay),
+    ("injection_efficiency", Quantities::InjectionEfficiency),
     ("lifetime", Quantities::Lifetime),
     ("calculated", Quantities::Calculated),
     ("current", Quantities::Current),
@@ -170,6 +202,8 @@ pub struct Field {
     pub alarms: Alarms,
     /// Turns that a row of them has.
     pub turns: usize,
+    /// Length of a kicker's pulse, half a sine [s]; without it, it acts for one revolution.
+    pub pulse: Option<f64>,
 }
 
 impl Field {
@@ -202,6 +236,7 @@ pub(crate) struct FieldTable {
     delta: Option<f64>,
     alarms: Alarms,
     turns: usize,
+    pulse: Option<f64>,
 }
 
 impl FieldTable {
@@ -222,6 +257,7 @@ impl FieldTable {
             rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
             turns: turns(table)?,
+            pulse: pulse(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -292,6 +328,7 @@ impl FieldTable {
             delta: self.delta,
             alarms: self.alarms,
             turns: self.turns,
+            pulse: self.pulse,
         })
     }
 }
@@ -301,6 +338,18 @@ fn turns(table: &Table) -> Result<usize> {
         None => Ok(1024),
         Some(turns) if (1.0..=1e6).contains(&turns) && turns.fract() == 0.0 => Ok(turns as usize),
         Some(_) => Err(table.mistake("turns", "must be a whole number from 1 to 1 000 000")),
+    }
+}
+
+/// `pulse = "1 us"`, of a kicker.
+fn pulse(table: &Table) -> Result<Option<f64>> {
+    match table.seconds("pulse")? {
+        None => Ok(None),
+        Some(_) if !model(table)?.is_some_and(Quantities::is_kicker) => {
+            Err(table.mistake("pulse", "is that of a kicker: `model` must be kicker_x or kicker_y"))
+        }
+        Some(length) if length > 0.0 && length.is_finite() => Ok(Some(length)),
+        Some(_) => Err(table.mistake("pulse", "must be longer than nothing")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which channel is what on the twin.
 
 use crate::figures::{Figure, LOSSES};
+use crate::turns::CHARGE;
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Device, Facility, Field, Quantities, Source};
 use std::collections::HashMap;
@@ -29,7 +30,9 @@ pub(crate) enum Answer {
     Current,
     /// Lifetime of the beam.
     Lifetime,
-    /// One plane of one monitor in each turn after the trigger, so many of them.
+    /// Part of the last injected shot that is left.
+    Efficiency,
+    /// One plane of one monitor, or the charge at it, in each turn after the trigger, so many of them.
     Turns(usize, usize, usize),
     /// Charge that comes to an element of a line.
     Charge(usize),
@@ -119,7 +122,7 @@ impl Channels {
         let element = *device.elements.first()?;
         let shows = |any: [Quantities; 2]| device.fields.iter().any(|f| f.model.is_some_and(|q| any.contains(&q)));
         if !shows([Quantities::OrbitX, Quantities::OrbitY]) {
-            if !shows([Quantities::TurnsX, Quantities::TurnsY]) {
+            if !device.fields.iter().any(|field| field.model.is_some_and(Quantities::is_of_turns)) {
                 return None;
             }
             // the same electrodes, and the same errors, as the monitor that reads the orbit there
@@ -162,14 +165,22 @@ impl Channels {
             (Some(Quantities::Current), _, _) => {
                 self.push(&source.channel, field, Answer::Current, Shape::Scalar, false);
             }
-            (Some(q @ (Quantities::TurnsX | Quantities::TurnsY)), Some(monitor), _) => {
-                let answer = Answer::Turns(usize::from(q == Quantities::TurnsY), monitor, field.turns);
+            (Some(q @ (Quantities::TurnsX | Quantities::TurnsY | Quantities::TurnsCharge)), Some(monitor), _) => {
+                let kept = match q {
+                    Quantities::TurnsCharge => CHARGE,
+                    Quantities::TurnsY => 1,
+                    _ => 0,
+                };
+                let answer = Answer::Turns(kept, monitor, field.turns);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
             }
             (Some(Quantities::Charge), _, _) => {
                 // the tables are refused where such a device has no element
                 let element = device.elements.first().copied().unwrap_or(elements);
                 self.push(&source.channel, field, Answer::Charge(element), Shape::Scalar, false);
+            }
+            (Some(Quantities::InjectionEfficiency), _, _) => {
+                self.push(&source.channel, field, Answer::Efficiency, Shape::Scalar, false);
             }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);

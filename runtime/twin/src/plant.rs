@@ -13,7 +13,8 @@ use crate::injection::{Injection, Passed, Shown, Track};
 use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
 use crate::truth::{MonitorTruth, Truth};
-use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
+use crate::shots::Shots;
+use crate::turns::{Acquired, TurnsTable};
 use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
 use fodo_devices::{Device, Facility, Quantities};
 use fodo_optics::{Effects, Orbit, Point, Ring};
@@ -43,9 +44,11 @@ pub struct Twin {
     /// How each supply goes to a new value.
     paces: Vec<Pace>,
     /// How turns are taken, and how many.
-    turns: (TurnsTable, usize),
+    pub(crate) turns: (TurnsTable, usize),
     /// What enters a line; a ring has none.
     pub(crate) injection: Option<Injection>,
+    /// What is injected into a ring, if its tables have that.
+    pub(crate) shots: Option<Shots>,
     seed: u64,
     period: Duration,
     effects: Effects,
@@ -87,6 +90,8 @@ pub(crate) struct State {
     /// How often the kickers fired, and what was taken then: the last one and the one before it.
     pub(crate) fired: u64,
     pub(crate) acquired: [Option<Found<Acquired>>; 2],
+    /// Part of the last shot that was injected which is left [1].
+    pub(crate) efficiency: Option<f64>,
     /// The noise of a period and the shots in it.
     pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
@@ -134,6 +139,7 @@ impl Twin {
             // cavities move the beam, not what magnets are set for
             ring.hold_reference();
         }
+        let shots = Shots::of(facility, &ring, seed);
         let drawn = Arc::new(truth);
         let state = State {
             machine,
@@ -156,10 +162,12 @@ impl Twin {
             triggers: (0, 0),
             fired: 0,
             acquired: [None, None],
+            efficiency: None,
             shot: None,
         };
         Ok(Twin {
             injection: Injection::of(facility, seed),
+            shots,
             channels,
             drawn,
             turns,
@@ -278,7 +286,11 @@ impl Twin {
                 let done = f64::from(self.settled(state).is_calculated());
                 Reading::good(on_channel(done), state.now)
             }
-            Answer::Turns(plane, monitor, turns) => self.turns(state, *plane, *monitor, *turns, at),
+            Answer::Efficiency => {
+                let why = || "nothing was injected yet: a trigger of `inject` does it".to_string();
+                number(state.efficiency.ok_or_else(why).map(on_channel), state.now)
+            }
+            Answer::Turns(kept, monitor, turns) => self.turns(state, *kept, *monitor, *turns, at),
             Answer::Monitor(plane, monitor) => {
                 let position = self.orbit(state).and_then(|orbit| self.monitor(state, &orbit, *plane, *monitor));
                 number(position.map(on_channel), state.now)
@@ -348,17 +360,17 @@ impl Twin {
         Reading::good(Value::Number(field.to_channel(held)), state.now)
     }
 
-    /// Positions of the last acquisition that is over.
-    fn turns(&self, state: &mut State, plane: usize, monitor: usize, turns: usize, at: usize) -> Reading {
+    /// What a monitor kept in the last acquisition that is over.
+    fn turns(&self, state: &mut State, kept: usize, monitor: usize, turns: usize, at: usize) -> Reading {
         let now = state.now;
         let over = |acquired: &&Found<Acquired>| !matches!(acquired, Ok(acquired) if acquired.ready > now);
         let (row, time, why) = match state.acquired.iter().flatten().find(over) {
             None => (None, now, Some("nothing was taken yet: it begins with the trigger".to_string())),
             Some(Err(why)) => (None, now, Some(why.clone())),
-            Some(Ok(acquired)) => (Some(acquired.row(monitor, plane)), acquired.ready, None),
+            Some(Ok(acquired)) => (Some(acquired.row(monitor, kept)), acquired.ready, None),
         };
         let field = self.channels.fields[at].as_ref();
-        let on_channel = |position: &f64| field.map_or(*position, |field| field.to_channel(*position));
+        let on_channel = |number: &f64| field.map_or(*number, |field| field.to_channel(*number));
         let row = match row {
             Some(row) => row.iter().take(turns).map(on_channel).collect(),
             None => vec![f64::NAN; turns].into(),
@@ -367,39 +379,8 @@ impl Twin {
         Reading { validity, ..Reading::good(Value::Vector(row), time) }
     }
 
-    /// The kickers fire, and monitors take turns.
-    fn fire(&self, state: &mut State) {
-        let current = self.current(state);
-        let seconds = self.seconds(state);
-        let (table, turns) = self.turns;
-        let taken = self.stored(state).and_then(Beam::orbit).and_then(|orbit| {
-            let State { beam, present, ramps, fired, now, .. } = &*state;
-            let asked = |knob: usize| present.supplies[knob].gives(self.held(ramps, knob, seconds));
-            let shoot = Shoot {
-                ring: beam.ring(),
-                orbit: &orbit,
-                channels: &self.channels,
-                present,
-                table,
-                turns: turns.max(1),
-                seed: (self.seed, *fired),
-                now: *now,
-                current,
-            };
-            shoot.fire(&kicks(&self.channels.knobs, asked))
-        });
-        if let Ok(acquired) = &taken
-            && acquired.left < 1.0
-        {
-            state.store.keep(acquired.left, seconds);
-        }
-        state.fired += 1;
-        let last = state.acquired[0].take();
-        state.acquired = [Some(taken), last];
-    }
-
     /// The stored current [A]; none where no beam goes round.
-    fn current(&self, state: &mut State) -> f64 {
+    pub(crate) fn current(&self, state: &mut State) -> f64 {
         if self.stored(state).is_err() {
             return 0.0;
         }
@@ -447,12 +428,12 @@ impl Twin {
     }
 
     /// Since the start [s].
-    fn seconds(&self, state: &State) -> f64 {
+    pub(crate) fn seconds(&self, state: &State) -> f64 {
         since(state.start, state.now)
     }
 
     /// What a supply holds at a time after the start [s], sound or not: physics value in SI.
-    fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
+    pub(crate) fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
         self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
     }
 
@@ -499,7 +480,7 @@ impl Twin {
     }
 
     /// The beam, if one is stored.
-    fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
+    pub(crate) fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
         let orbit = self.settled(state).orbit();
         let now = self.seconds(state);
         if let Some(why) = lost(&state.present, &orbit) {
@@ -508,7 +489,7 @@ impl Twin {
         }
         if state.store.is_lost() {
             if !state.store.fills_itself() {
-                return Err("no beam is stored: it was lost, and `[beam]` has no `top_up_below`".into());
+                return Err(state.store.why_empty().into());
             }
             state.store.fill(now);
         }
@@ -640,7 +621,7 @@ impl Plant for Twin {
             return Err(faults.into_iter().filter_map(Result::err).collect());
         }
         let mut state = self.state();
-        let mut fires = false;
+        let (mut fires, mut injects) = (false, false);
         for (target, value) in targets.into_iter().flatten() {
             let knob = match target {
                 Target::Knob(knob) => knob,
@@ -661,10 +642,12 @@ impl Plant for Twin {
                 }
             }
             state.written[knob] = state.now;
-            fires |= value != 0.0 && self.channels.knobs[knob].quantity == Some(Quantities::Trigger);
+            let triggers = |quantity| value != 0.0 && self.channels.knobs[knob].quantity == Some(quantity);
+            fires |= triggers(Quantities::Trigger);
+            injects |= triggers(Quantities::Inject);
         }
-        if fires {
-            self.fire(&mut state);
+        if fires || injects {
+            self.fire(&mut state, injects);
         }
         if self.injection.is_none() && !state.store.fills_itself() {
             // a beam that is lost stays lost, also if nobody looks
