@@ -79,7 +79,7 @@ pub enum Quantities {
     TurnsY,
     /// Charge that passes a monitor in each turn after the trigger, a row of numbers [C].
     TurnsCharge,
-    /// Time after the trigger at which the kickers of the same device fire [s].
+    /// Time after the trigger at which the kickers at the device's elements fire; several at one element add up [s].
     KickerDelay,
     /// Angle of a septum beside the design, added to the slope of what is injected [rad].
     SeptumX,
@@ -104,8 +104,8 @@ pub enum Quantities {
 impl Quantities {
     /// Whether it can only be that of a device with elements of its own.
     pub(crate) fn has_place(self) -> bool {
-        use Quantities::{CavityPhase, CavityVoltage, Charge};
-        matches!(self, CavityVoltage | CavityPhase | Charge)
+        use Quantities::{CavityPhase, CavityVoltage, Charge, KickerDelay};
+        matches!(self, CavityVoltage | CavityPhase | Charge | KickerDelay)
     }
 
     /// Whether it is a row with a number for each turn.

@@ -48,22 +48,15 @@ impl InjectionDesign {
     }
 }
 
-/// No field is one of an injection that is not there, and every delay has a kicker.
+/// No field is one of an injection that is not there.
 pub(crate) fn fits(family: &Family, table: &Table, injects: bool) -> Result<()> {
-    use Quantities::{Inject, InjectionDelay, InjectionEfficiency, KickerDelay, SeptumX, SeptumY};
+    use Quantities::{Inject, InjectionDelay, InjectionEfficiency, SeptumX, SeptumY};
     let fields = family.devices.first().map(|device| device.fields.as_slice()).unwrap_or_default();
-    for field in fields {
+    for field in fields.iter().filter(|_| !injects) {
         let Some(inner) = table.table(&field.name)? else { continue };
-        match field.model {
-            Some(SeptumX | SeptumY | Inject | InjectionDelay | InjectionEfficiency) if !injects => {
-                let what = "facility.toml does not say what is injected: it has no table [injection]";
-                return Err(inner.mistake("model", what));
-            }
-            Some(KickerDelay) if !fields.iter().any(|field| field.model.is_some_and(Quantities::is_kicker)) => {
-                let what = "is the delay of a kicker: the family needs a field with `model = \"kicker_x\"` or \"kicker_y\"";
-                return Err(inner.mistake("model", what));
-            }
-            _ => {}
+        if let Some(SeptumX | SeptumY | Inject | InjectionDelay | InjectionEfficiency) = field.model {
+            let what = "facility.toml does not say what is injected: it has no table [injection]";
+            return Err(inner.mistake("model", what));
         }
     }
     Ok(())

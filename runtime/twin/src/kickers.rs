@@ -4,7 +4,6 @@ use crate::channels::Knob;
 use crate::present::Supply;
 use fodo_devices::Quantities;
 use std::f64::consts::PI;
-use std::sync::Arc;
 
 /// How a kick goes with time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,9 +70,10 @@ pub(crate) fn pulses(
             _ => return None,
         };
         let element = *knob.device.elements.first()?;
-        let is_delay =
-            |other: &Knob| other.quantity == Some(Quantities::KickerDelay) && Arc::ptr_eq(&other.device, &knob.device);
-        let delay = knobs.iter().position(is_delay).map_or(0.0, &gives);
+        let delays = |(_, other): &(usize, &Knob)| {
+            other.quantity == Some(Quantities::KickerDelay) && other.device.elements.contains(&element)
+        };
+        let delay: f64 = knobs.iter().enumerate().filter(delays).map(|(at, _)| gives(at)).sum();
         let mut kick = [0.0; 2];
         kick[plane] = gives(at) * (1.0 + jitter.kick * jitter.numbers[2 * at]);
         let begins = delay + supplies[at].late + jitter.time * jitter.numbers[2 * at + 1];
