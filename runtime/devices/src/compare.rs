@@ -97,8 +97,14 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
     let feedbacks = facility.feedbacks.iter().map(|one| (&one.channel, format!("feedback `{}`", one.name)));
     for (channel, name) in names.chain(feedbacks) {
         if facility.signals().any(|(signal, _)| signal == channel) {
-            let usage =
-                Use { name: name.into(), place: Place::default(), hardware: Unit::none(), setpoint: None, row: false, fired: false };
+            let usage = Use {
+                name: name.into(),
+                place: Place::default(),
+                hardware: Unit::none(),
+                setpoint: None,
+                row: false,
+                fired: false,
+            };
             found.push(Wanted { family: "signals".into(), channel: channel.clone(), uses: vec![usage] });
         }
     }

@@ -3,10 +3,10 @@
 use crate::family::{Device, Family, unknown_device};
 use crate::field::Quantities;
 use crate::files::{Based, Files};
+use crate::injection;
 use crate::injection::InjectionDesign;
 use crate::machine::{Entrance, MachineKind};
 use crate::table::{Table, open_tables};
-use crate::injection;
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
 use fodo_lattice::Lattice;
@@ -106,9 +106,8 @@ impl Facility {
             return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
         }
         let positions = lattice.positions();
-        let injection = open_tables(files.as_ref(), "facility.toml", |top| {
-            InjectionDesign::read(top, head.kind, &lattice)
-        })?;
+        let injection =
+            open_tables(files.as_ref(), "facility.toml", |top| InjectionDesign::read(top, head.kind, &lattice))?;
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();

@@ -12,8 +12,8 @@ use crate::hysteresis::Iron;
 use crate::injection::{Injection, Passed, Shown, Track};
 use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
-use crate::truth::{MonitorTruth, Truth};
 use crate::shots::Shots;
+use crate::truth::{MonitorTruth, Truth};
 use crate::turns::{Acquired, TurnsTable};
 use fodo_control::{Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Write};
 use fodo_devices::{Device, Facility, Quantities};
@@ -91,7 +91,7 @@ pub(crate) struct State {
     pub(crate) fired: u64,
     pub(crate) acquired: [Option<Found<Acquired>>; 2],
     /// Part of the last shot that was injected which is left [1].
-    pub(crate) efficiency: Option<f64>,
+    pub(crate) efficiency: Option<Found<f64>>,
     /// The noise of a period and the shots in it.
     pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
@@ -287,8 +287,8 @@ impl Twin {
                 Reading::good(on_channel(done), state.now)
             }
             Answer::Efficiency => {
-                let why = || "nothing was injected yet: a trigger of `inject` does it".to_string();
-                number(state.efficiency.ok_or_else(why).map(on_channel), state.now)
+                let none = || Err("nothing was injected yet: a trigger of `inject` does it".to_string());
+                number(state.efficiency.clone().unwrap_or_else(none).map(on_channel), state.now)
             }
             Answer::Turns(kept, monitor, turns) => self.turns(state, *kept, *monitor, *turns, at),
             Answer::Monitor(plane, monitor) => {

@@ -5,12 +5,11 @@ use crate::draw::noise;
 use crate::entering::Entering;
 use crate::kickers::{Jitter, Pulse, pulses};
 use crate::plant::{State, Twin};
-use crate::turns::{Acquired, Bunch, Shoot};
+use crate::turns::{Acquired, Bunch, Left, Shoot};
 use fodo_devices::{Facility, Quantities};
 use fodo_dynamics::{Shape, distribution};
 use fodo_optics::constants::SPEED_OF_LIGHT;
 use fodo_optics::{Effects, Orbit, Point, Ring};
-use std::sync::Arc;
 
 /// What tells the jitter of kickers from other noise.
 const KICKERS: u64 = 0x6b69_636b_6572;
@@ -43,36 +42,44 @@ impl Shots {
 impl Twin {
     /// The kickers fire, and monitors take turns; a beam enters if it is told to.
     pub(crate) fn fire(&self, state: &mut State, injects: bool) {
-        let current = self.current(state);
-        let orbit = self.stored(state).and_then(Beam::orbit);
         let shots = self.shots.as_ref().filter(|_| injects);
-        let turns = shots.map_or(0, |shots| shots.turns).max(self.turns.1 as u64);
-        let stored = orbit.and_then(|orbit| self.stored_bunch(state, &orbit, current, turns));
-        let injected = shots.map(|shots| self.injected_bunch(state, shots, turns));
-        let taken = match (stored, injected) {
-            (Err(why), None) => Err(why),
-            (stored, injected) => {
-                let (stored, charges) = (stored.ok(), injected.as_ref().map(|bunch| bunch.charge));
-                let is_stored = stored.is_some();
-                let acquired = self.follow(state, stored.into_iter().chain(injected).collect());
-                self.count(state, &acquired, is_stored, charges);
-                Ok(acquired)
-            }
-        };
+        let taken = self.bunches(state, shots).map(|bunches| self.follow(state, bunches));
+        let left = taken.as_ref().map(|acquired| acquired.left.clone()).map_err(Clone::clone);
+        if shots.is_some() {
+            let part = |left: Vec<Left>| left.iter().filter(|left| left.injected).map(|left| left.part).sum();
+            state.efficiency = Some(left.clone().map(part));
+        }
+        left.into_iter().flatten().for_each(|left| self.count(state, left));
         state.fired += 1;
         let last = state.acquired[0].take();
         state.acquired = [Some(taken), last];
     }
 
-    /// What is left counts: of the stored beam, and of what was injected [C].
-    fn count(&self, state: &mut State, acquired: &Acquired, is_stored: bool, injected: Option<f64>) {
+    /// The stored beam, if there is one, and what is injected.
+    ///
+    /// # Errors
+    /// Why nothing goes round.
+    fn bunches(&self, state: &mut State, shots: Option<&Shots>) -> Found<Vec<Bunch>> {
+        let current = self.current(state);
+        let orbit = self.stored(state).and_then(Beam::orbit);
+        let turns = shots.map_or(1, |shots| shots.turns).max(self.turns.1 as u64);
+        let stored = match (orbit, shots) {
+            // a shot needs no stored beam
+            (Err(_), Some(_)) => None,
+            (orbit, _) => Some(self.stored_bunch(state, &*orbit?, current, turns)?),
+        };
+        let injected = shots.map(|shots| self.injected_bunch(state, shots, turns));
+        Ok(stored.into_iter().chain(injected).collect())
+    }
+
+    /// What is left counts: a part of the stored beam, or of what was injected.
+    fn count(&self, state: &mut State, left: Left) {
         let seconds = self.seconds(state);
-        if is_stored && acquired.left[0] < 1.0 {
-            state.store.keep(acquired.left[0], seconds);
-        }
-        if let (Some(charge), Some(&left)) = (injected, acquired.left.last()) {
-            state.efficiency = Some(left);
-            state.store.add(left * charge / state.beam.ring().revolution_time(), seconds);
+        let revolution = state.beam.ring().revolution_time();
+        match left {
+            Left { injected: true, charge, part } => state.store.add(part * charge / revolution, seconds),
+            Left { part, .. } if part < 1.0 => state.store.keep(part, seconds),
+            _ => {}
         }
     }
 
@@ -115,7 +122,7 @@ impl Twin {
     ///
     /// # Errors
     /// Why there is no beam of this many particles.
-    fn stored_bunch(&self, state: &State, orbit: &Arc<Orbit>, current: f64, turns: u64) -> Found<Bunch> {
+    fn stored_bunch(&self, state: &State, orbit: &Orbit, current: f64, turns: u64) -> Found<Bunch> {
         let ring = state.beam.ring();
         let particles = match self.turns.0.particles {
             1 => vec![orbit.start()],
@@ -126,7 +133,8 @@ impl Twin {
                     .map_err(|e| e.to_string())?
             }
         };
-        Ok(Bunch { particles, charge: current * ring.revolution_time(), from: 0, late: 0.0, turns })
+        let charge = current * ring.revolution_time();
+        Ok(Bunch { particles, charge, injected: false, from: 0, late: 0.0, turns })
     }
 
     /// What comes out of the septum in this shot.
@@ -143,7 +151,7 @@ impl Twin {
         if state.present.beamless {
             particles.fill([f64::NAN; 6]);
         }
-        Bunch { particles, charge, from: shots.from, late, turns }
+        Bunch { particles, charge, injected: true, from: shots.from, late, turns }
     }
 }
 

@@ -36,8 +36,18 @@ pub(crate) struct Acquired {
     pub ready: Time,
     /// By monitor: a number for each turn, horizontal [m], vertical [m], charge [C].
     rows: Vec<[Arc<[f64]>; 3]>,
-    /// Part of each bunch that is left at the end [1].
-    pub left: Vec<f64>,
+    /// Of each bunch.
+    pub left: Vec<Left>,
+}
+
+/// What is left of a bunch at the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub injected: bool,
+    /// At the start [C].
+    pub charge: f64,
+    /// The part that is left [1].
+    pub part: f64,
 }
 
 impl Acquired {
@@ -51,6 +61,8 @@ pub(crate) struct Bunch {
     pub particles: Vec<Point<f64>>,
     /// Of all particles together [C].
     pub charge: f64,
+    /// Whether it is not stored yet.
+    pub injected: bool,
     /// The element at whose entrance it begins.
     pub from: usize,
     /// How much later than the stored beam of the turn of the trigger it comes to each place [s].
@@ -79,9 +91,9 @@ impl Shoot<'_> {
         let ring = self.with_obstacles();
         let seen: Vec<Seen> = bunches.iter_mut().map(|bunch| self.follow(&ring, bunch, &places)).collect();
         let length = self.turns as f64 * ring.revolution_time();
-        let left = |bunch: &Bunch| {
-            bunch.particles.iter().filter(|particle| particle[0].is_finite()).count() as f64
-                / bunch.particles.len() as f64
+        let left = |Bunch { particles, charge, injected, .. }: &Bunch| {
+            let there = particles.iter().filter(|particle| particle[0].is_finite()).count();
+            Left { injected: *injected, charge: *charge, part: there as f64 / particles.len() as f64 }
         };
         Acquired {
             ready: Time(self.now.0 + (length * 1e9) as i64),

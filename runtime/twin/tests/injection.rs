@@ -225,8 +225,16 @@ fn a_closed_bump_leaves_the_stored_beam_alone() {
 fn erf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.5 * x.abs());
     let of = [
-        -1.265_512_23, 1.000_023_68, 0.374_091_96, 0.096_784_18, -0.186_288_06, 0.278_868_07, -1.135_203_98, 1.488_515_87,
-        -0.822_152_23, 0.170_872_77,
+        -1.265_512_23,
+        1.000_023_68,
+        0.374_091_96,
+        0.096_784_18,
+        -0.186_288_06,
+        0.278_868_07,
+        -1.135_203_98,
+        1.488_515_87,
+        -0.822_152_23,
+        0.170_872_77,
     ];
     let tail = t * (of.iter().rev().fold(0.0, |sum, next| sum * t + next) - x * x).exp();
     if x >= 0.0 { 1.0 - tail } else { tail - 1.0 }
@@ -288,7 +296,8 @@ fn a_kicker_that_fires_a_turn_late_misses() {
         ("facility.toml", "x = \"20 mm\"".to_string(), format!("x = \"{} m\"", start[0])),
         ("facility.toml", "px = \"4.0 mrad\"".to_string(), format!("px = \"{} rad\"", start[1])),
     ];
-    let moved: Vec<(&str, &str, &str)> = moved.iter().map(|(file, from, to)| (*file, from.as_str(), to.as_str())).collect();
+    let moved: Vec<(&str, &str, &str)> =
+        moved.iter().map(|(file, from, to)| (*file, from.as_str(), to.as_str())).collect();
     let facility = ring(&[moved.as_slice(), &[FLAT]].concat(), EMPTY);
     let twin = sound(&facility);
     set(&twin, "inj:K3:kick", 4.0);
@@ -311,7 +320,9 @@ fn current_is_accumulated() {
     set_bump(&twin, &facility);
     assert_eq!(number(&twin, "beam:current"), 0.0);
     assert!(is_invalid(&sample(&twin, "inj:efficiency"), "nothing was injected yet"));
-    assert!(matches!(&sample(&twin, "beam:orbit:x").validity, Validity::Invalid(why) if why.contains("no beam is stored")));
+    assert!(
+        matches!(&sample(&twin, "beam:orbit:x").validity, Validity::Invalid(why) if why.contains("no beam is stored"))
+    );
     let mut before = 0.0;
     let mut steps = Vec::new();
     for shot in 0..5 {
