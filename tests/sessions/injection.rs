@@ -47,5 +47,6 @@ fn a_shot_over_channel_access() {
     assert!((gained - stored).abs() < 1e-6 && gained > 0.0);
     let worst = ["x", "charge"].map(|key| apart(&twin[key], &live[key]));
     eprintln!("turn 3 at all monitors: {worst:?} of the largest apart");
-    assert!(worst.iter().all(|worst| *worst < 1e-12));
+    // the stored beam, which they see as well, has lost 2e-6 of itself in each second of real time
+    assert!(worst.iter().all(|worst| *worst < 1e-4));
 }

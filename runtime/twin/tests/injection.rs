@@ -376,15 +376,23 @@ fn kickers_that_misfire_cost_beam() {
     assert!(late.0 < 0.5 && late.1 <= late.0 + 1e-3, "{late:?}");
     // its supply is well: what it is set to and what it reads stay
     assert_eq!(number(&twin, "inj:K1:kick"), 1.5);
-    // one kicker alone, at what is stored: the current falls as the charge that monitors see
-    (2..=4).for_each(|n| set(&twin, &format!("inj:K{n}:kick"), 0.0));
-    set(&twin, "inj:K1:kick", 3.0);
+}
+
+/// One kicker alone takes the stored beam to the blade: the current falls as the charge that monitors see.
+#[test]
+fn a_bump_that_is_not_closed_costs_stored_beam() {
+    let facility = ring(&[FLAT], "[beam]\ncurrent = \"5 mA\"\n[turns]\nparticles = 64\n");
+    let twin = sound(&facility);
+    // 15.5 mm at the blade, which stands at 16 mm; the beam has 1 mm
+    set(&twin, "inj:K1:kick", 2.3);
     let before = number(&twin, "beam:current");
     set(&twin, "beam:fire", 1.0);
+    let left = number(&twin, "beam:current") / before;
+    pass(&twin, 0.1);
     let charge = row(&twin, "beam:turns:1:charge");
-    let (left, seen) = (number(&twin, "beam:current") / before, charge[511] / charge[0]);
+    let seen = charge[511] / charge[0];
     eprintln!("one kicker at the stored beam: {left:.3} of the current is left, {seen:.3} of the charge");
-    assert!((0.01..0.99).contains(&left) && (left - seen).abs() < 1e-6, "{left} {seen}");
+    assert!((0.05..0.95).contains(&left) && (left - seen).abs() < 1e-12, "{left} {seen}");
 }
 
 /// A ring without a closed orbit, and one with something in the chamber: how far the beam comes.
