@@ -104,6 +104,13 @@ pub fn files(folder: &str, ending: &str) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// The facility that a page says its scripts are for (`**Facility:**`).
+pub fn facility_of(path: &str) -> String {
+    let text = std::fs::read_to_string(project().join(path)).unwrap_or_default();
+    let said = text.split("**Facility:** `").nth(1).and_then(|rest| rest.split('`').next());
+    said.unwrap_or("demo_ring").to_string()
+}
+
 fn shipped(facility: &str) -> Arc<Facility> {
     // scripts name files from the project's folder
     std::env::set_current_dir(project()).unwrap();

@@ -1,6 +1,6 @@
 //! The check: what is wrong is found at its line, and what runs is not called wrong.
 
-use super::bench::{Bench, files, inputs};
+use super::bench::{Bench, facility_of, files, inputs};
 use super::examples::documented;
 use fodo_language::{Block, blocks};
 use fodo_procedure::{Finding, Known, Severity, check};
@@ -41,13 +41,6 @@ fn what_is_wrong_is_found_at_its_line() {
     assert!(all.len() > 6, "the blocks were not found");
     let wrong: Vec<String> = all.iter().flat_map(|block| holds(&known, block)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The facility that a page of tests says it is for.
-fn facility_of(path: &str) -> String {
-    let text = std::fs::read_to_string(project().join(path)).unwrap_or_default();
-    let said = text.split("**Facility:** `").nth(1).and_then(|rest| rest.split('`').next());
-    said.unwrap_or("demo_ring").to_string()
 }
 
 /// Scripts that run: the examples of builtins and libraries, sections, the manual page by page, tests beside procedures.
@@ -91,8 +84,9 @@ fn what_runs_is_not_called_wrong() {
     let mut wrong = Vec::new();
     let mut benches: BTreeMap<String, Known> = BTreeMap::new();
     for (name, text) in &scripts {
-        let tests = name.split_once(':').filter(|(path, _)| path.starts_with("procedures"));
-        let facility = tests.map_or("demo_ring".to_string(), |(path, _)| facility_of(path));
+        let page = name.split_once(':').filter(|(path, _)| path.starts_with("procedures"));
+        let page = page.map(|(path, _)| path).or(name.starts_with("docs").then_some(name.as_str()));
+        let facility = page.map_or("demo_ring".to_string(), facility_of);
         let known = benches.entry(facility).or_insert_with_key(|facility| Bench::on(facility).known());
         let found = check(name, text, known);
         let real = found.iter().filter(|finding| finding.severity != Severity::Unused);

@@ -1,6 +1,6 @@
 //! The manual, the README and the example scripts say what is true.
 
-use super::bench::{Bench, files, inputs};
+use super::bench::{Bench, facility_of, files, inputs};
 use fodo_language::{Block, blocks};
 use fodo_tests::{Scratch, failures, fodo, project, run};
 use rayon::prelude::*;
@@ -28,7 +28,7 @@ fn file_of(block: &Block) -> Option<&str> {
 
 /// The blocks of one page are typed at one prompt, one after the other; those that are files are not.
 fn page_holds(path: &Path) -> Result<(), String> {
-    let mut bench = Bench::new();
+    let mut bench = Bench::on(&facility_of(&shown(path)));
     for block in blocks_of(path, "rhai").into_iter().filter(|block| file_of(block).is_none()) {
         for (line, input) in inputs(&block.text) {
             let at = format!("{}:{}", shown(path), block.line + line);

@@ -69,7 +69,7 @@ fn others() -> String {
         let channel = field.source.as_ref()?.channel.to_string();
         let unit = field.hardware.symbol();
         let unit = if unit == "1" { "" } else { unit };
-        let row = matches!(field.model, Some(fodo_devices::Quantities::TurnsX | fodo_devices::Quantities::TurnsY));
+        let row = field.model.is_some_and(fodo_devices::Quantities::is_of_turns);
         let text = match (row, &field.setpoint) {
             (true, _) => {
                 format!(

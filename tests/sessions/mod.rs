@@ -12,6 +12,7 @@ mod door;
 mod everywhere;
 mod facility_check;
 mod history;
+mod injection;
 mod interrupted;
 mod leases;
 mod library;

@@ -196,13 +196,13 @@ pub fn truth(facility: &Facility, twin: &Twin) -> Map {
         (family.name.as_ref().into(), Dynamic::from(devices))
     };
     let mut families: Map = facility.families.iter().map(of_family).collect();
-    if !facility.kind.is_ring() {
+    if facility.entrance.is_some() || facility.injection.is_some() {
         families.entry("injection".into()).or_insert_with(|| of_injection(&hidden.injection).into());
     }
     families
 }
 
-/// Where the beam enters a line beside the design, apart from the jitter of its shots.
+/// Where the beam enters beside the design, apart from the jitter of its shots.
 fn of_injection(injection: &InjectionTruth) -> Map {
     let [x, px, y, py, delta, ct] = injection.offset;
     let mut map: Map =

@@ -1,4 +1,4 @@
-//! Positions turn by turn, and samples of the orbit many times a second.
+//! Positions turn by turn, samples of the orbit many times a second, and what fires kickers and injects.
 
 use crate::context::{Context, here, sampling};
 use crate::families::{Members, document};
@@ -13,12 +13,16 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The fields of monitors that keep turns, or samples, of a plane.
-fn fields<'m>(monitors: &'m Members, any: [Quantities; 2], plane: &str) -> Outcome<Vec<(&'m Device, &'m Field)>> {
+/// The fields in which all monitors keep any of these, if they do.
+fn kept<'m>(monitors: &'m Members, any: &[Quantities]) -> Option<Vec<(&'m Device, &'m Field)>> {
     let keeps = |field: &&Field| field.model.is_some_and(|quantity| any.contains(&quantity));
-    let field = |device: &'m Device| device.fields.iter().find(keeps).map(|f| (device, f));
-    let found: Vec<_> = monitors.devices.iter().filter_map(|device| field(device)).collect();
-    if found.len() == monitors.devices.len() && !found.is_empty() {
+    let each = monitors.devices.iter().map(|device| Some((device.as_ref(), device.fields.iter().find(keeps)?)));
+    each.collect::<Option<Vec<_>>>().filter(|found| !found.is_empty())
+}
+
+/// The fields of monitors that keep turns, or samples, of a plane.
+fn fields<'m>(monitors: &'m Members, any: &[Quantities], plane: &str) -> Outcome<Vec<(&'m Device, &'m Field)>> {
+    if let Some(found) = kept(monitors, any) {
         return Ok(found);
     }
     let what = format!("{} keeps no positions turn by turn in {plane}", monitors.family.name);
@@ -27,31 +31,36 @@ fn fields<'m>(monitors: &'m Members, any: [Quantities; 2], plane: &str) -> Outco
 }
 
 /// A row for each turn, a column for each monitor.
-fn plane(context: &Context, monitors: &Members, any: [Quantities; 2], plane: &str) -> Outcome<Dynamic> {
-    let fields = fields(monitors, any, plane)?;
+fn matrix(context: &Context, monitors: &Members, fields: &[(&Device, &Field)], unit: &str) -> Outcome<Dynamic> {
     let sampling = sampling(&monitors.family, Duration::ZERO);
-    let rows = fodo_measure::rows(&context.session, &fields, sampling).or_fail()?;
+    let rows = fodo_measure::rows(&context.session, fields, sampling).or_fail()?;
     let turns = rows.iter().map(Vec::len).min().unwrap_or(0);
     let matrix = DMatrix::from_fn(turns, rows.len(), |turn, monitor| rows[monitor][turn]);
-    Ok(Dynamic::from(Matrix::from_si(matrix, Unit::parse("m").or_fail()?)))
+    Ok(Dynamic::from(Matrix::from_si(matrix, Unit::parse(unit).or_fail()?)))
 }
 
 fn get_turns(context: &Context, monitors: &Members) -> Outcome<Map> {
     context.connect(monitors.devices.iter())?;
     let mut map = Map::new();
-    map.insert("x".into(), plane(context, monitors, [Quantities::TurnsX, Quantities::FastX], "x")?);
-    map.insert("y".into(), plane(context, monitors, [Quantities::TurnsY, Quantities::FastY], "y")?);
+    for (plane, any) in [("x", [Quantities::TurnsX, Quantities::FastX]), ("y", [Quantities::TurnsY, Quantities::FastY])]
+    {
+        let fields = fields(monitors, &any, plane)?;
+        map.insert(plane.into(), matrix(context, monitors, &fields, "m")?);
+    }
+    if let Some(fields) = kept(monitors, &[Quantities::TurnsCharge]) {
+        map.insert("charge".into(), matrix(context, monitors, &fields, "C")?);
+    }
     Ok(map)
 }
 
 /// Writes 1 to the trigger of a family, and 0, so that it is ready for the next time.
 fn trigger(context: &Context, timing: &Members) -> Outcome<()> {
-    let fires = |field: &&Field| field.model == Some(Quantities::Trigger);
+    let fires = |field: &&Field| matches!(field.model, Some(Quantities::Trigger | Quantities::Inject));
     let fields = timing.devices.iter().flat_map(|device| &device.fields).filter(fires);
     let setpoints: Vec<Arc<Setpoint>> = fields.filter_map(|field| field.setpoint.clone()).collect();
     if setpoints.is_empty() {
         let what = format!("{} triggers nothing", timing.family.name);
-        let how = "the facility's table gives a family a field with `model = \"trigger\"` that is set";
+        let how = "the facility's table gives a family a field with `model = \"trigger\"` or \"inject\" that is set";
         return Err(fail(Diagnostic::new(Kind::Facility, what).hint(how).into()));
     }
     context.connect(timing.devices.iter())?;
@@ -68,9 +77,9 @@ pub fn register(engine: &mut Engine) {
         engine,
         "trigger",
         ["timing: family", "()"],
-        "/// Fires kickers and begins acquisitions turn by turn, once.\n///\n\
-         /// # Parameters\n/// - `timing`: a family with a field whose `model` is `trigger`.\n///\n\
-         /// # On the machine\n/// Kicks the beam by what the kickers are set to. Writes 1 to the trigger, then 0.\n///\n\
+        "/// Fires kickers and begins acquisitions turn by turn, once; injects a shot where the family does that.\n///\n\
+         /// # Parameters\n/// - `timing`: a family with a field whose `model` is `trigger`, or `inject`.\n///\n\
+         /// # On the machine\n/// Kicks the beam by what the kickers are set to. Writes 1 to the trigger, then 0. `inject` adds to the beam.\n///\n\
          /// # Errors\n/// - `facility`: the family triggers nothing.\n/// - `rights`, `machine`: as `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// KICKER.set(0.1 * mrad);\n/// trigger(TIMING);\n/// ```",
         |c: NativeCallContext, timing: Members| trigger(&*here(&c)?, &timing)
@@ -82,7 +91,7 @@ pub fn register(engine: &mut Engine) {
         "/// Reads the positions that monitors kept turn by turn, or many times a second, after the last trigger.\n///\n\
          /// # Parameters\n/// - `monitors`: a family of monitors or a part of it.\n///\n\
          /// # Returns\n/// `#{ x, y }`: matrices [m] with a row for each turn and a column for each monitor; a turn in which a monitor saw too\n\
-         /// little beam is NaN.\n///\n\
+         /// little beam is NaN. `charge` [C], the sum signal, in the same form, where all of these monitors keep it.\n///\n\
          /// # On the machine\n/// Only reads. `trigger(timing)` begins an acquisition.\n///\n\
          /// # Errors\n/// - `machine`: nothing was taken yet, or there was no beam.\n\
          /// - `facility`: the monitors keep no turns.\n///\n\

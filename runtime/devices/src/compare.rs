@@ -1,6 +1,6 @@
 //! Whether a control system is what a facility's tables say it is.
 
-use crate::{Facility, Field, Place};
+use crate::{Facility, Field, Place, Quantities};
 use fodo_control::{Channel, Fault, Form, Metadata, Reading, Setpoint, Validity, Value};
 use fodo_units::{Quantity, Unit};
 use std::collections::HashMap;
@@ -61,6 +61,8 @@ struct Use {
     setpoint: Option<Arc<Setpoint>>,
     /// Asks for the whole row.
     row: bool,
+    /// There is nothing before something was fired.
+    fired: bool,
 }
 
 /// A channel with everything that the tables of one family want of it.
@@ -95,8 +97,14 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
     let feedbacks = facility.feedbacks.iter().map(|one| (&one.channel, format!("feedback `{}`", one.name)));
     for (channel, name) in names.chain(feedbacks) {
         if facility.signals().any(|(signal, _)| signal == channel) {
-            let usage =
-                Use { name: name.into(), place: Place::default(), hardware: Unit::none(), setpoint: None, row: false };
+            let usage = Use {
+                name: name.into(),
+                place: Place::default(),
+                hardware: Unit::none(),
+                setpoint: None,
+                row: false,
+                fired: false,
+            };
             found.push(Wanted { family: "signals".into(), channel: channel.clone(), uses: vec![usage] });
         }
     }
@@ -105,7 +113,9 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
     let row = field.is_row();
-    let usage = |place, setpoint| Use { name: name.clone(), place, hardware: field.hardware.clone(), setpoint, row };
+    let fired = row || field.model == Some(Quantities::InjectionEfficiency);
+    let hardware = || field.hardware.clone();
+    let usage = |place, setpoint| Use { name: name.clone(), place, hardware: hardware(), setpoint, row, fired };
     let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));
     let read = field.source.iter().map(|s| (s.channel.clone(), usage(s.place.clone(), None)));
     set.chain(read).collect()
@@ -278,10 +288,8 @@ impl Wanted {
         };
         match &reading.validity {
             Validity::Good => {}
-            // nothing may have been taken turn by turn yet
-            Validity::Invalid(why) if self.is_row() => {
-                return found.remark(Subject::State, format!("invalid: {why}"));
-            }
+            // nothing was taken turn by turn, or injected, yet
+            Validity::Invalid(_) if self.uses.iter().all(|usage| usage.fired) => return,
             Validity::Invalid(why) => return found.wrong(Subject::State, format!("invalid: {why}")),
             Validity::Alarm(why) => found.remark(Subject::State, format!("alarm: {why}")),
             Validity::Warning(why) => found.remark(Subject::State, format!("warning: {why}")),
@@ -391,6 +399,7 @@ mod tests {
             hardware: unit(unit_text),
             setpoint: Some(setpoint.into()),
             row: false,
+            fired: false,
         };
         Wanted { family: "C".into(), channel: "c".into(), uses: vec![usage] }
     }
@@ -402,6 +411,7 @@ mod tests {
             hardware: unit("m"),
             setpoint: None,
             row: false,
+            fired: false,
         };
         Wanted { family: "B".into(), channel: "b".into(), uses: places.iter().map(usage).collect() }
     }

@@ -4,6 +4,8 @@ use crate::cycle::Cycle;
 use crate::family::{Device, Family, unknown_device};
 use crate::field::{Field, Quantities};
 use crate::files::{Based, Files};
+use crate::injection;
+use crate::injection::InjectionDesign;
 use crate::machine::{Entrance, MachineKind};
 use crate::table::{Table, open_tables};
 use crate::watchers::{self, Feedback, Watcher};
@@ -60,6 +62,8 @@ pub struct Facility {
     pub cycle: Option<Cycle>,
     /// What the design says enters a line; a ring has none.
     pub entrance: Option<Entrance>,
+    /// What the design says is injected into a ring, if its tables have that.
+    pub injection: Option<InjectionDesign>,
     /// Control system of the live machine: `ca`, `adapter`.
     pub control: Arc<str>,
     /// Program and arguments of the adapter (`[adapter] command = […]`); empty without.
@@ -105,6 +109,8 @@ impl Facility {
             return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
         }
         let positions = lattice.positions();
+        let injection =
+            open_tables(files.as_ref(), "facility.toml", |top| InjectionDesign::read(top, head.kind, &lattice))?;
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
@@ -112,6 +118,7 @@ impl Facility {
             for (name, table) in top.alike()? {
                 let family = Family::read(name, &table, &lattice, &positions, &csv)?;
                 fields_fit(&family, &table, &head)?;
+                injection::fits(&family, &table, injection.is_some())?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
                 one_source_each(&family, &mut sources).map_err(|what| table.mistake("source", what))?;
                 families.push(Arc::new(family));
@@ -132,6 +139,7 @@ impl Facility {
             kind: head.kind,
             cycle,
             entrance: head.entrance,
+            injection,
             control: head.control,
             adapter: head.adapter,
             archive: head.archive,
@@ -422,7 +430,7 @@ impl Head {
         orbit.no_other_keys()?;
         // read before, and when the families are known
         _ = (top.has("base"), top.has("cycle"));
-        _ = (top.has("watchers"), top.has("feedbacks"));
+        _ = (top.has("watchers"), top.has("feedbacks"), top.has("injection"));
         top.no_other_keys()?;
         Ok(head)
     }

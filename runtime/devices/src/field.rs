@@ -105,6 +105,20 @@ pub enum Quantities {
     FastX,
     /// The same, vertical [m].
     FastY,
+    /// Charge that passes a monitor in each turn after the trigger, a row of numbers [C].
+    TurnsCharge,
+    /// Time after the trigger at which the kickers at the device's elements fire; several at one element add up [s].
+    KickerDelay,
+    /// Angle of a septum beside the design, added to the slope of what is injected [rad].
+    SeptumX,
+    /// Angle of a septum beside the design, added to the slope of what is injected [rad].
+    SeptumY,
+    /// Fires all kickers and injects a shot when another number than 0 is written [1].
+    Inject,
+    /// Time after the trigger at which a shot is injected [s].
+    InjectionDelay,
+    /// Part of the last shot that is left after the turns for which it is followed [1].
+    InjectionEfficiency,
     /// Lifetime of the stored beam, I / (-dI/dt) [s].
     Lifetime,
     /// Electrons that are lost in a second, as far from the device as the field says and nearer [1/s].
@@ -129,9 +143,21 @@ impl Quantities {
     /// Whether it can only be that of a device with elements of its own.
     pub(crate) fn has_place(self) -> bool {
         use Quantities as Q;
-        let along = matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY);
-        let turns = matches!(self, Q::KickerX | Q::KickerY | Q::TurnsX | Q::TurnsY | Q::FastX | Q::FastY);
-        along || turns || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
+        let along =
+            matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY | Q::KickerDelay);
+        let turns = matches!(self, Q::KickerX | Q::KickerY | Q::FastX | Q::FastY);
+        along || turns || self.is_of_turns() || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
+    }
+
+    /// Whether it is a row with a number for each turn.
+    pub fn is_of_turns(self) -> bool {
+        use Quantities::{TurnsCharge, TurnsX, TurnsY};
+        matches!(self, TurnsX | TurnsY | TurnsCharge)
+    }
+
+    /// Whether it is the kick of a kicker.
+    pub fn is_kicker(self) -> bool {
+        matches!(self, Quantities::KickerX | Quantities::KickerY)
     }
 }
 
@@ -185,6 +211,13 @@ const WORDS: &[(&str, Quantities)] = &[
     ("ac_phase", Quantities::AcPhase),
     ("fast_x", Quantities::FastX),
     ("fast_y", Quantities::FastY),
+    ("turns_charge", Quantities::TurnsCharge),
+    ("kicker_delay", Quantities::KickerDelay),
+    ("septum_x", Quantities::SeptumX),
+    ("septum_y", Quantities::SeptumY),
+    ("inject", Quantities::Inject),
+    ("injection_delay", Quantities::InjectionDelay),
+    ("injection_efficiency", Quantities::InjectionEfficiency),
     ("lifetime", Quantities::Lifetime),
     ("losses", Quantities::Losses),
     ("calculated", Quantities::Calculated),
@@ -233,6 +266,8 @@ pub struct Field {
     pub camera: Option<Camera>,
     /// How it is set, if by a wave form: then it has no setpoint of its own.
     pub wave: Option<Wave>,
+    /// Length of a kicker's pulse, half a sine [s]; without it, it acts for one revolution.
+    pub pulse: Option<f64>,
 }
 
 impl Field {
@@ -243,8 +278,10 @@ impl Field {
 
     /// Whether its channel holds a row of numbers that belongs to it alone.
     pub fn is_row(&self) -> bool {
-        use Quantities::{BeamImage, FastX, FastY, Filling, TurnsX, TurnsY};
-        self.wave.is_some() || matches!(self.model, Some(BeamImage | TurnsX | TurnsY | FastX | FastY | Filling))
+        use Quantities::{BeamImage, FastX, FastY, Filling};
+        let row =
+            |quantity: Quantities| matches!(quantity, BeamImage | FastX | FastY | Filling) || quantity.is_of_turns();
+        self.wave.is_some() || self.model.is_some_and(row)
     }
 
     /// Number on the channel of a physics value in SI.
@@ -275,6 +312,7 @@ pub(crate) struct FieldTable {
     distance: f64,
     camera: Option<Camera>,
     points: Option<usize>,
+    pulse: Option<f64>,
 }
 
 impl FieldTable {
@@ -299,6 +337,7 @@ impl FieldTable {
             distance: distance(table)?,
             camera: Camera::read(table)?,
             points: points(table)?,
+            pulse: pulse(table)?,
             alarms: Alarms {
                 warning: range(table, "warning", &physics, &hardware, &calibration)?,
                 alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
@@ -381,6 +420,7 @@ impl FieldTable {
             distance: self.distance,
             camera: self.camera,
             wave,
+            pulse: self.pulse,
         })
     }
 }
@@ -422,6 +462,18 @@ fn distance(table: &Table) -> Result<f64> {
 fn in_unit(table: &Table, key: &str, symbol: &str) -> Result<Option<f64>> {
     let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
     table.quantity(key, &unit)
+}
+
+/// `pulse = "1 us"`, of a kicker.
+fn pulse(table: &Table) -> Result<Option<f64>> {
+    match table.seconds("pulse")? {
+        None => Ok(None),
+        Some(_) if !model(table)?.is_some_and(Quantities::is_kicker) => {
+            Err(table.mistake("pulse", "is that of a kicker: `model` must be kicker_x or kicker_y"))
+        }
+        Some(length) if length > 0.0 && length.is_finite() => Ok(Some(length)),
+        Some(_) => Err(table.mistake("pulse", "must be longer than nothing")),
+    }
 }
 
 fn model(table: &Table) -> Result<Option<Quantities>> {

@@ -72,9 +72,13 @@ impl MachineKind {
                 has_no("equilibrium beam")
             }
             (Q::DampingTimeX | Q::DampingTimeY | Q::DampingTimeS, false) => has_no("damping"),
-            (Q::KickerX | Q::KickerY | Q::Trigger | Q::TurnsX | Q::TurnsY, false) => has_no("turns"),
             (Q::AcKickX | Q::AcKickY | Q::AcFrequency | Q::AcPhase | Q::FastX | Q::FastY, false) => {
                 has_no("orbit that is there all the time")
+            }
+            (Q::KickerX | Q::KickerY | Q::KickerDelay | Q::Trigger, false) => has_no("turns"),
+            (Q::TurnsX | Q::TurnsY | Q::TurnsCharge, false) => has_no("turns"),
+            (Q::SeptumX | Q::SeptumY | Q::Inject | Q::InjectionDelay | Q::InjectionEfficiency, false) => {
+                has_no("turns into which something is injected")
             }
             (Q::EnergyLoss, false) => has_no("turn, and so no energy loss per turn"),
             (Q::Lifetime, false) => has_no("stored beam"),
@@ -90,7 +94,7 @@ impl MachineKind {
     }
 }
 
-/// The beam that the design says enters a line (`[beam]` in facility.toml).
+/// The beam that the design says enters a line (`[beam]` in facility.toml) or a ring (`[injection]`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entrance {
     /// Coordinates of its centre: x [m], px [1], y [m], py [1], delta [1], ct [m].
@@ -128,6 +132,13 @@ impl Entrance {
             }
             (Some(table), false) => table,
         };
+        let entrance = Entrance::of(&table)?;
+        table.no_other_keys()?;
+        Ok(Some(entrance))
+    }
+
+    /// What the keys of a table say of a beam.
+    pub(crate) fn of(table: &Table) -> Result<Entrance> {
         let number = |key: &str, symbol: &str| -> Result<f64> {
             let unit = Unit::parse(symbol).map_err(|e| table.mistake(key, e.to_string()))?;
             match table.quantity(key, &unit)?.unwrap_or(0.0) {
@@ -144,7 +155,7 @@ impl Entrance {
             (true, value) if value <= 0.0 => Err(table.mistake(key, "must be above zero")),
             (true, value) => Ok(value),
         };
-        let entrance = Entrance {
+        Ok(Entrance {
             start: [
                 number("x", "m")?,
                 number("px", "rad")?,
@@ -165,8 +176,6 @@ impl Entrance {
             energy_spread: size("energy_spread", "1")?,
             bunch_length: size("bunch_length", "m")?,
             charge: if table.has("charge") { Some(size("charge", "C")?) } else { None },
-        };
-        table.no_other_keys()?;
-        Ok(Some(entrance))
+        })
     }
 }

@@ -114,6 +114,12 @@ impl Ring {
         self.length
     }
 
+    /// Time that the reference particle takes for the elements [s].
+    #[must_use]
+    pub fn revolution_time(&self) -> f64 {
+        self.settings.revolution_time
+    }
+
     /// Total energy of the reference particle [eV].
     #[must_use]
     pub fn energy(&self) -> f64 {

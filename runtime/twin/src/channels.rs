@@ -2,6 +2,7 @@
 
 use crate::errors::buckets;
 use crate::figures::{ELLIPSES, Figure, LOSSES, PLACES};
+use crate::turns::CHARGE;
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Camera, Device, Facility, Field, Quantities, Source};
 use fodo_optics::Point;
@@ -45,7 +46,9 @@ pub(crate) enum Answer {
     Lifetime,
     /// What is lost within a distance [m] of an element.
     Losses(usize, f64),
-    /// One plane of one monitor in each turn after the trigger, so many of them.
+    /// Part of the last injected shot that is left.
+    Efficiency,
+    /// One plane of one monitor, or the charge at it, in each turn after the trigger, so many of them.
     Turns(usize, usize, usize),
     /// One plane of one monitor after the trigger, so many samples at this rate [Hz].
     Fast(usize, usize, usize, f64),
@@ -152,8 +155,8 @@ impl Channels {
         let shows = |any: [Quantities; 2]| device.fields.iter().find(|f| f.model.is_some_and(|q| any.contains(&q)));
         let light = shows([Quantities::PhotonX, Quantities::PhotonY]);
         if shows([Quantities::OrbitX, Quantities::OrbitY]).is_none() && light.is_none() {
-            let keeps = shows([Quantities::TurnsX, Quantities::TurnsY]);
-            keeps.or(shows([Quantities::FastX, Quantities::FastY]))?;
+            let keeps = |field: &&Field| field.model.is_some_and(Quantities::is_of_turns);
+            device.fields.iter().find(keeps).or(shows([Quantities::FastX, Quantities::FastY]))?;
             // the same electrodes, and the same errors, as the monitor that reads the orbit there
             let same = |monitor: &Monitor| monitor.element == element && monitor.distance.is_none();
             if let Some(known) = self.monitors.iter().position(same) {
@@ -207,8 +210,13 @@ impl Channels {
             (Some(Quantities::Current), _, _) => {
                 self.push(&source.channel, field, Answer::Current, Shape::Scalar, false);
             }
-            (Some(q @ (Quantities::TurnsX | Quantities::TurnsY)), Some(monitor), _) => {
-                let answer = Answer::Turns(usize::from(q == Quantities::TurnsY), monitor, field.turns);
+            (Some(q @ (Quantities::TurnsX | Quantities::TurnsY | Quantities::TurnsCharge)), Some(monitor), _) => {
+                let kept = match q {
+                    Quantities::TurnsCharge => CHARGE,
+                    Quantities::TurnsY => 1,
+                    _ => 0,
+                };
+                let answer = Answer::Turns(kept, monitor, field.turns);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
             }
             (Some(q @ (Quantities::FastX | Quantities::FastY)), Some(monitor), _) => {
@@ -238,6 +246,9 @@ impl Channels {
             }
             (Some(Quantities::Energy), _, _) => {
                 self.push(&source.channel, field, Answer::Energy, Shape::Scalar, false);
+            }
+            (Some(Quantities::InjectionEfficiency), _, _) => {
+                self.push(&source.channel, field, Answer::Efficiency, Shape::Scalar, false);
             }
             (Some(Quantities::Lifetime), _, _) => {
                 self.push(&source.channel, field, Answer::Lifetime, Shape::Scalar, false);

@@ -17,7 +17,7 @@ const TEMPERATURE: f64 = 300.0;
 /// What `[beam]` says.
 #[derive(Clone, Debug)]
 pub(crate) struct BeamTable {
-    /// At the start, and after an injection [A].
+    /// At the start, and when it is filled up [A].
     current: f64,
     /// Filled bunches; as many as there are buckets where it is not said.
     bunches: Option<f64>,
@@ -80,7 +80,10 @@ impl Default for BeamTable {
 impl BeamTable {
     pub fn read(table: &Table, buckets: usize) -> Result<BeamTable> {
         let positive = |key: &str, unit: &str| positive(table, key, unit);
-        let current = positive("current", "A")?.unwrap_or(CURRENT);
+        let current = exactly(table, "current", "A")?.unwrap_or(CURRENT);
+        if current < 0.0 {
+            return Err(table.mistake("current", "must not be negative"));
+        }
         let top_up = positive("top_up_below", "A")?;
         if top_up.is_some_and(|below| below >= current) {
             return Err(table.mistake("top_up_below", "must be below the current that it is filled up to"));
@@ -254,7 +257,20 @@ impl Store {
         (self.current, self.since) = (part * self.at(now), now);
     }
 
-    /// An injection fills it up.
+    /// A shot that was injected adds to it [A].
+    pub fn add(&mut self, current: f64, now: f64) {
+        (self.current, self.since) = (self.at(now) + current, now);
+    }
+
+    /// Why nothing is stored, where it does not fill itself.
+    pub fn why_empty(&self) -> &'static str {
+        match self.table.as_ref().is_some_and(|table| table.current == 0.0) {
+            true => "no beam is stored: `[beam]` starts without one, and nothing that was injected is left",
+            false => "no beam is stored: it was lost, and `[beam]` has no `top_up_below`",
+        }
+    }
+
+    /// It is filled up at once.
     pub fn fill(&mut self, now: f64) {
         self.current = self.table.as_ref().map_or(CURRENT, |table| table.current);
         self.since = now;

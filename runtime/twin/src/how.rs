@@ -45,6 +45,7 @@ fn how(answer: &Answer, orbit: &str, is_ring: bool) -> String {
             "Touschek (Piwinski) and gas scattering over one momentum acceptance: that of the bucket or less".into()
         }
         Answer::Losses(..) => "losses by lifetime, where scattered particles that are tracked meet an aperture".into(),
+        Answer::Efficiency => "part of the particles of the last shot that was not lost".into(),
         Answer::Turns(..) => "particles tracked from the closed orbit, kickers in the first turn".into(),
         Answer::Fast(..) => "closed orbit plus its linear response to the sines on correctors".into(),
         Answer::Charge(_) => "part of 256 particles that is not lost up to here".into(),

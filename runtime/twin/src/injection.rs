@@ -1,7 +1,7 @@
 //! The beam of a line: what enters in each shot, how far its centre comes, how large it is, how much of it arrives.
 
 use crate::beam::Found;
-use crate::draw::noise;
+use crate::entering::{Entering, PARTICLES};
 use crate::plant::Shot;
 use fodo_devices::{Entrance, Facility, Quantities};
 use fodo_optics::{Orbit, Point, Ring};
@@ -9,14 +9,7 @@ use nalgebra::{Matrix6, Vector6};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-/// Particles that stand for the charge of a shot.
-const PARTICLES: usize = 256;
-
-/// What tells the numbers of the jitter and those of the particles from the noise of monitors.
-const JITTER: u64 = 0x6a69_7474_6572;
-const BUNCH: u64 = 0x0062_756e_6368;
-
-/// How the beam really enters a line, against the design.
+/// How the beam really enters a line or a ring, against the design.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InjectionTruth {
     /// Where its centre enters beside the design: x [m], px [1], y [m], py [1], delta [1], ct [m].
@@ -27,6 +20,10 @@ pub struct InjectionTruth {
     pub charge: f64,
     /// Standard deviation of the same from shot to shot [1].
     pub charge_jitter: f64,
+    /// Standard deviation of each kick of a ring's kickers from shot to shot, relative [1].
+    pub kick_jitter: f64,
+    /// Standard deviation of the time at which each of them fires, from shot to shot [s].
+    pub time_jitter: f64,
 }
 
 impl InjectionTruth {
@@ -124,8 +121,7 @@ impl Passed {
 
 /// What enters a line.
 pub(crate) struct Injection {
-    design: Entrance,
-    seed: u64,
+    entering: Entering,
     /// The particles of a shot about its centre.
     particles: OnceLock<Vec<Point<f64>>>,
 }
@@ -134,15 +130,12 @@ impl Injection {
     /// That of a facility; nothing for a ring.
     pub fn of(facility: &Facility, seed: u64) -> Option<Injection> {
         let design = facility.entrance.clone()?;
-        Some(Injection { design, seed, particles: OnceLock::new() })
+        Some(Injection { entering: Entering::new(design, seed), particles: OnceLock::new() })
     }
 
     /// The beam of a shot.
     pub fn pass(&self, ring: &Ring, of: Shown) -> Passed {
-        let numbers = noise(self.seed ^ JITTER, of.shot, 7);
-        let InjectionTruth { offset, jitter, charge, charge_jitter } = &of.truth;
-        let start = std::array::from_fn(|row| self.design.start[row] + offset[row] + jitter[row] * numbers[row]);
-        let charge = self.design.charge.unwrap_or(0.0) * (1.0 + charge + charge_jitter * numbers[6]).max(0.0);
+        let (start, charge) = self.entering.centre(&of.truth, of.shot);
         let track = Track::passing(ring, &start);
         Passed { of, track, charge, losses: OnceLock::new(), matrices: OnceLock::new() }
     }
@@ -156,30 +149,12 @@ impl Injection {
 
     /// The elements in which particles about this centre are lost.
     fn losses(&self, ring: &Ring, start: &Point<f64>) -> Vec<usize> {
-        let particles = self.particles.get_or_init(|| self.draw());
+        let particles = self.particles.get_or_init(|| self.entering.particles((0, 0)));
         let lost = |particle: &Point<f64>| {
             let mut z = std::array::from_fn(|row| start[row] + particle[row]);
             ring.pass(&mut z, 0.0).err()
         };
         particles.iter().filter_map(lost).collect()
-    }
-
-    /// A Gaussian bunch of the design's sizes.
-    fn draw(&self) -> Vec<Point<f64>> {
-        let Entrance { beta, alpha, dispersion, emittance, energy_spread, bunch_length, .. } = &self.design;
-        let numbers = noise(self.seed ^ BUNCH, (0, 0), 6 * PARTICLES);
-        let particle = |normal: &[f64]| {
-            let delta = energy_spread * normal[4];
-            let mut z = [0.0, 0.0, 0.0, 0.0, delta, bunch_length * normal[5]];
-            for plane in [0, 1] {
-                let [position, slope] = [normal[2 * plane], normal[2 * plane + 1]];
-                z[2 * plane] = (emittance[plane] * beta[plane]).sqrt() * position;
-                z[2 * plane + 1] = (emittance[plane] / beta[plane]).sqrt() * (slope - alpha[plane] * position);
-            }
-            (0..4).for_each(|row| z[row] += dispersion[row] * delta);
-            z
-        };
-        numbers.chunks_exact(6).map(particle).collect()
     }
 
     /// Rms size, or tilt, of the beam at the entrance of an element; of all that enters, what the wall takes included.
@@ -207,7 +182,7 @@ impl Injection {
     /// The beam matrix at the entrance.
     fn matrix(&self) -> Matrix6<f64> {
         let Entrance { beta, alpha, dispersion: [x, px, y, py], emittance, energy_spread, bunch_length, .. } =
-            self.design;
+            self.entering.design;
         let along = Vector6::new(x, px, y, py, 1.0, 0.0);
         let mut sigma = along * along.transpose() * energy_spread.powi(2);
         for plane in [0, 1] {

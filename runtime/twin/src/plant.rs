@@ -16,8 +16,9 @@ use crate::hysteresis::Iron;
 use crate::injection::{Injection, Passed, Shown, Track};
 use crate::present::Present;
 use crate::ramp::{Pace, Ramp};
+use crate::shots::Shots;
 use crate::truth::{MonitorTruth, Truth};
-use crate::turns::{Acquired, Shoot, TurnsTable, kicks};
+use crate::turns::{Acquired, TurnsTable};
 use crate::waves::{Excited, Exciter, Samples};
 use fodo_control::{
     Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Victim, Write,
@@ -51,7 +52,7 @@ pub struct Twin {
     /// How each supply goes to a new value.
     paces: Vec<Pace>,
     /// How turns are taken, and how many.
-    turns: (TurnsTable, usize),
+    pub(crate) turns: (TurnsTable, usize),
     /// The cycle of a booster.
     boost: Option<Boost>,
     eddy: Option<Eddy>,
@@ -59,6 +60,8 @@ pub struct Twin {
     exciters: Vec<Exciter>,
     /// What enters a line; a ring has none.
     pub(crate) injection: Option<Injection>,
+    /// What is injected into a ring, if its tables have that.
+    pub(crate) shots: Option<Shots>,
     seed: u64,
     period: Duration,
     effects: Effects,
@@ -104,6 +107,8 @@ pub(crate) struct State {
     pub(crate) acquired: [Option<Found<Acquired>>; 2],
     /// What fast samples follow from, since the last trigger and since the one before it.
     pub(crate) sampled: [Option<Found<Samples>>; 2],
+    /// Part of the last shot that was injected which is left [1].
+    pub(crate) efficiency: Option<Found<f64>>,
     /// The noise of a period and the shots in it.
     pub(crate) shot: Option<(Shot, Arc<Vec<f64>>)>,
 }
@@ -154,6 +159,7 @@ impl Twin {
             // cavities move the beam, not what magnets are set for
             ring.hold_reference();
         }
+        let shots = Shots::of(facility, &ring, seed);
         let drawn = Arc::new(truth);
         let boost = facility.cycle.as_ref().map(|cycle| Boost::new(cycle, &channels.knobs));
         let waves = boost.as_ref().map(|boost| boost.waves(&channels.knobs, machine.starts())).unwrap_or_default();
@@ -185,12 +191,14 @@ impl Twin {
             fired: 0,
             acquired: [None, None],
             sampled: [None, None],
+            efficiency: None,
             shot: None,
         };
         Ok(Twin {
             injection: Injection::of(facility, seed),
             exciters: Exciter::all(&channels.knobs),
             eddy: table.eddy,
+            shots,
             channels,
             drawn,
             turns,
@@ -356,13 +364,17 @@ impl Twin {
                 let done = f64::from(self.settled(state).is_calculated());
                 Reading::good(on_channel(done), state.now)
             }
-            Answer::Turns(plane, monitor, turns) => self.turns(state, *plane, *monitor, *turns, at),
             Answer::Fast(plane, monitor, count, rate) => {
                 let over = |samples: &Samples| samples.ready(*count, *rate);
                 let taken = newest(&state.sampled, state.now, over)
                     .map(|samples| (samples.row(*monitor, *plane, *count, *rate), samples.ready(*count, *rate)));
                 self.kept(state, taken, *count, at)
             }
+            Answer::Efficiency => {
+                let none = || Err("nothing was injected yet: a trigger of `inject` does it".to_string());
+                number(state.efficiency.clone().unwrap_or_else(none).map(on_channel), state.now)
+            }
+            Answer::Turns(kept, monitor, turns) => self.turns(state, *kept, *monitor, *turns, at),
             Answer::Monitor(plane, monitor) => {
                 let position = self.orbit(state).and_then(|orbit| self.monitor(state, &orbit, *plane, *monitor));
                 number(position.map(on_channel), state.now)
@@ -468,10 +480,10 @@ impl Twin {
         Reading::good(Value::Number(field.to_channel(held)), state.now)
     }
 
-    /// Positions of the last acquisition that is over.
-    fn turns(&self, state: &mut State, plane: usize, monitor: usize, turns: usize, at: usize) -> Reading {
+    /// What a monitor kept in the last acquisition that is over.
+    fn turns(&self, state: &mut State, kept: usize, monitor: usize, turns: usize, at: usize) -> Reading {
         let taken = newest(&state.acquired, state.now, |acquired| acquired.ready);
-        let taken = taken.map(|acquired| (acquired.row(monitor, plane), acquired.ready));
+        let taken = taken.map(|acquired| (acquired.row(monitor, kept), acquired.ready));
         self.kept(state, taken, turns, at)
     }
 
@@ -485,42 +497,8 @@ impl Twin {
         }
     }
 
-    /// The kickers fire, and monitors take turns.
-    fn fire(&self, state: &mut State) {
-        let current = self.current(state);
-        let seconds = self.seconds(state);
-        let (table, turns) = self.turns;
-        let taken = self.stored(state).and_then(Beam::orbit).and_then(|orbit| {
-            let State { beam, present, ramps, fired, now, .. } = &*state;
-            let asked = |knob: usize| present.supplies[knob].gives(self.held(ramps, knob, seconds));
-            let shoot = Shoot {
-                ring: beam.ring(),
-                orbit: &orbit,
-                channels: &self.channels,
-                present,
-                table,
-                turns: turns.max(1),
-                seed: (self.seed, *fired),
-                now: *now,
-                current,
-            };
-            shoot.fire(&kicks(&self.channels.knobs, asked))
-        });
-        let sampled = self.sample_fast(state);
-        if let Ok(acquired) = &taken
-            && acquired.left < 1.0
-        {
-            state.store.keep(acquired.left, seconds);
-        }
-        state.fired += 1;
-        let last = state.acquired[0].take();
-        state.acquired = [Some(taken), last];
-        let last = state.sampled[0].take();
-        state.sampled = [Some(sampled), last];
-    }
-
     /// What fast samples follow from, from now on.
-    fn sample_fast(&self, state: &mut State) -> Found<Samples> {
+    pub(crate) fn sample_fast(&self, state: &mut State) -> Found<Samples> {
         let seconds = self.seconds(state);
         let orbit = self.stored(state)?.orbit()?;
         let State { beam, present, ramps, fired, now, .. } = &*state;
@@ -539,7 +517,7 @@ impl Twin {
     }
 
     /// The stored current [A]; none where no beam goes round.
-    fn current(&self, state: &mut State) -> f64 {
+    pub(crate) fn current(&self, state: &mut State) -> f64 {
         if self.stored(state).is_err() {
             return 0.0;
         }
@@ -595,12 +573,12 @@ impl Twin {
     }
 
     /// Since the start [s].
-    fn seconds(&self, state: &State) -> f64 {
+    pub(crate) fn seconds(&self, state: &State) -> f64 {
         since(state.start, state.now)
     }
 
     /// What a supply holds at a time after the start [s], sound or not: physics value in SI.
-    fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
+    pub(crate) fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
         self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
     }
 
@@ -674,7 +652,7 @@ impl Twin {
     }
 
     /// The beam, if one is stored.
-    fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
+    pub(crate) fn stored<'s>(&self, state: &'s mut State) -> Found<&'s mut Beam> {
         let orbit = self.settled(state).orbit();
         let now = self.seconds(state);
         if self.boost.as_ref().is_some_and(|boost| !boost.cycle.has_beam(self.moment(state))) {
@@ -686,7 +664,7 @@ impl Twin {
         }
         if state.store.is_lost() {
             if !state.store.fills_itself() {
-                return Err("no beam is stored: it was lost, and `[beam]` has no `top_up_below`".into());
+                return Err(state.store.why_empty().into());
             }
             state.store.fill(now);
         }
@@ -836,7 +814,7 @@ impl Plant for Twin {
             return Err(faults.into_iter().filter_map(Result::err).collect());
         }
         let mut state = self.state();
-        let mut fires = false;
+        let (mut fires, mut injects) = (false, false);
         for (target, value) in targets.into_iter().flatten() {
             let knob = match target {
                 Target::Knob(knob) => knob,
@@ -868,10 +846,12 @@ impl Plant for Twin {
                 state.found = None;
             }
             state.written[knob] = state.now;
-            fires |= value != 0.0 && self.channels.knobs[knob].quantity == Some(Quantities::Trigger);
+            let triggers = |quantity| value != 0.0 && self.channels.knobs[knob].quantity == Some(quantity);
+            fires |= triggers(Quantities::Trigger);
+            injects |= triggers(Quantities::Inject);
         }
-        if fires {
-            self.fire(&mut state);
+        if fires || injects {
+            self.fire(&mut state, injects);
         }
         if self.injection.is_none() && !state.store.fills_itself() {
             // a beam that is lost stays lost, also if nobody looks

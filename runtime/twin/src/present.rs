@@ -32,6 +32,8 @@ pub(crate) struct Supply {
     pub held: Option<f64>,
     /// Relative error of its readback [1].
     pub readback: f64,
+    /// Of a kicker: by how much it fires too late; infinite where it does not fire [s].
+    pub late: f64,
 }
 
 impl Supply {
@@ -70,6 +72,7 @@ impl Present {
             off: false,
             held: None,
             readback: 0.0,
+            late: 0.0,
         };
         let eye = |(at, monitor): (usize, &crate::channels::Monitor)| Eye {
             truth: truth.monitor(&monitor.device.family, &monitor.device.name),

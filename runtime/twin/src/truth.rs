@@ -194,7 +194,7 @@ pub struct Truth {
     pub monitors: HashMap<DeviceKey, MonitorTruth>,
     /// Supplies by family, device and field; those not named are perfect.
     pub supplies: HashMap<FieldKey, SupplyTruth>,
-    /// How the beam enters a line.
+    /// How the beam enters a line or a ring.
     pub injection: InjectionTruth,
 }
 

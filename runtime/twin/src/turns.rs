@@ -1,16 +1,17 @@
-//! Turn by turn: kickers fire once, and every monitor keeps the position of the beam in each turn after it.
+//! Turn by turn: kickers fire, and every monitor keeps what it sees of the beam in each turn after it.
 
-use crate::beam::Found;
-use crate::channels::{Channels, Knob};
+use crate::channels::Channels;
 use crate::draw::noise_of_turns;
+use crate::kickers::Pulse;
 use crate::present::Present;
 use fodo_control::Time;
-use fodo_devices::Quantities;
-use fodo_dynamics::{Shape, distribution};
-use fodo_optics::constants::SPEED_OF_LIGHT;
-use fodo_optics::{Effects, Orbit, Point, Ring};
+use fodo_lattice::ElementAperture;
+use fodo_optics::{Point, Ring};
 use rayon::prelude::*;
 use std::sync::Arc;
+
+/// Parts in which particles are followed beside each other: always as many, so that sums have the same bits.
+const PARTS: usize = 8;
 
 /// What `[turns]` says.
 #[derive(Clone, Copy, Debug)]
@@ -25,91 +26,80 @@ impl Default for TurnsTable {
     }
 }
 
-/// Positions of one acquisition.
+/// What monitors keep of a turn: positions, and the charge that they belong to.
+pub(crate) const CHARGE: usize = 2;
+
+/// One acquisition.
 #[derive(Clone, Debug)]
 pub(crate) struct Acquired {
     /// When the last turn was over.
     pub ready: Time,
-    /// By monitor and plane: a number for each turn [m].
-    rows: Vec<[Arc<[f64]>; 2]>,
-    /// Part of the beam that is left at the end [1].
-    pub left: f64,
+    /// By monitor: a number for each turn, horizontal [m], vertical [m], charge [C].
+    rows: Vec<[Arc<[f64]>; 3]>,
+    /// Of each bunch.
+    pub left: Vec<Left>,
+}
+
+/// What is left of a bunch at the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub injected: bool,
+    /// At the start [C].
+    pub charge: f64,
+    /// The part that is left [1].
+    pub part: f64,
 }
 
 impl Acquired {
-    pub fn row(&self, monitor: usize, plane: usize) -> Arc<[f64]> {
-        self.rows[monitor][plane].clone()
+    pub fn row(&self, monitor: usize, kept: usize) -> Arc<[f64]> {
+        self.rows[monitor][kept].clone()
     }
 }
 
-/// Kicks of one passage: element, horizontal and vertical [rad].
-pub(crate) type Kicks = Vec<(usize, [f64; 2])>;
-
-/// What the kickers that are armed do.
-pub(crate) fn kicks(knobs: &[Knob], physics: impl Fn(usize) -> f64) -> Kicks {
-    let kick = |(at, knob): (usize, &Knob)| {
-        let plane = match knob.quantity? {
-            Quantities::KickerX => 0,
-            Quantities::KickerY => 1,
-            _ => return None,
-        };
-        let element = *knob.device.elements.first()?;
-        let mut kick = [0.0; 2];
-        kick[plane] = physics(at);
-        (kick[plane] != 0.0).then_some((element, kick))
-    };
-    knobs.iter().enumerate().filter_map(kick).collect()
+/// Beam that goes round.
+pub(crate) struct Bunch {
+    pub particles: Vec<Point<f64>>,
+    /// Of all particles together [C].
+    pub charge: f64,
+    /// Whether it is not stored yet.
+    pub injected: bool,
+    /// The element at whose entrance it begins.
+    pub from: usize,
+    /// How much later than the stored beam of the turn of the trigger it comes to each place [s].
+    pub late: f64,
+    /// Turns for which it is followed.
+    pub turns: u64,
 }
 
 /// What is needed to take turns.
 pub(crate) struct Shoot<'s> {
     pub ring: &'s Ring,
-    pub orbit: &'s Orbit,
     pub channels: &'s Channels,
     pub present: &'s Present,
-    pub table: TurnsTable,
+    pub pulses: &'s [Pulse],
+    /// Turns that monitors keep.
     pub turns: usize,
-    /// For the noise and the particles: the seed, and how often was fired before.
+    /// For the noise: the seed, and how often was fired before.
     pub seed: (u64, u64),
     pub now: Time,
-    /// The stored current [A].
-    pub current: f64,
 }
 
 impl Shoot<'_> {
-    /// Tracks the beam over all turns; the kicks act in the first one.
-    ///
-    /// # Errors
-    /// Why there is no beam of this many particles.
-    pub fn fire(&self, kicks: &Kicks) -> Found<Acquired> {
-        let mut particles = self.particles()?;
-        let count = particles.len() as f64;
-        let mut kicked = self.ring.clone();
-        for &(element, [x, y]) in kicks {
-            kicked.change(element, |element| {
-                element.kick[0] += x;
-                element.kick[1] += y;
-            });
-        }
+    /// Follows all bunches, and what monitors see of them together.
+    pub fn fire(&self, mut bunches: Vec<Bunch>) -> Acquired {
         let places = self.places();
-        let sums = particles
-            .par_chunks_mut(Ring::particles_side_by_side())
-            .map(|block| self.track(&kicked, block, &places))
-            .collect::<Vec<Sums>>();
-        let length = self.turns as f64 * self.ring.length() / SPEED_OF_LIGHT;
-        let left = particles.iter().filter(|particle| particle[0].is_finite()).count() as f64 / count;
-        Ok(Acquired { ready: Time(self.now.0 + (length * 1e9) as i64), rows: self.rows(&places, &sums, count), left })
-    }
-
-    fn particles(&self) -> Found<Vec<Point<f64>>> {
-        if self.table.particles == 1 {
-            return Ok(vec![self.orbit.start()]);
+        let ring = self.with_obstacles();
+        let seen: Vec<Seen> = bunches.iter_mut().map(|bunch| self.follow(&ring, bunch, &places)).collect();
+        let length = self.turns as f64 * ring.revolution_time();
+        let left = |Bunch { particles, charge, injected, .. }: &Bunch| {
+            let there = particles.iter().filter(|particle| particle[0].is_finite()).count();
+            Left { injected: *injected, charge: *charge, part: there as f64 / particles.len() as f64 }
+        };
+        Acquired {
+            ready: Time(self.now.0 + (length * 1e9) as i64),
+            rows: self.rows(&places, &seen),
+            left: bunches.iter().map(left).collect(),
         }
-        let beam = self.ring.with_effects(Effects::ALL).find_equilibrium().map_err(|e| e.to_string())?;
-        let (seed, fired) = self.seed;
-        let seed = seed ^ fired.rotate_left(32);
-        distribution(self.table.particles, &self.orbit.start(), &beam.beam_matrix, Shape::Gaussian, seed)
-            .map_err(|e| e.to_string())
     }
 
     /// Elements at which monitors read, in the order of the beam.
@@ -120,48 +110,157 @@ impl Shoot<'_> {
         places
     }
 
-    /// Sums over particles that are left, at each place in each turn.
-    fn track(&self, kicked: &Ring, block: &mut [Point<f64>], places: &[usize]) -> Sums {
-        let mut sums = Sums::with_capacity(self.turns * places.len());
-        for turn in 0..self.turns {
-            let ring = if turn == 0 { kicked } else { self.ring };
-            let mut at = 0;
-            for &place in places {
-                ring.track_section(block, at..place, turn as u64);
-                at = place;
-                let there = block.iter().filter(|particle| particle[0].is_finite());
-                sums.push(there.fold([0.0; 3], |[n, x, y], particle| [n + 1.0, x + particle[0], y + particle[2]]));
-            }
-            ring.track_section(block, at..ring.len(), turn as u64);
+    /// The ring with what stands in the way of the beam just now.
+    fn with_obstacles(&self) -> Ring {
+        let mut ring = self.ring.clone();
+        for (&element, &room) in &self.present.obstacles {
+            ring.change(element, |element| {
+                let aperture = element.aperture.get_or_insert_with(|| Box::new(ElementAperture::default()));
+                aperture.ellipse = Some(aperture.ellipse.map_or([room; 2], |axes| axes.map(|axis| axis.min(room))));
+            });
         }
-        sums
+        ring
+    }
+
+    /// Takes a bunch round, and sums what is there at each place in each turn.
+    fn follow(&self, ring: &Ring, bunch: &mut Bunch, places: &[usize]) -> Seen {
+        let round = Round {
+            kicks: self.kicks(ring, bunch),
+            from: bunch.from,
+            turns: bunch.turns,
+            kept: bunch.turns.min(self.turns as u64),
+            places,
+        };
+        let side_by_side = Ring::particles_side_by_side();
+        let each = side_by_side * bunch.particles.len().div_ceil(PARTS * side_by_side);
+        let weight = bunch.charge / bunch.particles.len() as f64;
+        let parts = bunch.particles.par_chunks_mut(each).map(|part| round.track(ring, part));
+        let mut sums = Sums::new();
+        for part in parts.collect::<Vec<Sums>>() {
+            sums.resize(part.len(), [0.0; 3]);
+            sums.iter_mut().zip(part).for_each(|(sum, more)| (0..3).for_each(|kept| sum[kept] += weight * more[kept]));
+        }
+        // monitors are gated about the stored beam
+        Seen { sums, behind: (bunch.late / ring.revolution_time()).round() as i64 }
+    }
+
+    /// What kickers give this bunch, in each turn until all is over.
+    fn kicks(&self, ring: &Ring, bunch: &Bunch) -> Vec<Kicks> {
+        let (revolution, positions) = (ring.revolution_time(), ring.positions());
+        let comes = |pulse: &Pulse| revolution * positions[pulse.element] / ring.length() + bunch.late;
+        let last = self.pulses.iter().map(|pulse| ((pulse.ends() - comes(pulse)) / revolution).ceil());
+        let turns = last.fold(0.0, f64::max).min(bunch.turns as f64) as u64;
+        let of_turn = |turn: u64| {
+            let kick = |pulse: &Pulse| (pulse.element, pulse.at(turn as f64 * revolution + comes(pulse)));
+            self.pulses.iter().map(kick).collect()
+        };
+        (0..turns).map(of_turn).collect()
     }
 
     /// What monitors read of the mean position in each turn.
-    fn rows(&self, places: &[usize], sums: &[Sums], count: f64) -> Vec<[Arc<[f64]>; 2]> {
+    fn rows(&self, places: &[usize], seen: &[Seen]) -> Vec<[Arc<[f64]>; 3]> {
         let (seed, fired) = self.seed;
+        let revolution = self.ring.revolution_time();
         let row = |(monitor, eye): (usize, &crate::present::Eye)| {
             let noise = noise_of_turns(seed, fired, monitor, 2 * self.turns);
             let element = self.channels.monitors[eye.wired_to].element;
             let place = places.binary_search(&element).unwrap_or(0);
             let read = |turn: usize| {
-                let [n, x, y] = sums.iter().fold([0.0; 3], |[n, x, y], sums| {
-                    let [more, u, v] = sums[turn * places.len() + place];
-                    [n + more, x + u, y + v]
-                });
-                if eye.dead || n == 0.0 || n / count * self.current < eye.truth.threshold {
-                    return [f64::NAN; 2];
+                let there = seen.iter().map(|seen| seen.at(turn, place, places.len()));
+                let [charge, x, y] = there.fold([0.0; 3], |[q, x, y], [more, u, v]| [q + more, x + u, y + v]);
+                if eye.dead {
+                    return [f64::NAN; 3];
                 }
-                let read = eye.truth.reads([x / n, y / n]);
-                let noisy = |plane: usize| read[plane] + eye.truth.noise_turns * noise[2 * turn + plane];
-                if eye.truth.noise_turns == 0.0 { read } else { [noisy(0), noisy(1)] }
+                if charge == 0.0 || charge / revolution < eye.truth.threshold {
+                    return [f64::NAN, f64::NAN, charge];
+                }
+                let [x, y] = eye.truth.reads([x / charge, y / charge]);
+                if eye.truth.noise_turns == 0.0 {
+                    return [x, y, charge];
+                }
+                let noisy = |plane: usize| eye.truth.noise_turns * noise[2 * turn + plane];
+                [x + noisy(0), y + noisy(1), charge]
             };
-            let all: Vec<[f64; 2]> = (0..self.turns).map(read).collect();
-            [0, 1].map(|plane| all.iter().map(|both| both[plane]).collect::<Arc<[f64]>>())
+            let all: Vec<[f64; 3]> = (0..self.turns).map(read).collect();
+            [0, 1, CHARGE].map(|kept| all.iter().map(|turn| turn[kept]).collect::<Arc<[f64]>>())
         };
         self.present.monitors.iter().enumerate().map(row).collect()
     }
 }
 
-/// Number of particles, and sums of x and y, for each place in each turn.
+/// Elements of kickers, and what each gives in a turn, horizontal and vertical [rad].
+type Kicks = Vec<(usize, [f64; 2])>;
+
+/// Particles that are left, and sums of x and y, for each place in each turn.
 type Sums = Vec<[f64; 3]>;
+
+/// What monitors could see of a bunch: charge [C], and sums of charge times position.
+struct Seen {
+    sums: Sums,
+    /// Turns by which it is behind the stored beam.
+    behind: i64,
+}
+
+impl Seen {
+    fn at(&self, turn: usize, place: usize, places: usize) -> [f64; 3] {
+        let own = usize::try_from(turn as i64 - self.behind).ok();
+        own.and_then(|turn| self.sums.get(turn * places + place)).copied().unwrap_or_default()
+    }
+}
+
+/// How a bunch goes round.
+struct Round<'r> {
+    /// By turn.
+    kicks: Vec<Kicks>,
+    from: usize,
+    turns: u64,
+    /// Turns in which sums are kept.
+    kept: u64,
+    places: &'r [usize],
+}
+
+impl Round<'_> {
+    /// Follows particles; sums over those that are left.
+    fn track(&self, ring: &Ring, particles: &mut [Point<f64>]) -> Sums {
+        let mut kicked = ring.clone();
+        let mut sums = Sums::with_capacity(self.kept as usize * self.places.len());
+        for turn in 0..self.turns {
+            let is_kicked = turn < self.kicks.len() as u64;
+            if !is_kicked && turn >= self.kept {
+                ring.track(particles, self.turns - turn, turn);
+                break;
+            }
+            if is_kicked {
+                put(&mut kicked, ring, &self.kicks[turn as usize]);
+            }
+            let ring = if is_kicked { &kicked } else { ring };
+            let mut at = if turn == 0 { self.from } else { 0 };
+            if turn < self.kept {
+                for &place in self.places {
+                    sums.push(if place < at { [0.0; 3] } else { pass(ring, particles, &mut at, place, turn) });
+                }
+            }
+            ring.track_section(particles, at..ring.len(), turn);
+        }
+        sums
+    }
+}
+
+/// Takes particles on to a place and sums those that come there.
+fn pass(ring: &Ring, particles: &mut [Point<f64>], at: &mut usize, place: usize, turn: u64) -> [f64; 3] {
+    ring.track_section(particles, *at..place, turn);
+    *at = place;
+    let there = particles.iter().filter(|particle| particle[0].is_finite());
+    there.fold([0.0; 3], |[n, x, y], particle| [n + 1.0, x + particle[0], y + particle[2]])
+}
+
+/// Puts kicks on top of what a ring has at these elements.
+fn put(kicked: &mut Ring, ring: &Ring, kicks: &Kicks) {
+    for &(at, _) in kicks {
+        let here = kicks.iter().filter(|(element, _)| *element == at);
+        let kick = here.fold(ring.element(at).kick, |[x, y], (_, [u, v])| [x + u, y + v]);
+        if kicked.element(at).kick != kick {
+            kicked.set_kick(at, kick[0], kick[1]);
+        }
+    }
+}

@@ -8,6 +8,8 @@ use crate::truth::ElementTruth;
 pub(crate) enum Sort {
     /// A supply, by knob.
     Supply,
+    /// A kicker, by knob.
+    Kicker,
     /// A monitor.
     Monitor,
     /// A cavity of the lattice, by element.
@@ -59,7 +61,7 @@ fn element(case: &Case, present: &mut Present, spoil: impl FnOnce(&mut ElementTr
     spoil(present.element(case.target));
 }
 
-pub(crate) static KINDS: [Kind; 16] = [
+pub(crate) static KINDS: [Kind; 18] = [
     // a supply that is off, a lost corrector
     kind("supply_off", Sort::Supply, Size::None, |case, now| now.supplies[case.target].off = true),
     // keeps giving what it gave
@@ -75,6 +77,9 @@ pub(crate) static KINDS: [Kind; 16] = [
     kind("readback_wrong", Sort::Supply, Size::Unit("1"), |case, now| {
         now.supplies[case.target].readback += case.size;
     }),
+    // does not fire when it is triggered
+    kind("kicker_misfire", Sort::Kicker, Size::None, |case, now| now.supplies[case.target].late = f64::INFINITY),
+    kind("kicker_late", Sort::Kicker, Size::Unit("s"), |case, now| now.supplies[case.target].late += case.size),
     kind("monitor_dead", Sort::Monitor, Size::None, |case, now| now.monitors[case.target].dead = true),
     kind("monitor_noisy", Sort::Monitor, Size::Unit("m"), |case, now| {
         let noise = &mut now.monitors[case.target].truth.noise;

@@ -72,7 +72,7 @@ impl Anomaly {
             start: exactly(table, "start", "s")?,
         };
         match kind.sort {
-            Sort::Supply | Sort::Monitor => anomaly.read_family(table, facility)?,
+            Sort::Supply | Sort::Kicker | Sort::Monitor => anomaly.read_family(table, facility)?,
             Sort::Cavity | Sort::Place => anomaly.read_elements(table, facility)?,
             Sort::Beam => {}
         }
@@ -99,6 +99,7 @@ impl Anomaly {
         self.targets = family.devices.iter().map(|device| device.name.clone()).filter(wanted).collect();
         let fits = |field: &fodo_devices::Field| match self.kind.sort {
             Sort::Supply => is_supply(field),
+            Sort::Kicker => is_supply(field) && field.model.is_some_and(fodo_devices::Quantities::is_kicker),
             _ => field.model.is_some_and(fodo_devices::Quantities::is_position),
         };
         let fields = family.devices.iter().flat_map(|device| &device.fields);
@@ -107,8 +108,11 @@ impl Anomaly {
             None => fields.first(),
             Some(wanted) => fields.iter().find(|field| field.name.as_ref() == wanted),
         };
-        let what =
-            if self.kind.sort == Sort::Supply { "has no such field that is set" } else { "is no family of monitors" };
+        let what = match self.kind.sort {
+            Sort::Supply => "has no such field that is set",
+            Sort::Kicker => "is no family of kickers",
+            _ => "is no family of monitors",
+        };
         self.field = Some(field.ok_or_else(|| table.mistake("family", format!("{name} {what}")))?.name.clone());
         Ok(())
     }
@@ -140,7 +144,7 @@ impl Anomaly {
         let Some(name) = self.targets.get(target) else { return 0 };
         let is = |device: &fodo_devices::Device| Some(&device.family) == self.family.as_ref() && device.name == *name;
         let found = match self.kind.sort {
-            Sort::Supply => {
+            Sort::Supply | Sort::Kicker => {
                 channels.knobs.iter().position(|k| is(&k.device) && Some(&k.field.name) == self.field.as_ref())
             }
             Sort::Monitor => channels.monitors.iter().position(|monitor| is(&monitor.device)),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The table of elements that are named as the lattice names them.
 const ELEMENTS: &str = "elements";
 
-/// The table of how the beam enters a line.
+/// The table of how the beam enters a line or a ring.
 const INJECTION: &str = "injection";
 
 /// A key, its unit, and the value it stands for.

@@ -1,4 +1,4 @@
-//! `[injection]`: a beam that does not enter a line as the design says, and not every shot alike.
+//! `[injection]`: a beam that does not enter a line or a ring as the design says, and not every shot alike.
 
 use super::{Errors, width};
 use crate::draw::Source;
@@ -16,12 +16,13 @@ struct Injection {
     machine: InjectionTruth,
 }
 
-/// Refuses such a table for a ring.
+/// Refuses such a table for a ring into which nothing is injected.
 pub(super) fn fits(table: &Table, name: &str, facility: &Facility) -> Result<()> {
-    match facility.kind.is_ring() {
-        true => Err(table.mistake(name, format!("is for lines: {} is a ring, and nothing enters it", facility.name))),
-        false => Ok(()),
+    if facility.kind.is_ring() && facility.injection.is_none() {
+        let what = format!("{} is a ring, and its facility.toml has no [injection]: nothing enters it", facility.name);
+        return Err(table.mistake(name, what));
     }
+    Ok(())
 }
 
 pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box<dyn Errors>> {
@@ -36,6 +37,10 @@ pub(super) fn read(name: &str, table: &Table, facility: &Facility) -> Result<Box
             machine.jitter[row] = width(&jitter, key, unit)?;
         }
         machine.charge_jitter = width(&jitter, "charge", "1")?;
+        if facility.injection.is_some() {
+            machine.kick_jitter = width(&jitter, "kick", "1")?;
+            machine.time_jitter = width(&jitter, "time", "s")?;
+        }
         jitter.no_other_keys()?;
     }
     Ok(Box::new(Injection { machine }))
@@ -47,6 +52,7 @@ impl Errors for Injection {
             truth.injection.offset[row] = self.machine.offset[row] * from.of(key).next();
         }
         truth.injection.charge = self.machine.charge * from.of("charge").next();
-        (truth.injection.jitter, truth.injection.charge_jitter) = (self.machine.jitter, self.machine.charge_jitter);
+        let InjectionTruth { offset, charge, .. } = truth.injection;
+        truth.injection = InjectionTruth { offset, charge, ..self.machine };
     }
 }

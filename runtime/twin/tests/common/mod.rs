@@ -5,6 +5,7 @@
 pub mod plant;
 
 use fodo_devices::{Facility, Files, Folder};
+use fodo_report::Diagnostic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,9 +41,18 @@ impl Files for Overlay {
     fn shown(&self, path: &str) -> String {
         path.to_string()
     }
+
+    fn beside(&self, name: &str) -> Option<Arc<dyn Files>> {
+        self.0.beside(name)
+    }
+}
+
+/// A facility of the project with these tables, if they are right.
+pub fn load(name: &str, tables: Tables) -> Result<Facility, Box<Diagnostic>> {
+    Facility::load(Arc::new(Overlay(Folder(folder(name)), tables)))
 }
 
 /// A facility of the project with these tables.
 pub fn facility(name: &str, tables: Tables) -> Facility {
-    Facility::load(Arc::new(Overlay(Folder(folder(name)), tables))).unwrap_or_else(|e| panic!("{name}: {e}"))
+    load(name, tables).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
