@@ -4,13 +4,14 @@ use crate::family::{Device, Family, unknown_device};
 use crate::field::Quantities;
 use crate::files::{Based, Files};
 use crate::machine::{Entrance, MachineKind};
+use crate::rigidity::rigidity;
 use crate::table::{Table, open_tables};
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,12 +103,13 @@ impl Facility {
             return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
         }
         let positions = lattice.positions();
+        let rigidity = rigidity(&lattice);
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
             let (mut owners, mut sources) = (HashMap::new(), HashMap::new());
             for (name, table) in top.alike()? {
-                let family = Family::read(name, &table, &lattice, &positions, &csv)?;
+                let family = Family::read(name, &table, &lattice, &positions, rigidity, &csv)?;
                 fields_fit(&family, &table, &head)?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
                 one_source_each(&family, &mut sources).map_err(|what| table.mistake("source", what))?;
@@ -223,10 +225,12 @@ impl Facility {
         watchers.chain(self.feedbacks.iter().map(|feedback| (&feedback.channel, feedback.off())))
     }
 
-    /// All setpoints of a family.
+    /// All setpoints of a family; one that several devices share comes once.
     pub fn setpoints(&self, family: &str) -> Result<Vec<Arc<Setpoint>>> {
         let family = self.family(family)?;
-        Ok(family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.clone()).collect())
+        let all = family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_ref());
+        let mut seen = HashSet::new();
+        Ok(all.filter(|setpoint| seen.insert(setpoint.channel.clone())).cloned().collect())
     }
 
     /// The rights of a role: the one named, or the facility's default; none where the facility has no roles.
@@ -294,11 +298,16 @@ fn fields_fit(family: &Family, table: &Table, head: &Head) -> Result<()> {
     Ok(())
 }
 
-/// No two setpoints are set by one channel; `owners` are those of the families before.
-fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) -> Result<(), String> {
-    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_deref()) {
-        if let Some(first) = owners.insert(setpoint.channel.clone(), setpoint.name.clone()) {
-            return Err(format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel));
+/// No two fields are set by one channel, but the same field of devices on one supply; `owners` are the setpoints of the
+/// families before.
+fn one_setpoint_each(family: &Family, owners: &mut HashMap<Channel, Arc<Setpoint>>) -> Result<(), String> {
+    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_ref()) {
+        let first = owners.entry(setpoint.channel.clone()).or_insert_with(|| setpoint.clone());
+        if !Arc::ptr_eq(first, setpoint) {
+            return Err(format!(
+                "{} and {} are set by the same channel {}; devices on one supply are of one family and set by one field",
+                first.name, setpoint.name, setpoint.channel
+            ));
         }
     }
     Ok(())

@@ -4,6 +4,8 @@
 //! checks the tables and joins them with the lattice: which device stands where, which channel is
 //! which field, in which units, within which limits. It reads no machine and runs no script.
 
+mod calibrate;
+mod combined;
 mod compare;
 mod facility;
 mod family;
@@ -13,9 +15,12 @@ mod machine;
 mod pattern;
 mod place;
 mod pyaml;
+mod rigidity;
+mod supply;
 mod table;
 mod watchers;
 
+pub use combined::{Combined, Given};
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
 pub use family::{Device, Family, SOURCES};
@@ -25,5 +30,7 @@ pub use machine::{Entrance, MachineKind};
 pub use pattern::glob;
 pub use place::Place;
 pub use pyaml::PyamlConfiguration;
+pub use rigidity::rigidity;
+pub use supply::{Fed, supplies};
 pub use table::{Table, open_tables};
 pub use watchers::{Feedback, Watcher};

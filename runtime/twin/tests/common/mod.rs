@@ -44,5 +44,10 @@ impl Files for Overlay {
 
 /// A facility of the project with these tables.
 pub fn facility(name: &str, tables: Tables) -> Facility {
-    Facility::load(Arc::new(Overlay(Folder(folder(name)), tables))).unwrap_or_else(|e| panic!("{name}: {e}"))
+    load(name, tables).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The same, or what is wrong with it.
+pub fn load(name: &str, tables: Tables) -> fodo_report::Result<Facility> {
+    Facility::load(Arc::new(Overlay(Folder(folder(name)), tables)))
 }
