@@ -25,6 +25,7 @@ mod rings;
 mod roles;
 mod sources;
 mod storage;
+mod supplies;
 mod table;
 mod tango;
 mod watchers;
