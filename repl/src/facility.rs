@@ -3,8 +3,8 @@
 use crate::app::App;
 use crate::command::Common;
 use crate::{shelf, show};
-use fodo_control::{Channel, Fault, Fresh, Reading, Stopped, Validity};
-use fodo_devices::{Facility, Finding, Subject, Wanted, wanted};
+use fodo_control::{Channel, Fault, Fresh, Reading, Setpoint, Stopped, Validity};
+use fodo_devices::{Device, Facility, Family, Finding, Subject, Wanted, supplies, wanted};
 use fodo_report::{Diagnostic, Kind, Result};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -30,13 +30,20 @@ pub fn check(common: &Common) -> Result<ExitCode> {
         let list: Vec<Value> = checked.iter().filter(|c| !c.findings.is_empty()).map(as_json).collect();
         let manual = checked.iter().filter(|c| c.manual).count();
         let sources = app.other_sources();
-        let result =
-            json!({ "channels": checked.len(), "manual": manual, "sources": sources, "wrong": wrong, "found": list });
+        let result = json!({
+            "channels": checked.len(), "manual": manual, "sources": sources, "wrong": wrong, "found": list,
+            "supplies": shared(&app.facility).iter().map(Shared::json).collect::<Vec<_>>(),
+        });
         show::json_object(wrong == 0, result, Value::Null, None);
     } else {
         let head = format!("{} {}", app.facility.name, app.machine());
         show::line(format!("{head}: {} channels over {}", checked.len(), app.session.backend().name()));
         show::line(table(&checked));
+        let supplies = shared(&app.facility);
+        if !supplies.is_empty() {
+            let lines: Vec<String> = supplies.iter().map(Shared::line).collect();
+            show::line(format!("several devices on one supply:\n{}", lines.join("\n")));
+        }
         for (title, kind) in [("wrong", true), ("to know", false)] {
             let lines = listed(&checked, kind);
             if !lines.is_empty() {
@@ -171,6 +178,39 @@ fn listed(checked: &[Checked], wrong: bool) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A supply that several devices hang on.
+struct Shared {
+    setpoint: Arc<Setpoint>,
+    devices: Vec<Arc<Device>>,
+}
+
+/// All of them, in the order of the families.
+fn shared(facility: &Facility) -> Vec<Shared> {
+    let of = |family: &Arc<Family>| {
+        let fields = 0..family.fields().len();
+        fields.flat_map(|field| supplies(&family.devices, field)).collect::<Vec<_>>()
+    };
+    let all = facility.families.iter().flat_map(of).filter(|(_, devices)| devices.len() > 1);
+    all.map(|(setpoint, devices)| Shared { setpoint, devices }).collect()
+}
+
+impl Shared {
+    fn line(&self) -> String {
+        const SHOWN: usize = 4;
+        let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_ref()).collect();
+        let list = match names.as_slice() {
+            [first, second, .., last] if names.len() > SHOWN => format!("{first}, {second}, … {last}"),
+            few => few.join(", "),
+        };
+        format!("  {} ({}): {} devices, {list}", self.setpoint.name, self.setpoint.channel, names.len())
+    }
+
+    fn json(&self) -> Value {
+        let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_ref()).collect();
+        json!({ "name": self.setpoint.name.as_ref(), "channel": self.setpoint.channel.as_ref(), "devices": names })
+    }
 }
 
 fn as_json(checked: &Checked) -> Value {

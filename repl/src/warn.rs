@@ -47,6 +47,10 @@ impl Observer for Warnings {
                 self.notes.print(&format!("{what}: {text}"));
                 return Ok(());
             }
+            Event::Transaction { what: "off branch", text, .. } => {
+                self.notes.print(&show::warning(text));
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         let mut clocks = self.clocks();

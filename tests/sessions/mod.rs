@@ -26,6 +26,7 @@ mod rings;
 mod roles;
 mod sources;
 mod storage;
+mod supplies;
 mod table;
 mod tango;
 mod watchers;

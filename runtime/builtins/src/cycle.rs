@@ -1,12 +1,14 @@
 //! Cycling magnets: back onto the branch of their hysteresis that their calibration is for.
 
 use crate::context::{Context, here};
-use crate::families::{Members, document};
+use crate::families::{Member, Members, document};
 use crate::machine;
 use fodo_control::{Change, Setpoint};
-use fodo_language::{Options, OrFail, Outcome, Values, fail};
+use fodo_devices::Device;
+use fodo_language::{Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_report::{Diagnostic, Kind};
-use rhai::{Engine, FuncRegistration, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ impl Cycle {
         for device in members.devices.iter() {
             let setpoint = device.fields.iter().find_map(|field| field.setpoint.clone());
             match setpoint.filter(|setpoint| setpoint.limits.0.is_finite() && setpoint.limits.1.is_finite()) {
+                // on one supply with another device
+                Some(setpoint) if cycle.setpoints.iter().any(|known| Arc::ptr_eq(known, &setpoint)) => {}
                 Some(setpoint) => cycle.add(setpoint),
                 None => without.push(device.shown().to_string()),
             }
@@ -58,6 +62,13 @@ impl Cycle {
         self.ends[0].push(large);
         self.ends[1].push(small);
         self.setpoints.push(setpoint);
+    }
+
+    /// The last way of each: which direction it has, and where it ends.
+    fn last_ways<'c>(&'c self, present: &'c [f64]) -> impl Iterator<Item = (&'c Arc<Setpoint>, f64, f64)> {
+        let [large, small] = &self.ends;
+        let direction = large.iter().zip(small).map(|(large, small)| (small - large).signum());
+        self.setpoints.iter().zip(direction).zip(present).map(|((setpoint, way), at)| (setpoint, way, *at))
     }
 
     fn go(&self, context: &Context, values: &[f64]) -> Outcome<()> {
@@ -79,11 +90,58 @@ fn cycle(context: &Context, members: &Members, options: &Values) -> Outcome<()> 
         cycle.go(context, &cycle.ends[step % 2])?;
         machine::pass(context, settle)?;
     }
-    cycle.go(context, &present)
+    cycle.go(context, &present)?;
+    let remember = context.facility.families.iter().filter(|family| family.hysteresis);
+    let remember: HashSet<&str> = remember.map(|family| family.name.as_ref()).collect();
+    context.session.cycled(cycle.last_ways(&present).filter(|(setpoint, ..)| remember.contains(&*setpoint.family)));
+    Ok(())
+}
+
+/// Whether magnets are on the branch that they were cycled onto, a text for each device.
+fn branches(context: &Context, members: &Members) -> Outcome<Vec<String>> {
+    if !members.family.hysteresis {
+        let what = format!("magnets of {} are not followed", members.family.name);
+        let hint = format!("families.toml says `hysteresis = true` under [{}] if they remember", members.family.name);
+        return Err(fail(Diagnostic::new(Kind::Facility, what).hint(hint).into()));
+    }
+    context.connect(members.devices.iter())?;
+    let first = |device: &Arc<Device>| device.fields.iter().find_map(|field| field.setpoint.clone());
+    let cannot = |device: &Arc<Device>| script_error(format!("{} cannot be set", device.shown()));
+    let setpoints = members
+        .devices
+        .iter()
+        .map(|device| first(device).ok_or_else(|| cannot(device)))
+        .collect::<Outcome<Vec<_>>>()?;
+    Ok(context.session.branches(&setpoints).or_fail()?.iter().map(ToString::to_string).collect())
 }
 
 /// Registers everything of this subject.
 pub fn register(engine: &mut Engine) {
+    document!(
+        engine,
+        "branch",
+        ["magnets: family", "array"],
+        "/// Tells for each magnet whether it is on the branch of its hysteresis that it was cycled onto.\n///\n\
+         /// A magnet stays there as long as it is only moved on in the direction in which the cycle ended. What is told is what this\n\
+         /// session knows of its own writes; it is forgotten when the session ends.\n///\n\
+         /// # Returns\n/// An array of texts: `on its branch`; `left it: ` and how; `not known: ` and why, as of a magnet that somebody else\n\
+         /// moved.\n///\n\
+         /// # On the machine\n/// Asks for setpoints.\n///\n\
+         /// # Errors\n/// - `facility`: the family does not say `hysteresis = true`.\n/// - `machine`: setpoints that are absent.\n///\n\
+         /// # Example\n/// ```rhai,fails\n/// cycle(QF);\n/// assert(QF.branch().all(|branch| branch == \"on its branch\"));\n/// ```",
+        |c: NativeCallContext, members: Members| -> Outcome<Array> {
+            Ok(branches(&*here(&c)?, &members)?.into_iter().map(Dynamic::from).collect())
+        }
+    );
+    document!(
+        engine,
+        "branch",
+        ["magnet: device", "text"],
+        "/// Tells whether a magnet is on the branch of its hysteresis that it was cycled onto; see `branch(magnets)`.",
+        |c: NativeCallContext, member: Member| -> Outcome<String> {
+            Ok(branches(&*here(&c)?, &Members::one(&member))?.concat())
+        }
+    );
     document!(
         engine,
         "cycle",
@@ -91,7 +149,7 @@ pub fn register(engine: &mut Engine) {
         "/// Cycles magnets: to the end of their limits with the larger field and to the other one, three times, to the larger one once\n\
          /// more, and back to their setpoints from there.\n///\n\
          /// What a magnet with hysteresis gives at a setpoint depends on the way it came. After a cycle it is on the branch that its\n\
-         /// calibration is for. A way back to the larger field leaves the branch again.\n///\n\
+         /// calibration is for. A way back to the larger field leaves the branch again: `magnets.branch()` tells.\n///\n\
          /// # Parameters\n/// - `magnets`: a family or a part of it; the first field of each that is set.\n///\n\
          /// # On the machine\n/// Moves the magnets through their whole range: cycle without a stored beam. Setpoints are the same afterwards.\n///\n\
          /// # Errors\n/// - `facility`: a setpoint has no limits.\n/// - `rights`, `limits`, `machine`: as `set`; setpoints are put back, and the magnets are not cycled.\n///\n\

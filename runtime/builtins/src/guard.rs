@@ -1,6 +1,6 @@
 //! The predicted orbit: a change that the model says would take the beam too far is refused.
 
-use crate::model::LazyModel;
+use crate::model::{LazyModel, parts};
 use fodo_control::{Change, Channel, Guard};
 use fodo_devices::{Facility, Field, Quantities};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -43,7 +43,11 @@ impl OrbitGuard {
         let devices = facility.families.iter().flat_map(|family| &family.devices);
         let settable =
             devices.flat_map(|d| &d.fields).filter_map(|f| Some((f.setpoint.as_ref()?.channel.clone(), f.clone())));
-        let fields = settable.collect();
+        let mut fields = HashMap::new();
+        for (channel, field) in settable {
+            // of devices on one supply the first
+            fields.entry(channel).or_insert(field);
+        }
         let (facility, model) = (facility.clone(), model.clone());
         Some(OrbitGuard { facility, model, limit, fields, response: OnceLock::new(), state: Mutex::default() })
     }
@@ -68,13 +72,15 @@ impl OrbitGuard {
         for family in [Some(&orbit.horizontal), Some(&orbit.vertical), orbit.rf.as_ref()].into_iter().flatten() {
             for device in &self.facility.family(family)?.devices {
                 let Some(field) = device.fields.first() else { continue };
-                let (Some(setpoint), Some(model), Some(&at)) = (&field.setpoint, field.model, device.elements.first())
+                let (Some(setpoint), Some(model), false) = (&field.setpoint, field.model, device.elements.is_empty())
                 else {
                     continue;
                 };
-                if matches!(model, Quantities::KickX | Quantities::KickY | Quantities::RfFrequency) {
+                if matches!(model, Quantities::KickX | Quantities::KickY | Quantities::RfFrequency)
+                    && !columns.contains_key(&setpoint.channel)
+                {
                     columns.insert(setpoint.channel.clone(), knobs.len());
-                    knobs.push((at, model));
+                    knobs.extend(parts(device, field, &self.facility.lattice));
                 }
             }
         }

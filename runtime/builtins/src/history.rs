@@ -194,12 +194,12 @@ fn set_from_history(context: &Context, time: &str) -> Outcome<Map> {
     let moment = Time::parse(time, Time::wall()).or_fail()?;
     let archive = context.archive().or_fail()?;
     let devices = || context.facility.families.iter().flat_map(|family| &family.devices);
-    let setpoints: Vec<&Arc<Setpoint>> =
-        devices().flat_map(|d| &d.fields).filter_map(|f| f.setpoint.as_ref()).collect();
+    let all = context.facility.families.iter().map(|family| context.facility.setpoints(&family.name));
+    let setpoints: Vec<Arc<Setpoint>> = all.collect::<Result<Vec<_>, _>>().or_fail()?.concat();
     let channels: Vec<Channel> = setpoints.iter().map(|setpoint| setpoint.channel.clone()).collect();
     let held = archive.at(&channels, moment, context.cancel()).or_fail()?;
     let mut replay = Replay::default();
-    setpoints.into_iter().zip(held).for_each(|(setpoint, held)| replay.sort(setpoint, held));
+    setpoints.iter().zip(held).for_each(|(setpoint, held)| replay.sort(setpoint, held));
     if replay.changes.is_empty() {
         let report =
             Diagnostic::new(Kind::Machine, format!("the archive has no setpoint to set at {} UTC", moment.utc()))

@@ -3,7 +3,7 @@
 use crate::context::{Context, here};
 use crate::families::document;
 use crate::orbit::changes;
-use fodo_control::{Committed, Standing, Time, WriteMode};
+use fodo_control::{Committed, Putback, Standing, Time, WriteMode, off_branch};
 use fodo_language::{Callback, OrFail, Outcome, script_error};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
@@ -31,9 +31,17 @@ fn undo(context: &Context) -> Outcome<String> {
     }
     let putback = context.session.undo().or_fail()?;
     Ok(match (putback.complete(), last) {
-        (true, Some(last)) => format!("back to before {}: {}", last.title, count(putback.restored)),
+        (true, Some(last)) => back(format!("back to before {}: {}", last.title, count(putback.restored)), &putback),
         _ => putback.to_string(),
     })
+}
+
+/// What is told of setpoints that are back; with the magnets whose fields are not.
+fn back(told: String, putback: &Putback) -> String {
+    match off_branch(&putback.off_branch) {
+        None => told,
+        Some(off) => format!("{told}; magnets are {off}"),
+    }
 }
 
 pub fn count(setpoints: usize) -> String {
@@ -46,7 +54,7 @@ fn redo(context: &Context) -> Outcome<String> {
     }
     let putback = context.session.redo().or_fail()?;
     Ok(match putback.complete() {
-        true => format!("set again: {}", count(putback.restored)),
+        true => back(format!("set again: {}", count(putback.restored)), &putback),
         false => putback.to_string(),
     })
 }
@@ -59,7 +67,7 @@ fn revert(context: &Context, name: &str) -> Outcome<String> {
     context.output.print(&table(&format!("back to the mark \"{name}\""), &since, true));
     let putback = context.session.revert(name).or_fail()?;
     Ok(match putback.complete() {
-        true => format!("back at the mark \"{name}\": {}", count(putback.restored)),
+        true => back(format!("back at the mark \"{name}\": {}", count(putback.restored)), &putback),
         false => putback.to_string(),
     })
 }

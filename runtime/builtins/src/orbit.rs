@@ -3,16 +3,19 @@
 use crate::context::{Context, here, sampling};
 use crate::families::{Member, Members, document, getter};
 use crate::matrix::Matrix;
+use crate::model::{Part, parts};
 use crate::vector::Vector;
 use fodo_control::Standing;
 use fodo_control::{Change, WriteMode};
-use fodo_devices::{Device, Family, Quantities};
+use fodo_devices::{Device, Family};
 use fodo_language::{Options, OrFail, Outcome, Value, Values, script_error};
+use fodo_lattice::Lattice;
 use fodo_measure::{Cut, Knob, Orbit, Sampling};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, NativeCallContext};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,8 +134,21 @@ fn default_monitors(context: &Context) -> Outcome<Members> {
     context.facility.family(&name).map(Members::all).or_fail()
 }
 
-/// Knobs from a family, part of one, a device, or an array of these.
+/// Knobs from a family, part of one, a device, or an array of these: one for each supply, that of its first device.
 fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
+    let mut seen = HashMap::new();
+    let mut knobs = named(value)?;
+    knobs.retain(|knob| {
+        let Some(setpoint) = &knob.field.setpoint else { return true };
+        let first = seen.entry(setpoint.channel.clone()).or_insert_with(|| knob.device.clone());
+        // the same device twice is told where it is set
+        !knob.field.is_shared() || Arc::ptr_eq(first, &knob.device)
+    });
+    Ok(knobs)
+}
+
+/// A knob for each device that is named.
+fn named(value: &Dynamic) -> Outcome<Vec<Knob>> {
     if let Some(knobs) = value.read_lock::<Knobs>() {
         return Ok(knobs.0.to_vec());
     }
@@ -143,7 +159,7 @@ fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
         return Ok(vec![knob(&member.device)?]);
     }
     if let Some(array) = value.read_lock::<Array>() {
-        let parts = array.iter().map(knobs).collect::<Outcome<Vec<_>>>()?;
+        let parts = array.iter().map(named).collect::<Outcome<Vec<_>>>()?;
         return Ok(parts.into_iter().flatten().collect());
     }
     Err(script_error("knobs are families, parts of them or devices, or an array of these"))
@@ -183,21 +199,22 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
 }
 
 fn model_matrix(context: &Context, knobs: &[Knob], monitors: &Members) -> Outcome<DMatrix<f64>> {
-    context.model().orbit_response(&columns(knobs)?, &rows_of(monitors)?).or_fail()
+    let columns = columns(knobs, &context.facility.lattice)?;
+    context.model().orbit_response(&columns, &rows_of(monitors)?).or_fail()
 }
 
-/// The element of each knob, and what is changed there.
-fn columns(knobs: &[Knob]) -> Outcome<Vec<(usize, Quantities)>> {
+/// What each knob changes in the lattice.
+fn columns(knobs: &[Knob], lattice: &Lattice) -> Outcome<Vec<Vec<Part>>> {
     let column = |knob: &Knob| {
         let missing = || script_error(format!("{} is not in the model", knob.device.shown()));
-        Ok((knob.device.elements.first().copied().unwrap_or(0), knob.field.model.ok_or_else(missing)?))
+        parts(&knob.device, &knob.field, lattice).ok_or_else(missing)
     };
     knobs.iter().map(column).collect()
 }
 
 /// The same for knobs as a script gives them.
-pub fn columns_of(which: &Dynamic) -> Outcome<Vec<(usize, Quantities)>> {
-    columns(&knobs(which)?)
+pub fn columns_of(which: &Dynamic, lattice: &Lattice) -> Outcome<Vec<Vec<Part>>> {
+    columns(&knobs(which)?, lattice)
 }
 
 /// The element of each monitor.
@@ -290,15 +307,17 @@ pub fn changes(context: &Context, standing: &[Standing]) -> Map {
     let mut families = Map::new();
     for (setpoint, before, now) in standing {
         let Ok(family) = context.facility.family(&setpoint.family) else { continue };
-        let found = family.devices.iter().find_map(|d| {
+        // all devices on the supply
+        let moved = family.devices.iter().filter_map(|d| {
             let field = d.fields.iter().find(|f| f.setpoint.as_ref().is_some_and(|s| s.channel == setpoint.channel))?;
             Some((d.name.clone(), field))
         });
-        let Some((device, field)) = found else { continue };
-        let change = Quantity::from_si(field.to_physics(*now) - field.to_physics(*before), field.physics.clone());
-        let entry = families.entry(family.name.as_ref().into()).or_insert_with(|| Map::new().into());
-        if let Some(mut map) = entry.write_lock::<Map>() {
-            map.insert(device.as_ref().into(), Dynamic::from(change));
+        for (device, field) in moved {
+            let change = Quantity::from_si(field.to_physics(*now) - field.to_physics(*before), field.physics.clone());
+            let entry = families.entry(family.name.as_ref().into()).or_insert_with(|| Map::new().into());
+            if let Some(mut map) = entry.write_lock::<Map>() {
+                map.insert(device.as_ref().into(), Dynamic::from(change));
+            }
         }
     }
     families

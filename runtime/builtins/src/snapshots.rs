@@ -21,8 +21,11 @@ fn setpoints(context: &Context, options: &Values) -> Outcome<Vec<(Arc<Setpoint>,
     let devices = devices.filter(|device| wanted.as_ref().is_none_or(|wanted| wanted.contains(&key(device))));
     let fields = devices.flat_map(|device| &device.fields);
     // what fires a shot is no state of the machine
-    let fields = fields.filter(|field| field.model != Some(Quantities::Trigger));
-    Ok(fields.filter_map(|field| Some((field.setpoint.clone()?, field.clone()))).collect())
+    let fields = fields.filter(|field| !matches!(field.model, Some(Quantities::Trigger | Quantities::Inject)));
+    let mut seen = HashSet::new();
+    let set = fields.filter_map(|field| Some((field.setpoint.clone()?, field.clone())));
+    // that of several devices once
+    Ok(set.filter(|(setpoint, _)| seen.insert(setpoint.channel.clone())).collect())
 }
 
 /// A device among all of a facility: its family and its name.

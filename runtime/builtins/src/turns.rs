@@ -57,7 +57,8 @@ fn get_turns(context: &Context, monitors: &Members) -> Outcome<Map> {
 fn trigger(context: &Context, timing: &Members) -> Outcome<()> {
     let fires = |field: &&Field| matches!(field.model, Some(Quantities::Trigger | Quantities::Inject));
     let fields = timing.devices.iter().flat_map(|device| &device.fields).filter(fires);
-    let setpoints: Vec<Arc<Setpoint>> = fields.filter_map(|field| field.setpoint.clone()).collect();
+    let mut setpoints: Vec<Arc<Setpoint>> = fields.filter_map(|field| field.setpoint.clone()).collect();
+    setpoints.dedup_by(|a, b| Arc::ptr_eq(a, b));
     if setpoints.is_empty() {
         let what = format!("{} triggers nothing", timing.family.name);
         let how = "the facility's table gives a family a field with `model = \"trigger\"` or \"inject\" that is set";

@@ -1,5 +1,6 @@
 //! Runs of one session beside each other: what they share, and that they stay out of each other's way.
 
+use crate::branch::Branches;
 use crate::history::History;
 use crate::marks::Marks;
 use crate::session::Session;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Past {
     pub history: History,
     pub marks: Marks,
+    pub branches: Branches,
 }
 
 /// What a run works on, by families.

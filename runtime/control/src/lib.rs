@@ -9,6 +9,7 @@
 mod archive;
 mod backend;
 mod beside;
+mod branch;
 mod cancel;
 mod clocks;
 pub mod conformance;
@@ -39,6 +40,7 @@ mod write;
 pub use archive::{Archive, Samples};
 pub use backend::{Backend, Fresh, Metadata, Permit, Write};
 pub use beside::Work;
+pub use branch::{Branch, off_branch};
 pub use cancel::{Cancel, Stopped};
 pub use entries::{Entries, entry};
 pub use event::{Event, Observer};

@@ -122,6 +122,7 @@ impl Session {
                 Err(error) => self.count_failed(&todo, &error, &mut putback),
             }
         }
+        putback.off_branch = self.state().past().branches.off(back.iter().map(|change| &change.setpoint));
         putback
     }
 
@@ -175,6 +176,10 @@ impl Session {
         if !rehearsed && !self.cancel.is_held() {
             (putback.others, putback.unread) = self.changed_by_others(until);
         }
+        let left = self.off_branch();
+        putback
+            .off_branch
+            .extend(left.into_iter().filter(|name| !putback.off_branch.contains(name)).collect::<Vec<_>>());
         let (transaction, _leases) = {
             let mut state = self.state();
             state.rights.clear();
@@ -285,6 +290,8 @@ impl Session {
         if let Some(transaction) = &mut self.state().transaction {
             transaction.steps.clear();
             transaction.written.clear();
+            // it is told with what was put back
+            transaction.left.clear();
         }
         Ok(putback)
     }

@@ -1,6 +1,7 @@
 //! One machine, one operator: reading, and the only way to write.
 
 use crate::beside::{Past, Works};
+use crate::branch::off_branch;
 use crate::history::Committed;
 use crate::transaction::{Savepoint, Standing, Transaction};
 use crate::watch::{Owner, Watching};
@@ -351,6 +352,9 @@ impl Session {
     /// Ends the run and keeps what it changed.
     pub fn commit(&self) -> Result<Committed> {
         self.still_there()?;
+        if let Some(told) = off_branch(&self.off_branch()) {
+            self.mark("off branch", format!("magnets are {told}"))?;
+        }
         self.mark("committed", String::new())?;
         self.unwatch_all();
         let mut state = self.state();

@@ -1,5 +1,6 @@
 //! One run's changes: what was touched, what it held before, how to put it back.
 
+use crate::branch::off_branch;
 use crate::journal::{Entry, Journal, Line};
 use crate::setpoint::same;
 use crate::{Change, Channel, RunInfo, Setpoint};
@@ -41,6 +42,8 @@ pub(crate) struct Transaction {
     pub before: Vec<(Arc<Setpoint>, f64)>,
     /// What was changed up to here stays, however the run ends.
     pub kept: Savepoint,
+    /// Setpoints whose magnets the run took off the branch of their hysteresis.
+    pub left: Vec<Arc<Setpoint>>,
 }
 
 impl Transaction {
@@ -54,6 +57,7 @@ impl Transaction {
             synced: false,
             before: Vec::new(),
             kept: Savepoint(0),
+            left: Vec::new(),
         }
     }
 
@@ -132,6 +136,8 @@ pub struct Putback {
     pub held: usize,
     /// Stay changed, because a loop said so of its whole passes.
     pub kept: usize,
+    /// Setpoints of magnets that are off the branch they were cycled onto, wherever their setpoints are.
+    pub off_branch: Vec<String>,
     /// Where the journal is kept for `fodo recover`, if something is left to do.
     pub journal: Option<String>,
 }
@@ -165,6 +171,9 @@ impl std::fmt::Display for Putback {
         }
         if !self.unread.is_empty() {
             write!(f, "; not touched by the run, and out of reach now: {}", self.unread.join(", "))?;
+        }
+        if let Some(told) = off_branch(&self.off_branch) {
+            write!(f, "; magnets {told}")?;
         }
         match &self.journal {
             Some(_) => f.write_str("; `fodo recover` shows what is left and puts it back with --write"),

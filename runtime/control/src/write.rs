@@ -228,6 +228,7 @@ impl Session {
         needed(self.tell_writes(changes, olds, why))?;
         let guard = self.state().guard.clone();
         guard.inspect(|guard| guard.moved(changes, olds));
+        self.note_branches(changes, olds);
         let sent = self.backend.now();
         self.send(changes, cancel)?;
         let arrived = self.arrive(changes, sent, cancel)?;

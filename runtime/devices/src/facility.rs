@@ -7,13 +7,14 @@ use crate::files::{Based, Files};
 use crate::injection;
 use crate::injection::InjectionDesign;
 use crate::machine::{Entrance, MachineKind};
+use crate::rigidity::rigidity;
 use crate::table::{Table, open_tables};
 use crate::watchers::{self, Feedback, Watcher};
 use fodo_control::{Acting, Channel, Condition, Role, Setpoint};
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use fodo_units::Unit;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,12 +112,13 @@ impl Facility {
         let positions = lattice.positions();
         let injection =
             open_tables(files.as_ref(), "facility.toml", |top| InjectionDesign::read(top, head.kind, &lattice))?;
+        let rigidity = rigidity(&lattice);
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
             let mut families = Vec::new();
             let (mut owners, mut sources) = (HashMap::new(), HashMap::new());
             for (name, table) in top.alike()? {
-                let family = Family::read(name, &table, &lattice, &positions, &csv)?;
+                let family = Family::read(name, &table, &lattice, &positions, rigidity, &csv)?;
                 fields_fit(&family, &table, &head)?;
                 injection::fits(&family, &table, injection.is_some())?;
                 one_setpoint_each(&family, &mut owners).map_err(|what| table.mistake(name, what))?;
@@ -236,11 +238,12 @@ impl Facility {
         watchers.chain(self.feedbacks.iter().map(|feedback| (&feedback.channel, feedback.off())))
     }
 
-    /// All setpoints of a family.
+    /// All setpoints of a family; one that several devices share comes once.
     pub fn setpoints(&self, family: &str) -> Result<Vec<Arc<Setpoint>>> {
         let family = self.family(family)?;
-        let fields = family.devices.iter().flat_map(|device| &device.fields);
-        Ok(fields.flat_map(|field| self.setpoints_of(field)).collect())
+        let all = family.devices.iter().flat_map(|device| &device.fields).flat_map(|field| self.setpoints_of(field));
+        let mut seen = HashSet::new();
+        Ok(all.filter(|setpoint| seen.insert(setpoint.channel.clone())).collect())
     }
 
     /// The setpoint of a field, or those of all knots of its wave form.
@@ -321,12 +324,17 @@ fn fields_fit(family: &Family, table: &Table, head: &Head) -> Result<()> {
     Ok(())
 }
 
-/// No two setpoints are set by one channel; `owners` are those of the families before.
-fn one_setpoint_each(family: &Family, owners: &mut HashMap<Arc<str>, Arc<str>>) -> Result<(), String> {
+/// No two fields are set by one channel, but the same field of devices on one supply; `owners` are the setpoints of the
+/// families before.
+fn one_setpoint_each(family: &Family, owners: &mut HashMap<Channel, Arc<Setpoint>>) -> Result<(), String> {
     let whole = |field: &'_ Field| field.setpoint.clone().or(field.wave.as_ref().map(|wave| wave.whole.clone()));
-    for setpoint in family.devices.iter().flat_map(|d| &d.fields).filter_map(whole) {
-        if let Some(first) = owners.insert(setpoint.channel.clone(), setpoint.name.clone()) {
-            return Err(format!("{first} and {} are set by the same channel {}", setpoint.name, setpoint.channel));
+    for setpoint in &family.devices.iter().flat_map(|d| &d.fields).filter_map(whole).collect::<Vec<_>>() {
+        let first = owners.entry(setpoint.channel.clone()).or_insert_with(|| setpoint.clone());
+        if !Arc::ptr_eq(first, setpoint) {
+            return Err(format!(
+                "{} and {} are set by the same channel {}; devices on one supply are of one family and set by one field",
+                first.name, setpoint.name, setpoint.channel
+            ));
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Families of devices, in lattice order.
 
+use crate::combined::combine;
 use crate::field::{Field, FieldTable};
 use crate::pattern::{Words, expand, glob};
+use crate::supply::join;
 use crate::table::Table;
 use fodo_lattice::Lattice;
 use fodo_report::{Diagnostic, Kind, Result};
@@ -61,6 +63,8 @@ pub struct Family {
     pub period: Duration,
     /// Shots averaged by default.
     pub average: usize,
+    /// Whether its magnets remember the way: what `cycle` leaves behind is followed.
+    pub hysteresis: bool,
 }
 
 impl Family {
@@ -88,6 +92,7 @@ impl Family {
         table: &Table,
         lattice: &Lattice,
         positions: &[f64],
+        rigidity: Option<f64>,
         csv: &dyn Fn(&str) -> Option<Arc<str>>,
     ) -> Result<Family> {
         let family: Arc<str> = name.into();
@@ -96,11 +101,12 @@ impl Family {
         let settle = table.duration("settle")?.unwrap_or_default();
         let period = table.duration("period")?.unwrap_or(Duration::from_millis(100));
         let average = table.number("average")?.unwrap_or(1.0).max(1.0) as usize;
+        let hysteresis = table.boolean("hysteresis")?.unwrap_or(false);
         let source = source(table)?;
         let groups = group(name, table, lattice, device_name.as_deref())?;
         let mut fields = Vec::new();
         for (field, inner) in table.tables() {
-            fields.push((FieldTable::read(field, &inner, csv)?, inner));
+            fields.push((FieldTable::read(field, &inner, rigidity, csv)?, inner));
         }
         if fields.is_empty() {
             return Err(table.mistake(name, "a family needs a field, like [HCOR.kick]"));
@@ -113,15 +119,22 @@ impl Family {
                 .iter()
                 .map(|(field, inner)| field.of_device(&family, &words, inner))
                 .collect::<Result<Vec<Field>>>()?;
-            devices.push(Arc::new(group.device(&family, positions, of_device)));
+            let mut device = group.device(&family, positions, of_device);
+            combine(&mut device, &fields, lattice)?;
+            devices.push(device);
         }
+        join(&mut devices).map_err(|(field, what)| table.mistake(&field, what))?;
+        let devices: Vec<Arc<Device>> = devices.into_iter().map(Arc::new).collect();
         let row =
             devices.iter().flat_map(|d| &d.fields).find(|f| f.source.as_ref().is_some_and(|s| s.place.index.is_some()));
         if let Some(field) = row.filter(|_| source.as_ref() == "manual") {
             let what = format!("{name}.{} is one entry of a row of numbers, for which nobody can be asked", field.name);
             return Err(table.mistake("source", what));
         }
-        Ok(Family { name: family, role, source, devices, settle, period, average })
+        if hysteresis && devices.iter().all(|device| device.fields.iter().all(|field| field.setpoint.is_none())) {
+            return Err(table.mistake("hysteresis", "is that of magnets that are set, and nothing of this family is"));
+        }
+        Ok(Family { name: family, role, source, devices, settle, period, average, hysteresis })
     }
 }
 

@@ -1,9 +1,12 @@
 //! A field of a device: a quantity with its units, channels and place in the model.
 
+use crate::calibrate::{Rule, Units};
 use crate::camera::Camera;
+use crate::combined::{Combined, Given, gives};
 use crate::cycle::Wave;
 use crate::pattern::{Words, expand};
 use crate::place::Place;
+use crate::supply::Fed;
 use crate::table::Table;
 use fodo_control::{Alarms, Channel, Physics, Setpoint};
 use fodo_report::Result;
@@ -248,8 +251,17 @@ pub struct Field {
     pub calibration: Calibration,
     /// What it is in the lattice model.
     pub model: Option<Quantities>,
+    /// What it gives where it is the supply of several quantities; its `model` is none then.
+    pub gives: Arc<[Given]>,
+    /// What such a supply holds where the lattice is as designed, physics value in SI.
+    pub design: f64,
+    /// How it follows from such supplies, where it is a quantity over them; it has no channel then.
+    pub combined: Option<Arc<Combined>>,
     /// How it is set, if it can be.
     pub setpoint: Option<Arc<Setpoint>>,
+    /// What its setpoint moves: this device, and those of the family that hang on the same supply, in lattice order. Empty
+    /// where it cannot be set.
+    pub fed: Arc<[Fed]>,
     /// How it is read, if it can be.
     pub source: Option<Source>,
     /// Step of a response measurement, from the lower to the upper value, physics unit in SI.
@@ -295,18 +307,19 @@ pub(crate) struct FieldTable {
     name: Arc<str>,
     physics: Unit,
     hardware: Unit,
-    calibration: Calibration,
+    rule: Rule,
     model: Option<Quantities>,
+    gives: Arc<[Given]>,
+    design: f64,
+    /// The fields of the supplies that it is over.
+    pub of: Vec<String>,
     set: Option<String>,
     read: Option<String>,
     column: Option<String>,
     index: Option<String>,
-    limits: (f64, f64),
-    tolerance: f64,
+    scaled: Scaled,
     arrival: Duration,
-    rate: Option<f64>,
     delta: Option<f64>,
-    alarms: Alarms,
     turns: usize,
     sampling: f64,
     distance: f64,
@@ -315,22 +328,54 @@ pub(crate) struct FieldTable {
     pulse: Option<f64>,
 }
 
+/// What a calibration brings onto the channel.
+#[derive(Clone)]
+struct Scaled {
+    calibration: Calibration,
+    limits: (f64, f64),
+    tolerance: f64,
+    rate: Option<f64>,
+    alarms: Alarms,
+}
+
+impl Scaled {
+    fn read(table: &Table, physics: &Unit, hardware: &Unit, calibration: &Calibration) -> Result<Scaled> {
+        Ok(Scaled {
+            limits: range(table, "limits", physics, hardware, calibration)?.unwrap_or(EVERYTHING),
+            tolerance: span(table, "tolerance", physics, hardware, calibration)?.unwrap_or(0.0),
+            rate: rate(table, physics, hardware, calibration)?,
+            alarms: Alarms {
+                warning: range(table, "warning", physics, hardware, calibration)?,
+                alarm: range(table, "alarm", physics, hardware, calibration)?,
+            },
+            calibration: calibration.clone(),
+        })
+    }
+}
+
 impl FieldTable {
-    pub fn read(name: &str, table: &Table, csv: impl Fn(&str) -> Option<Arc<str>>) -> Result<FieldTable> {
+    pub fn read(
+        name: &str,
+        table: &Table,
+        rigidity: Option<f64>,
+        csv: impl Fn(&str) -> Option<Arc<str>>,
+    ) -> Result<FieldTable> {
         let physics = table.unit("unit")?.ok_or_else(|| table.mistake("unit", "is missing"))?;
         let hardware = table.unit("hardware")?.unwrap_or_else(|| physics.clone());
-        let calibration = calibration(table, &physics, &hardware, csv)?;
+        let rule = Rule::read(table, &Units { physics: &physics, hardware: &hardware, rigidity }, csv)?;
+        let gives = gives(table, &physics, rigidity)?;
         let field = FieldTable {
             name: name.into(),
-            model: model(table)?,
+            model: if gives.is_empty() { model(table)? } else { None },
+            design: design(table, &physics, &gives)?,
+            gives,
+            of: table.texts("of")?,
             set: table.text("set")?.map(String::from),
             read: table.text("read")?.map(String::from),
             column: table.text("column")?.map(String::from),
             index: table.text("index")?.map(String::from),
-            limits: range(table, "limits", &physics, &hardware, &calibration)?.unwrap_or(EVERYTHING),
-            tolerance: span(table, "tolerance", &physics, &hardware, &calibration)?.unwrap_or(0.0),
+            scaled: Scaled::read(table, &physics, &hardware, rule.any())?,
             arrival: table.duration("arrival")?.unwrap_or(Duration::from_secs(10)),
-            rate: rate(table, &physics, &hardware, &calibration)?,
             delta: table.quantity("delta", &physics)?,
             turns: turns(table)?,
             sampling: sampling(table)?,
@@ -338,15 +383,13 @@ impl FieldTable {
             camera: Camera::read(table)?,
             points: points(table)?,
             pulse: pulse(table)?,
-            alarms: Alarms {
-                warning: range(table, "warning", &physics, &hardware, &calibration)?,
-                alarm: range(table, "alarm", &physics, &hardware, &calibration)?,
-            },
             physics,
             hardware,
-            calibration,
+            rule,
         };
-        if field.set.is_none() && field.read.is_none() {
+        if !field.of.is_empty() {
+            field.is_over(table)?;
+        } else if field.set.is_none() && field.read.is_none() {
             return Err(table.mistake("read", "a field needs a channel to `read` or to `set`"));
         }
         if field.column.is_some() && (field.index.is_none() || field.read.is_none()) {
@@ -357,6 +400,34 @@ impl FieldTable {
         }
         table.no_other_keys()?;
         Ok(field)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A quantity over supplies has a strength as its model, and no channel.
+    fn is_over(&self, table: &Table) -> Result<()> {
+        if let Some(key) = ["set", "read", "calibration"].into_iter().find(|key| table.has(key)) {
+            return Err(table.mistake(key, "cannot stand beside `of`: the quantity follows from its supplies"));
+        }
+        let Some(word) = table.text("model")? else {
+            return Err(table.mistake("model", "is missing: which quantity is it over its supplies?"));
+        };
+        let (_, unit) = strength(table, "model", word)?;
+        match unit.dimension() == self.physics.dimension() {
+            true => Ok(()),
+            false => Err(table.mistake("unit", format!("must be one of `{unit}`: `{word}` is counted in it"))),
+        }
+    }
+
+    /// Its calibration at a device, and what follows from it.
+    fn scaled(&self, device: &str, table: &Table) -> Result<Scaled> {
+        match self.rule.of(device, table)? {
+            None => Ok(self.scaled.clone()),
+            Some(own) => Scaled::read(table, &self.physics, &self.hardware, own),
+        }
     }
 
     pub fn of_device(&self, family: &Arc<str>, words: &Words, table: &Table) -> Result<Field> {
@@ -378,6 +449,7 @@ impl FieldTable {
             true => format!("{family}.{}", self.name).into(),
             false => format!("{family}[\"{}\"].{}", words.name, self.name).into(),
         };
+        let Scaled { calibration, limits, tolerance, rate, alarms } = self.scaled(words.name, table)?;
         let setpoint = set.map(|channel| {
             Arc::new(Setpoint {
                 name: shown,
@@ -385,14 +457,14 @@ impl FieldTable {
                 channel: channel.into(),
                 readback: read.as_deref().filter(|_| place.index.is_none()).map(Channel::from),
                 unit: self.hardware.symbol().into(),
-                limits: self.limits,
-                tolerance: self.tolerance,
+                limits,
+                tolerance,
                 arrival: self.arrival,
-                rate: self.rate,
+                rate,
                 physics: Some(Physics {
                     hardware: self.hardware.clone(),
                     unit: self.physics.clone(),
-                    calibration: self.calibration.clone(),
+                    calibration: calibration.clone(),
                 }),
             })
         });
@@ -405,16 +477,20 @@ impl FieldTable {
             name: self.name.clone(),
             physics: self.physics.clone(),
             hardware: self.hardware.clone(),
-            calibration: self.calibration.clone(),
+            calibration,
             model: self.model,
+            gives: self.gives.clone(),
+            design: self.design,
+            combined: None,
             source: match (row.or(read.map(Channel::from)), &setpoint) {
                 (Some(channel), _) => Some(Source { channel, place }),
                 (None, Some(setpoint)) => Some(Source { channel: setpoint.channel.clone(), place: Place::default() }),
                 (None, None) => None,
             },
             setpoint,
+            fed: Arc::default(),
             delta: self.delta,
-            alarms: self.alarms,
+            alarms,
             turns: self.turns,
             sampling: self.sampling,
             distance: self.distance,
@@ -422,6 +498,38 @@ impl FieldTable {
             wave,
             pulse: self.pulse,
         })
+    }
+}
+
+/// A strength by its word, and the unit in which it is counted.
+pub(crate) fn strength(table: &Table, key: &str, word: &str) -> Result<(Quantities, Unit)> {
+    let known = |quantity: Quantities| match quantity {
+        Quantities::KickX | Quantities::KickY => Some("rad".to_string()),
+        Quantities::Upright(order) | Quantities::Skew(order) => Some(format!("1/m^{}", order + 1)),
+        _ => None,
+    };
+    let strengths = WORDS.iter().filter_map(|(word, quantity)| Some((*word, *quantity, known(*quantity)?)));
+    match strengths.clone().find(|(known, ..)| *known == word) {
+        Some((_, quantity, symbol)) => {
+            Ok((quantity, Unit::parse(&symbol).map_err(|error| table.mistake(key, error.to_string()))?))
+        }
+        None => {
+            let words: Vec<&str> = strengths.map(|(word, ..)| word).collect();
+            let near = fodo_report::did_you_mean(word, words.iter().copied())
+                .unwrap_or_else(|| format!("it may be {}", words.join(", ")));
+            Err(table.mistake(key, format!("`{word}` is no strength of a magnet; {near}")))
+        }
+    }
+}
+
+/// What a supply of several quantities holds where the lattice is as designed.
+fn design(table: &Table, physics: &Unit, gives: &[Given]) -> Result<f64> {
+    match (table.quantity("design", physics)?, gives.is_empty()) {
+        (Some(_), true) => Err(table.mistake(
+            "design",
+            "is for a field whose `model` is a table of quantities: others start as the lattice is",
+        )),
+        (design, _) => Ok(design.unwrap_or(0.0)),
     }
 }
 
@@ -487,66 +595,6 @@ fn model(table: &Table) -> Result<Option<Quantities>> {
             Err(table.mistake("model", format!("`{word}` is nothing the model knows; {near}")))
         }
     }
-}
-
-fn calibration(
-    table: &Table,
-    physics: &Unit,
-    hardware: &Unit,
-    csv: impl Fn(&str) -> Option<Arc<str>>,
-) -> Result<Calibration> {
-    const KEY: &str = "calibration";
-    if !table.has(KEY) {
-        if physics.dimension() != hardware.dimension() {
-            return Err(table.mistake(KEY, format!("is missing: how does {physics} follow from {hardware}?")));
-        }
-        return Ok(Calibration::IDENTITY);
-    }
-    let needed = Unit::si(physics.dimension().times(hardware.dimension().power(-1)));
-    if let Ok(Some(inner)) = table.table(KEY) {
-        let calibration = match inner.text("curve")? {
-            Some(path) => {
-                let text = csv(path).ok_or_else(|| inner.mistake("curve", format!("there is no file {path}")))?;
-                curve(&text, physics, hardware).map_err(|what| inner.mistake("curve", format!("{path}: {what}")))?
-            }
-            None => {
-                let factor = inner.quantity("factor", &needed)?.ok_or_else(|| inner.mistake("factor", "is missing"))?;
-                let offset = inner.quantity("offset", physics)?.unwrap_or(0.0);
-                Calibration::Linear { factor, offset }
-            }
-        };
-        inner.no_other_keys()?;
-        return nonzero(table, calibration);
-    }
-    let factor = table.quantity(KEY, &needed)?.unwrap_or(1.0);
-    nonzero(table, Calibration::Linear { factor, offset: 0.0 })
-}
-
-fn nonzero(table: &Table, calibration: Calibration) -> Result<Calibration> {
-    match calibration {
-        Calibration::Linear { factor, .. } if factor == 0.0 || !factor.is_finite() => {
-            Err(table.mistake("calibration", format!("a factor of {factor} cannot be turned round")))
-        }
-        other => Ok(other),
-    }
-}
-
-/// Lines `hardware, physics` in the field's units; a first line with names is skipped.
-fn curve(text: &str, physics: &Unit, hardware: &Unit) -> Result<Calibration, String> {
-    let mut points = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let columns: Vec<Option<f64>> = line.split(',').map(|c| c.trim().parse().ok()).collect();
-        match columns.as_slice() {
-            [Some(h), Some(p)] => points.push((h * hardware.scale(), p * physics.scale())),
-            [None, None] if points.is_empty() => {}
-            _ => return Err(format!("line {}: two numbers are needed, found `{line}`", number + 1)),
-        }
-    }
-    Calibration::curve(points)
 }
 
 /// A value in either unit as the number on the channel.

@@ -4,7 +4,9 @@
 //! checks the tables and joins them with the lattice: which device stands where, which channel is
 //! which field, in which units, within which limits. It reads no machine and runs no script.
 
+mod calibrate;
 mod camera;
+mod combined;
 mod compare;
 mod cycle;
 mod facility;
@@ -16,10 +18,13 @@ mod machine;
 mod pattern;
 mod place;
 mod pyaml;
+mod rigidity;
+mod supply;
 mod table;
 mod watchers;
 
 pub use camera::Camera;
+pub use combined::{Combined, Given};
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use cycle::{Cycle, Wave};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};
@@ -31,5 +36,7 @@ pub use machine::{Entrance, MachineKind};
 pub use pattern::glob;
 pub use place::Place;
 pub use pyaml::PyamlConfiguration;
+pub use rigidity::rigidity;
+pub use supply::{Fed, supplies};
 pub use table::{Table, open_tables};
 pub use watchers::{Feedback, Watcher};

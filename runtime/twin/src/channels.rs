@@ -6,7 +6,7 @@ use crate::turns::CHARGE;
 use fodo_control::{Alarms, Channel, ChannelInfo, Shape};
 use fodo_devices::{Camera, Device, Facility, Field, Quantities, Source};
 use fodo_optics::Point;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What a channel answers.
@@ -75,6 +75,8 @@ pub(crate) struct Knob {
     pub field: Field,
     pub quantity: Option<Quantities>,
     pub limits: (f64, f64),
+    /// Its supply: of several knobs on one it is the first that counts.
+    pub supply: usize,
 }
 
 /// A monitor and where it stands.
@@ -104,6 +106,8 @@ pub(crate) struct Channels {
     pub fields: Vec<Option<Field>>,
     pub by_name: HashMap<Channel, usize>,
     pub knobs: Vec<Knob>,
+    /// The knobs of each supply: those that one setpoint moves.
+    supplies: Vec<Vec<usize>>,
     pub monitors: Vec<Monitor>,
     /// What signals hold while all is well.
     pub signals: Vec<f64>,
@@ -174,17 +178,28 @@ impl Channels {
                 field: field.clone(),
                 quantity: field.model,
                 limits: wave.whole.limits,
+                supply: self.supplies.len(),
             });
+            self.supplies.push(vec![self.knobs.len() - 1]);
             let answer = Answer::Wave(self.knobs.len() - 1);
             self.push(&wave.whole.channel, field, answer, Shape::Vector(wave.knots), true);
             return;
         }
         if let Some(setpoint) = &field.setpoint {
+            let supply = match self.by_name.get(&setpoint.channel).map(|&at| &self.answers[at]) {
+                Some(Answer::Setpoint(first)) => self.knobs[*first].supply,
+                _ => self.supplies.len(),
+            };
+            match self.supplies.get_mut(supply) {
+                Some(known) => known.push(self.knobs.len()),
+                None => self.supplies.push(vec![self.knobs.len()]),
+            }
             self.knobs.push(Knob {
                 device: device.clone(),
                 field: field.clone(),
                 quantity: field.model,
                 limits: setpoint.limits,
+                supply,
             });
             let knob = self.knobs.len() - 1;
             self.push(&setpoint.channel, field, Answer::Setpoint(knob), Shape::Scalar, true);
@@ -267,6 +282,48 @@ impl Channels {
             }
             _ => {}
         }
+    }
+
+    /// The knobs on the same supply, this one included.
+    pub fn beside(&self, knob: usize) -> &[usize] {
+        self.supplies.get(self.knobs[knob].supply).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first of the knobs on the same supply: what its setpoint holds is kept there.
+    pub fn first(&self, knob: usize) -> usize {
+        self.beside(knob).first().copied().unwrap_or(knob)
+    }
+
+    /// By how much more what this magnet gives changes with the current than it does of another on the same supply [1];
+    /// along curves that of the middle of the limits.
+    pub fn part(&self, knob: usize, other: usize) -> f64 {
+        let slope = |at: usize| {
+            let Knob { field, limits: (low, high), .. } = &self.knobs[at];
+            let middle = 0.5 * (low + high) * field.hardware.scale();
+            field.calibration.slope(if middle.is_finite() { middle } else { 0.0 })
+        };
+        slope(knob) / slope(other)
+    }
+
+    /// What each setpoint holds where its knobs start at these physics values, in channel units: on a supply of several
+    /// magnets the mean of what they need, and each of them then gives what its own calibration says.
+    pub fn held_at(&self, starts: &[f64]) -> Vec<f64> {
+        let own: Vec<f64> = self.knobs.iter().zip(starts).map(|(knob, start)| knob.field.to_channel(*start)).collect();
+        let mean = |knob: usize| {
+            let beside = self.beside(knob);
+            let needed = |of: &usize| own[*of];
+            match beside.iter().all(|of| own[*of] == own[knob]) {
+                true => own[knob],
+                false => beside.iter().map(needed).sum::<f64>() / beside.len() as f64,
+            }
+        };
+        (0..own.len()).map(mean).collect()
+    }
+
+    /// Knobs that do not start where the lattice has them: their supply holds what other magnets on it need, too.
+    pub fn elsewhere(&self, starts: &[f64], values: &[f64]) -> BTreeSet<usize> {
+        let is_elsewhere = |knob: &usize| self.knobs[*knob].field.to_channel(starts[*knob]) != values[*knob];
+        (0..values.len()).filter(is_elsewhere).collect()
     }
 
     /// Turns to take: as many as the longest row has.

@@ -57,6 +57,7 @@ impl Boost {
             Some(KickX | KickY | Upright(_) | Skew(_) | AcKickX | AcKickY | KickerX | KickerY) => {
                 1.0 / self.cycle.stiffness(moment)
             }
+            None if !knob.field.gives.is_empty() => 1.0 / self.cycle.stiffness(moment),
             _ => 1.0,
         }
     }

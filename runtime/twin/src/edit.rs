@@ -48,16 +48,13 @@ impl Twin {
         self.settled(&mut state);
         same_elements(state.machine.lattice(), lattice)?;
         let lattice = &if self.tapering { tapered(lattice)? } else { lattice.clone() };
-        let start = |machine: &Machine| {
-            let starts = machine.starts().iter().zip(&self.channels.knobs);
-            starts.map(|(physics, knob)| knob.field.to_channel(*physics)).collect::<Vec<f64>>()
-        };
+        let start = |machine: &Machine| self.channels.held_at(machine.starts());
         let machine = Machine::new(lattice, &self.channels.knobs);
         let (old, new) = (start(&state.machine), start(&machine));
         let values: Vec<f64> = (0..new.len())
-            .map(|knob| match old[knob] == new[knob] {
-                true => state.values[knob],
-                false => state.values[knob] + (new[knob] - old[knob]),
+            .map(|knob| match (state.values[self.channels.first(knob)], old[knob] == new[knob]) {
+                (value, true) => value,
+                (value, false) => value + (new[knob] - old[knob]),
             })
             .collect();
         self.within_limits(&values)?;

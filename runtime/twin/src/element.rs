@@ -2,7 +2,7 @@
 
 use crate::channels::Knob;
 use crate::present::Present;
-use fodo_devices::Quantities;
+use fodo_devices::{Given, Quantities};
 use fodo_lattice::{Body, Element, Field, Lattice};
 use fodo_optics::{Effects, Ring, Tapered};
 use fodo_report::{Diagnostic, Kind, Result};
@@ -89,8 +89,7 @@ impl Machine {
     /// Adds a knob; answers what it holds at the start.
     fn add(&mut self, lattice: &Lattice, at: usize, knob: &Knob, held: &mut HashSet<(usize, Quantities)>) -> f64 {
         let Some(quantity) = knob.quantity else {
-            self.moved.push(Vec::new());
-            return 0.0;
+            return self.add_supply(lattice, at, knob);
         };
         let shares = shares(lattice, &knob.device.elements, quantity);
         self.moved.push(shares.iter().map(|(element, _)| *element).collect());
@@ -111,6 +110,22 @@ impl Machine {
             }
             _ => value * divisor,
         }
+    }
+
+    /// Adds a supply of several quantities: what the lattice says is met where it holds its design value; answers that.
+    fn add_supply(&mut self, lattice: &Lattice, at: usize, knob: &Knob) -> f64 {
+        let mut moved = Vec::new();
+        for &Given { quantity, factor } in knob.field.gives.iter().filter(|given| given.factor != 0.0) {
+            for (element, divisor) in shares(lattice, &knob.device.elements, quantity) {
+                let divisor = divisor / factor;
+                let standing = self.standing(lattice, element);
+                take(&mut standing.rest, quantity, knob.field.design / divisor);
+                standing.parts.push(Part { knob: at, quantity, divisor });
+                moved.push(element);
+            }
+        }
+        self.moved.push(moved);
+        knob.field.design
     }
 
     /// Whether a voltage of these cavities is held already, that of all together or that of some.

@@ -141,14 +141,10 @@ impl Twin {
         };
         let lattice = if table.tapering { tapered(&facility.lattice)? } else { facility.lattice.clone() };
         let machine = Machine::new(&lattice, &channels.knobs);
-        let values: Vec<f64> = channels
-            .knobs
-            .iter()
-            .zip(machine.starts())
-            .map(|(knob, physics)| knob.field.to_channel(*physics))
-            .collect();
+        let values = channels.held_at(machine.starts());
+        let elsewhere = channels.elsewhere(machine.starts(), &values);
         let turns = (table.turns, channels.turns());
-        let irons = table.irons(&channels, machine.starts());
+        let irons = table.irons(&channels, &values);
         // a whole number of seconds, so that shots fall on round times
         let start = Time(Time::wall().0 / 1_000_000_000 * 1_000_000_000);
         let (anomalies, decays) = (table.anomalies, table.beam.is_some());
@@ -184,7 +180,7 @@ impl Twin {
             irons: if options.perfect { BTreeMap::new() } else { irons },
             moving: BTreeSet::new(),
             values,
-            pending: BTreeSet::new(),
+            pending: elsewhere,
             now: start,
             start,
             triggers: (0, 0),
@@ -471,6 +467,7 @@ impl Twin {
         self.settled(state);
         let (supply, field) = (&state.present.supplies[knob], &self.channels.knobs[knob].field);
         let now = self.seconds(state);
+        let knob = self.channels.first(knob);
         let asked = state.ramps[knob].holds(self.paces[knob], now);
         if supply.is_sound() {
             let arrived = state.ramps[knob].has_arrived(self.paces[knob], now);
@@ -579,7 +576,8 @@ impl Twin {
 
     /// What a supply holds at a time after the start [s], sound or not: physics value in SI.
     pub(crate) fn held(&self, ramps: &[Ramp], knob: usize, seconds: f64) -> f64 {
-        self.channels.knobs[knob].field.to_physics(ramps[knob].holds(self.paces[knob], seconds))
+        let first = self.channels.first(knob);
+        self.channels.knobs[knob].field.to_physics(ramps[first].holds(self.paces[first], seconds))
     }
 
     /// When in the cycle of a booster monitors look [s].
@@ -684,7 +682,7 @@ impl Twin {
         }
         if state.found.is_none_or(|found| found.time != now.time) {
             let State { moving, ramps, pending, .. } = state;
-            pending.extend(moving.iter().copied());
+            pending.extend(moving.iter().flat_map(|&knob| self.channels.beside(knob)));
             let amplitudes = self.exciters.iter().map(|exciter| exciter.amplitude);
             pending.extend(amplitudes.filter(|&knob| self.held(ramps, knob, seconds) != 0.0));
             moving.retain(|&knob| !ramps[knob].has_arrived(self.paces[knob], seconds));
@@ -831,11 +829,12 @@ impl Plant for Twin {
             };
             if state.values[knob] != value {
                 let now = self.seconds(&state);
-                self.magnetise(&mut state, knob, now);
+                let beside = self.channels.beside(knob);
+                beside.iter().for_each(|&magnet| self.magnetise(&mut state, magnet, now));
                 state.ramps[knob].set_out(value, self.paces[knob], now);
-                self.magnetise(&mut state, knob, now);
+                beside.iter().for_each(|&magnet| self.magnetise(&mut state, magnet, now));
                 state.values[knob] = value;
-                state.pending.insert(knob);
+                state.pending.extend(beside);
                 if !state.ramps[knob].has_arrived(self.paces[knob], now) {
                     state.moving.insert(knob);
                 }

@@ -354,7 +354,7 @@ fn kickers_that_misfire_cost_beam() {
     set_bump(&twin, &facility);
     let shot = |wrong: Option<(&str, &str)>| {
         if let Some((name, device)) = wrong {
-            twin.start(name, Some(device)).unwrap();
+            twin.start(name, Some(device.into())).unwrap();
         }
         let before = number(&twin, "beam:current");
         let left = inject(&twin);

@@ -71,6 +71,12 @@ impl Dimension {
         Dimension(self.0.map(|e| e.saturating_mul(exponent)))
     }
 
+    /// What is left of it where angles count as plain numbers.
+    pub fn without_angle(self) -> Dimension {
+        let Dimension([m, s, a, v, _, ev]) = self;
+        Dimension([m, s, a, v, 0, ev])
+    }
+
     /// Dimension of the square root, where it exists.
     pub fn root(self) -> Option<Dimension> {
         self.0.iter().all(|e| e % 2 == 0).then(|| Dimension(self.0.map(|e| e / 2)))
@@ -181,6 +187,9 @@ impl Unit {
         let mut scale = 1.0;
         for (place, group) in text.split('/').enumerate() {
             let sign = if place == 0 { 1 } else { -1 };
+            // T/(m A) and T/m/A are one unit
+            let group = group.trim();
+            let group = group.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(group);
             if group.trim().is_empty() {
                 return Err(unknown());
             }
@@ -337,7 +346,8 @@ mod tests {
             assert_eq!((unit.scale(), unit.dimension().to_string().as_str()), (scale, dimension), "{text}");
         }
         assert!(Unit::parse("mrd").unwrap_err().to_string().contains("rad"));
-        assert!(Unit::parse("m/").is_err());
+        assert!(Unit::parse("m/").is_err() && Unit::parse("1/(m").is_err() && Unit::parse("1/()").is_err());
+        assert_eq!(Unit::parse("T/(m A)"), Unit::parse("T/m/A"));
         assert!(Unit::parse("1/m^-128").is_ok() && Unit::parse("m^128").is_err());
     }
     #[test]

@@ -150,6 +150,7 @@ fn union(a: &Family, b: &Family, devices: &[Arc<Device>]) -> Family {
         settle: a.settle.max(b.settle),
         period: a.period.max(b.period),
         average: a.average.max(b.average),
+        hysteresis: a.hysteresis && b.hysteresis,
     }
 }
 

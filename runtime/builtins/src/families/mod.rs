@@ -1,18 +1,19 @@
 //! Families and devices as scripts see them.
 
 mod choosing;
+mod setting;
 
 use crate::Property;
 use crate::context::{Context, here, sampling};
 use crate::vector::Vector;
 use choosing::same;
-use fodo_control::Change;
 use fodo_devices::{Device, Family, Field};
 use fodo_language::{OrFail, Outcome, article, fail, script_error, type_word};
 use fodo_measure::sample;
 use fodo_report::{Diagnostic, Kind, did_you_mean};
 use fodo_units::{Quantity, Unit};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
+use setting::write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,28 +228,6 @@ fn example(unit: &Unit) -> String {
     }
 }
 
-/// The number for the channel of an absolute value in either unit.
-fn on_channel(field: &Field, value: &Quantity) -> Outcome<f64> {
-    if value.dimension() == field.physics.dimension() {
-        Ok(field.to_channel(value.si))
-    } else if value.dimension() == field.hardware.dimension() {
-        Ok(value.si / field.hardware.scale())
-    } else {
-        Err(fail(wrong_unit(field, &value.unit)))
-    }
-}
-
-/// The number for the channel after a step in either unit from `present`.
-fn stepped(field: &Field, present: f64, step: &Quantity) -> Outcome<f64> {
-    if step.dimension() == field.physics.dimension() {
-        Ok(field.to_channel(field.to_physics(present) + step.si))
-    } else if step.dimension() == field.hardware.dimension() {
-        Ok(present + step.si / field.hardware.scale())
-    } else {
-        Err(fail(wrong_unit(field, &step.unit)))
-    }
-}
-
 fn setpoint_of(device: &Device, field: &Field) -> Outcome<Arc<fodo_control::Setpoint>> {
     field
         .setpoint
@@ -264,14 +243,26 @@ fn read(context: &Context, members: &Members, want: &Wanted, setpoints: bool) ->
     if want.unit.is_none() {
         one_dimension(members, &fields)?;
     }
-    let physics: Vec<f64> = if setpoints {
-        let points = fields.iter().map(|(d, f)| setpoint_of(d, f)).collect::<Outcome<Vec<_>>>()?;
+    // a quantity over several supplies is read by all of them
+    let over: Vec<(&Device, &Field)> =
+        fields.iter().flat_map(|(device, field)| field.over(device).into_iter().map(move |f| (*device, f))).collect();
+    let read: Vec<f64> = if setpoints {
+        let points = over.iter().map(|(d, f)| setpoint_of(d, f)).collect::<Outcome<Vec<_>>>()?;
         let values = context.session.setpoints(&points).or_fail()?;
-        fields.iter().zip(values).map(|((_, f), v)| f.to_physics(v)).collect()
+        over.iter().zip(values).map(|((_, f), v)| f.to_physics(v)).collect()
     } else {
         let sampling = sampling(&members.family, Duration::ZERO);
-        sample(&context.session, &fields, sampling).or_fail()?.into_iter().map(|s| s.mean).collect()
+        sample(&context.session, &over, sampling).or_fail()?.into_iter().map(|s| s.mean).collect()
     };
+    let mut read = read.into_iter();
+    let mut physics = Vec::with_capacity(fields.len());
+    for (device, field) in &fields {
+        let own: Vec<f64> = read.by_ref().take(field.over(device).len()).collect();
+        physics.push(match &field.combined {
+            Some(combined) => combined.value(&own),
+            None => own.first().copied().unwrap_or(f64::NAN),
+        });
+    }
     let mut unit = fields.first().map_or_else(Unit::none, |(_, f)| f.physics.clone());
     let mut values = Vec::with_capacity(physics.len());
     for ((_, field), physics) in fields.iter().zip(physics) {
@@ -280,27 +271,6 @@ fn read(context: &Context, members: &Members, want: &Wanted, setpoints: bool) ->
         unit = shown;
     }
     Ok(Vector::from_si(values, unit))
-}
-
-/// Sets or steps the main field of devices, one value each.
-fn write(context: &Context, members: &Members, values: &[Quantity], step: bool) -> Outcome<()> {
-    context.connect(members.devices.iter())?;
-    if values.len() != members.devices.len() {
-        let (given, there) = (values.len(), members.devices.len());
-        return Err(script_error(format!("{given} values were given for {there} devices of {}", members.family.name)));
-    }
-    let mut points = Vec::with_capacity(values.len());
-    for device in members.devices.iter() {
-        points.push(setpoint_of(device, main(device)?)?);
-    }
-    let present = if step { context.session.setpoints(&points).or_fail()? } else { vec![0.0; points.len()] };
-    let mut changes = Vec::with_capacity(values.len());
-    for (place, (device, value)) in members.devices.iter().zip(values).enumerate() {
-        let field = main(device)?;
-        let value = if step { stepped(field, present[place], value)? } else { on_channel(field, value)? };
-        changes.push(Change { setpoint: points[place].clone(), value });
-    }
-    context.session.write(&changes).or_fail()
 }
 
 fn main(device: &Device) -> Outcome<&Field> {
@@ -456,6 +426,7 @@ pub fn register(engine: &mut Engine, facility: &fodo_devices::Facility) {
         .register_get("len", |m: &mut Members| m.devices.len() as INT);
     functions(engine);
     choosing::register(engine);
+    setting::register(engine);
 }
 
 /// A property that comes back from an expression such as `BPM.s[0] = …` must be what it was: it is read, not set.
@@ -478,7 +449,8 @@ impl std::fmt::Display for Members {
             [first, second, .., last] if names.len() > 4 => format!("{first}, {second}, … {last}"),
             few => few.join(", "),
         };
-        write!(f, "{} ({}, {} devices): {list}", self.family.name, self.family.role, names.len())
+        let shared = setting::shared(self);
+        write!(f, "{} ({}, {} devices{shared}): {list}", self.family.name, self.family.role, names.len())
     }
 }
 
@@ -639,13 +611,13 @@ fn functions(engine: &mut Engine) {
         ["members: family", "value: quantity or vector", "()"],
         "/// Sets the main field of every device and waits until all have arrived.\n///\n\
          /// # Parameters\n/// - `value`: one quantity for all, or a vector with one entry for each; physics or hardware unit.\n///\n\
-         /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
+         /// # On the machine\n/// Writes setpoints, all checked before the first, a supply of several devices once; part of the run's transaction.\n///\n\
          /// # Errors\n/// - `limits`: which devices would leave their limits, by how much; nothing is written.\n\
          /// - `rights`: the session is read-only, or the procedure does not declare the family.\n\
-         /// - `script`: wrong unit, wrong number of values.\n///\n\
+         /// - `script`: wrong unit, wrong number of values, different values for devices on one supply (`supplies`).\n///\n\
          /// # Example\n/// ```rhai\n/// HCOR.set(HCOR.setpoint());\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
-            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
+            write(&*here(&c)?, &m, &Wanted::MAIN, &spread(&value, m.devices.len())?, false)
         }
     );
     document!(
@@ -658,7 +630,7 @@ fn functions(engine: &mut Engine) {
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// HCOR[0].step(5.0 * urad);\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
-            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
+            write(&*here(&c)?, &m, &Wanted::MAIN, &spread(&value, m.devices.len())?, true)
         }
     );
     document!(
@@ -666,14 +638,26 @@ fn functions(engine: &mut Engine) {
         "set",
         ["device: device", "value: quantity", "()"],
         "/// Sets the main field of a device and waits until it has arrived; physics or hardware unit.",
-        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &Members::one(&m), &[one(&value)?], false)
+        |c: NativeCallContext, m: Member, value: Dynamic| write(
+            &*here(&c)?,
+            &Members::one(&m),
+            &Wanted::MAIN,
+            &[one(&value)?],
+            false
+        )
     );
     document!(
         engine,
         "step",
         ["device: device", "change: quantity", "()"],
         "/// Changes the main field of a device by a step and waits until it has arrived; physics or hardware unit.",
-        |c: NativeCallContext, m: Member, value: Dynamic| write(&*here(&c)?, &Members::one(&m), &[one(&value)?], true)
+        |c: NativeCallContext, m: Member, value: Dynamic| write(
+            &*here(&c)?,
+            &Members::one(&m),
+            &Wanted::MAIN,
+            &[one(&value)?],
+            true
+        )
     );
     document!(
         engine,
@@ -708,7 +692,7 @@ fn functions(engine: &mut Engine) {
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// set_setpoints(HCOR, HCOR.setpoint());\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
-            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, false)
+            write(&*here(&c)?, &m, &Wanted::MAIN, &spread(&value, m.devices.len())?, false)
         }
     );
     document!(
@@ -721,7 +705,7 @@ fn functions(engine: &mut Engine) {
          /// # Errors\n/// As `set`.\n///\n\
          /// # Example\n/// ```rhai\n/// step_setpoints(HCOR, linspace(-1.0 * urad, 1.0 * urad, HCOR.len));\n/// ```",
         |c: NativeCallContext, m: Members, value: Dynamic| {
-            write(&*here(&c)?, &m, &spread(&value, m.devices.len())?, true)
+            write(&*here(&c)?, &m, &Wanted::MAIN, &spread(&value, m.devices.len())?, true)
         }
     );
 }

@@ -4,6 +4,7 @@ mod along;
 mod beam;
 mod derivatives;
 mod figures;
+mod knobs;
 mod lifetime;
 mod line;
 mod matching;
@@ -13,6 +14,7 @@ mod train;
 
 pub use along::Along;
 pub use figures::properties;
+pub use knobs::{Part, parts};
 pub use line::Line;
 
 use crate::context::{Context, here};
@@ -139,16 +141,28 @@ impl Model {
         ModelHandle(Some(Arc::new(Model::entered(title, Arc::new(lattice), self.line.clone()))))
     }
 
-    /// Response of the closed orbit, of a line of the trajectory: columns are (element, what is changed there), rows x
-    /// then y of each monitor [m per unit].
-    pub fn orbit_response(&self, columns: &[(usize, Quantities)], monitors: &[usize]) -> Result<DMatrix<f64>> {
-        let correctors: Vec<usize> = columns.iter().map(|(element, _)| *element).collect();
+    /// Response of the closed orbit, of a line of the trajectory: columns are what each knob changes, rows x then y of
+    /// each monitor [m per unit].
+    pub fn orbit_response(&self, columns: &[Vec<Part>], monitors: &[usize]) -> Result<DMatrix<f64>> {
+        let parts: Vec<Part> = columns.concat();
+        let of_parts = self.parts_response(&parts, monitors)?;
+        let mut matrix = DMatrix::zeros(2 * monitors.len(), columns.len());
+        let owners = columns.iter().enumerate().flat_map(|(column, parts)| parts.iter().map(move |_| column));
+        for (at, (part, column)) in parts.iter().zip(owners).enumerate() {
+            matrix.column_mut(column).axpy(part.weight, &of_parts.column(at), 1.0);
+        }
+        Ok(matrix)
+    }
+
+    /// The same for each part on its own.
+    fn parts_response(&self, columns: &[Part], monitors: &[usize]) -> Result<DMatrix<f64>> {
+        let correctors: Vec<usize> = columns.iter().map(|part| part.element).collect();
         let (ring, line) = (&self.ring, self.line.as_deref());
         let kicks = self.or_failed(match line {
             Some(line) => ring.trajectory_response(line.start(), monitors, &correctors),
             None => ring.orbit_response(monitors, &correctors),
         })?;
-        let strengths: Vec<Strength> = columns.iter().filter_map(|(element, of)| gradient(*element, *of)).collect();
+        let strengths: Vec<Strength> = columns.iter().filter_map(gradient).collect();
         let gradients = match strengths.as_slice() {
             [] => vec![],
             strengths => self.or_failed(match line {
@@ -159,15 +173,15 @@ impl Model {
         let mut gradients = gradients.into_iter();
         let rows = monitors.len();
         let mut matrix = DMatrix::zeros(2 * rows, columns.len());
-        for (column, (element, quantity)) in columns.iter().enumerate() {
-            let orbit = match quantity {
+        for (column, part) in columns.iter().enumerate() {
+            let orbit = match part.quantity {
                 Quantities::KickX => kicked(&kicks, Plane::X, column, rows),
                 Quantities::KickY => kicked(&kicks, Plane::Y, column, rows),
                 Quantities::RfFrequency => {
                     self.needs_ring("the model has no orbit response to its RF frequency")?;
                     self.or_failed(self.ring.frequency_response(monitors))?
                 }
-                _ => gradient(*element, *quantity).and_then(|_| gradients.next()).ok_or_else(|| {
+                _ => gradient(part).and_then(|_| gradients.next()).ok_or_else(|| {
                     let message = "the model has orbit responses to kicks, gradients and the RF frequency only";
                     Diagnostic::new(Kind::Script, message)
                 })?,
@@ -180,11 +194,11 @@ impl Model {
     }
 }
 
-/// The gradient that a quantity of an element is, if it is one.
-fn gradient(element: usize, quantity: Quantities) -> Option<Strength> {
-    match quantity {
-        Quantities::Upright(1) => Some(Strength::Gradient(element)),
-        Quantities::Skew(1) => Some(Strength::SkewGradient(element)),
+/// The gradient that is changed, if it is one.
+fn gradient(part: &Part) -> Option<Strength> {
+    match part.quantity {
+        Quantities::Upright(1) => Some(Strength::Gradient(part.element)),
+        Quantities::Skew(1) => Some(Strength::SkewGradient(part.element)),
         _ => None,
     }
 }

@@ -154,6 +154,19 @@ impl Anomaly {
         found.unwrap_or(0)
     }
 
+    /// What it does at a knob, monitor or element: a supply does it to all its magnets.
+    fn cases(&self, index: usize, channels: &Channels, holds: impl Fn(usize) -> f64) -> Vec<Case> {
+        if self.kind.sort != Sort::Supply {
+            return vec![Case { target: index, size: self.size, held: 0.0, lasts: 0.0 }];
+        }
+        let part = |knob: usize| match self.kind.size {
+            Size::OfFieldPerHour => channels.part(knob, index),
+            _ => 1.0,
+        };
+        let case = |&knob: &usize| Case { target: knob, size: self.size * part(knob), held: holds(knob), lasts: 0.0 };
+        channels.beside(index).iter().map(case).collect()
+    }
+
     fn device(&self, target: usize) -> Option<String> {
         let name = self.targets.get(target)?;
         Some(self.family.as_ref().map_or_else(|| name.to_string(), |family| format!("{family}[\"{name}\"]")))
@@ -163,7 +176,8 @@ impl Anomaly {
 /// What goes wrong now.
 struct Active {
     anomaly: usize,
-    case: Case,
+    /// Where: every magnet of a supply, or one place.
+    cases: Vec<Case>,
     until: Option<Time>,
     /// What is told of its beginning.
     began: Happened,
@@ -235,7 +249,7 @@ impl Stage {
 
     fn goes_on(&self, place: usize, target: usize, channels: &Channels) -> bool {
         let index = self.anomalies[place].index(target, channels);
-        self.active.iter().any(|active| active.anomaly == place && active.case.target == index)
+        self.active.iter().any(|active| active.anomaly == place && active.cases.iter().any(|case| case.target == index))
     }
 
     fn begin(
@@ -248,8 +262,7 @@ impl Stage {
     ) {
         let anomaly = &self.anomalies[place];
         let index = anomaly.index(target, channels);
-        let held = if anomaly.kind.sort == Sort::Supply { holds(index, time) } else { 0.0 };
-        let case = Case { target: index, size: anomaly.size, held, lasts: 0.0 };
+        let cases = anomaly.cases(index, channels, |knob| holds(knob, time));
         let until = anomaly.lasts.map(|lasts| later(time, lasts));
         let began = Happened {
             time,
@@ -261,7 +274,7 @@ impl Stage {
             cause,
         };
         self.tell(began.clone());
-        self.active.push(Active { anomaly: place, case, until, began });
+        self.active.push(Active { anomaly: place, cases, until, began });
     }
 
     /// Ends those that are over.
@@ -354,7 +367,8 @@ impl Stage {
     pub fn happen(&self, now: Time, present: &mut Present) {
         for active in &self.active {
             let lasts = (now.0 - active.began.time.0) as f64 * 1e-9;
-            (self.anomalies[active.anomaly].kind.happens)(&Case { lasts, ..active.case }, present);
+            let happens = self.anomalies[active.anomaly].kind.happens;
+            active.cases.iter().for_each(|case| happens(&Case { lasts, ..*case }, present));
         }
     }
 

@@ -67,7 +67,8 @@ trait Errors {
         Vec::new()
     }
 
-    /// Magnets of some knobs that remember, cycled and at this setpoint: the way is that of physics values, SI.
+    /// Magnets of some knobs that remember, cycled and at these setpoints, channel units: the way is that of physics values,
+    /// SI.
     fn irons(&self, _: &Channels, _: &[f64]) -> Vec<(usize, Iron)> {
         Vec::new()
     }
@@ -234,9 +235,9 @@ impl ErrorTable {
         self.tables.iter().flat_map(of).collect()
     }
 
-    /// Magnets that remember, by knob; `starts` is what the knobs hold, physics values in SI.
-    pub fn irons(&self, channels: &Channels, starts: &[f64]) -> BTreeMap<usize, Iron> {
-        self.tables.iter().flat_map(|table| table.errors.irons(channels, starts)).collect()
+    /// Magnets that remember, by knob; `values` is what the knobs hold, in channel units.
+    pub fn irons(&self, channels: &Channels, values: &[f64]) -> BTreeMap<usize, Iron> {
+        self.tables.iter().flat_map(|table| table.errors.irons(channels, values)).collect()
     }
 
     /// How each supply goes to a new value.

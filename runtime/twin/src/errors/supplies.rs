@@ -10,6 +10,7 @@ use crate::truth::{SupplyTruth, Truth};
 use crate::wander::Wander;
 use fodo_devices::{Facility, Family, Field, Quantities, Table};
 use fodo_report::Result;
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
@@ -101,6 +102,8 @@ fn hysteresis(table: &Table, fields: &[&Field]) -> Result<f64> {
 /// What one supply gives besides, from moment to moment.
 struct Unsteady {
     knob: usize,
+    /// What this magnet gets of it, over what the first one on the supply gets [1].
+    part: f64,
     drift: f64,
     walk: Wander,
     /// Amplitude, frequency [Hz] and phase [rad].
@@ -111,7 +114,8 @@ impl Motion for Unsteady {
     fn go_to(&self, seconds: f64, present: &mut Present) {
         let (amplitude, frequency, phase) = self.ripple;
         let drift = if self.drift == 0.0 { 0.0 } else { self.drift * self.walk.at(seconds) };
-        present.supplies[self.knob].truth.offset += drift + amplitude * (TAU * frequency * seconds + phase).sin();
+        present.supplies[self.knob].truth.offset +=
+            self.part * (drift + amplitude * (TAU * frequency * seconds + phase).sin());
     }
 }
 
@@ -143,13 +147,13 @@ fn fields<'f>(name: &str, table: &Table, family: &'f Family) -> Result<Vec<&'f F
 
 /// Whether a field is set and moves the model.
 pub(crate) fn is_supply(field: &Field) -> bool {
-    (field.setpoint.is_some() || field.wave.is_some()) && field.model.is_some()
+    (field.setpoint.is_some() || field.wave.is_some()) && (field.model.is_some() || !field.gives.is_empty())
 }
 
 /// Whether a winding of this field can be rolled.
 pub(super) fn can_roll(field: &Field) -> bool {
     use Quantities::{KickX, KickY, Skew, Upright};
-    matches!(field.model, Some(KickX | KickY | Upright(_) | Skew(_)))
+    !field.gives.is_empty() || matches!(field.model, Some(KickX | KickY | Upright(_) | Skew(_)))
 }
 
 impl Errors for Supplies {
@@ -176,25 +180,29 @@ impl Errors for Supplies {
         if self.drift == 0.0 && self.ripple.0 == 0.0 {
             return Vec::new();
         }
-        let mut phase = from.of("ripple");
+        let mut draw = from.of("ripple");
+        let mut phases = BTreeMap::new();
         let mut motion = |(number, knob): (usize, &Knob)| {
             let (height, frequency) = self.ripple;
-            let name = format!("{}.drift {} {}", from.name, knob.device.name, knob.field.name);
-            let walk = Wander::new(from.seed, &name);
-            let ripple = (height, frequency, TAU * phase.even());
-            Box::new(Unsteady { knob: number, drift: self.drift, walk, ripple }) as Box<dyn Motion>
+            // magnets on one supply go with it
+            let first = channels.first(number);
+            let phase = *phases.entry(first).or_insert_with(|| TAU * draw.even());
+            let of = &channels.knobs[first].device.name;
+            let walk = Wander::new(from.seed, &format!("{}.drift {of} {}", from.name, knob.field.name));
+            let (ripple, part) = ((height, frequency, phase), channels.part(number, first));
+            Box::new(Unsteady { knob: number, part, drift: self.drift, walk, ripple }) as Box<dyn Motion>
         };
         self.knobs(channels).map(&mut motion).collect()
     }
 
-    fn irons(&self, channels: &Channels, starts: &[f64]) -> Vec<(usize, Iron)> {
+    fn irons(&self, channels: &Channels, values: &[f64]) -> Vec<(usize, Iron)> {
         let iron = |(number, knob): (usize, &Knob)| {
             let ends = [knob.limits.0, knob.limits.1].map(|end| knob.field.to_physics(end));
             let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
             let width = self.hysteresis * low.abs().max(high.abs());
             // a magnet is cycled to where its field is largest, whatever its sign
             let sign = if low.abs() > high.abs() { -1.0 } else { 1.0 };
-            (number, Iron::new(starts[number], [low, high], width, sign))
+            (number, Iron::new(knob.field.to_physics(values[number]), [low, high], width, sign))
         };
         let alone = |(_, knob): &(usize, &Knob)| knob.field.wave.is_none();
         if self.hysteresis == 0.0 { Vec::new() } else { self.knobs(channels).filter(alone).map(iron).collect() }
