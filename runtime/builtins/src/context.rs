@@ -3,7 +3,7 @@
 use crate::guard::OrbitGuard;
 use crate::model::{LazyModel, Model};
 use crate::started::Runs;
-use fodo_control::{Archive, Cancel, Session, Trainer};
+use fodo_control::{Archive, Cancel, Session, Time, Trainer};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
@@ -43,6 +43,8 @@ pub struct Context {
     guard: Option<Arc<OrbitGuard>>,
     archive: Option<Arc<dyn Archive>>,
     snapshots: Option<Snapshots>,
+    /// When a trigger was fired last, on the clock of its control system.
+    fired: Mutex<Option<Time>>,
     runs: Option<Arc<dyn Runs>>,
     beside: bool,
     trainer: Option<Arc<dyn Trainer>>,
@@ -78,6 +80,7 @@ impl Context {
             model,
             guard,
             archive: None,
+            fired: Mutex::default(),
             snapshots: None,
             runs: None,
             beside: false,
@@ -112,6 +115,7 @@ impl Context {
             model: self.model.clone(),
             guard: self.guard.clone(),
             archive: self.archive.clone(),
+            fired: Mutex::default(),
             snapshots: self.snapshots.clone(),
             runs: None,
             beside: true,
@@ -190,6 +194,16 @@ impl Context {
     pub fn step(&self, phase: &str, done: usize, of: usize) -> Result<()> {
         self.progress.step(phase, done, of);
         self.session.step()
+    }
+
+    /// A trigger was fired and has arrived: what is kept turn by turn has to be later.
+    pub fn has_fired(&self) {
+        *self.fired.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.session.arrived());
+    }
+
+    /// When a trigger was fired last, if this session fired one.
+    pub fn fired(&self) -> Option<Time> {
+        *self.fired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects all channels of devices that have not been asked for before, in one go.

@@ -4,7 +4,7 @@ use crate::context::{Context, here};
 use crate::families::{Member, Members, document};
 use crate::machine;
 use fodo_control::{Change, Setpoint};
-use fodo_devices::Device;
+use fodo_devices::{Device, Field};
 use fodo_language::{Options, OrFail, Outcome, Values, fail, script_error};
 use fodo_report::{Diagnostic, Kind};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
@@ -40,11 +40,11 @@ impl Cycle {
         let mut cycle = Cycle { setpoints: Vec::new(), ends: [Vec::new(), Vec::new()] };
         let mut without = Vec::new();
         for device in members.devices.iter() {
-            let setpoint = device.fields.iter().find_map(|field| field.setpoint.clone());
-            match setpoint.filter(|setpoint| setpoint.limits.0.is_finite() && setpoint.limits.1.is_finite()) {
+            let found = device.fields.iter().find_map(|field| Some((field, field.setpoint.clone()?)));
+            match found.filter(|(_, setpoint)| setpoint.limits.0.is_finite() && setpoint.limits.1.is_finite()) {
                 // on one supply with another device
-                Some(setpoint) if cycle.setpoints.iter().any(|known| Arc::ptr_eq(known, &setpoint)) => {}
-                Some(setpoint) => cycle.add(setpoint),
+                Some((_, setpoint)) if cycle.setpoints.iter().any(|known| Arc::ptr_eq(known, &setpoint)) => {}
+                Some((field, setpoint)) => cycle.add(field, setpoint),
                 None => without.push(device.shown().to_string()),
             }
         }
@@ -56,9 +56,15 @@ impl Cycle {
         Err(fail(report.hint("a magnet is cycled between its limits: `limits` in families.toml").into()))
     }
 
-    fn add(&mut self, setpoint: Arc<Setpoint>) {
+    fn add(&mut self, field: &Field, setpoint: Arc<Setpoint>) {
         let (low, high) = setpoint.limits;
-        let [large, small] = if low.abs() > high.abs() { [low, high] } else { [high, low] };
+        // the field is what the beam feels, whatever sign and offset its current has; of two alike the positive one
+        let [at_low, at_high] = [low, high].map(|end| field.to_physics(end));
+        let low_is_larger = match at_low.abs() == at_high.abs() {
+            true => at_low > at_high,
+            false => at_low.abs() > at_high.abs(),
+        };
+        let [large, small] = if low_is_larger { [low, high] } else { [high, low] };
         self.ends[0].push(large);
         self.ends[1].push(small);
         self.setpoints.push(setpoint);
@@ -71,6 +77,17 @@ impl Cycle {
         self.setpoints.iter().zip(direction).zip(present).map(|((setpoint, way), at)| (setpoint, way, *at))
     }
 
+    /// To both ends so often, to the first once more, and back.
+    fn round(&self, context: &Context, times: usize, settle: Duration, present: &[f64]) -> Outcome<()> {
+        let steps = 2 * times + 1;
+        for step in 0..steps {
+            context.step("cycling", step, steps).or_fail()?;
+            self.go(context, &self.ends[step % 2])?;
+            machine::pass(context, settle)?;
+        }
+        self.go(context, present)
+    }
+
     fn go(&self, context: &Context, values: &[f64]) -> Outcome<()> {
         let change = |(setpoint, value): (&Arc<Setpoint>, &f64)| Change { setpoint: setpoint.clone(), value: *value };
         let changes: Vec<Change> = self.setpoints.iter().zip(values).map(change).collect();
@@ -78,19 +95,21 @@ impl Cycle {
     }
 }
 
+/// The longest time at an end [s].
+const LONGEST: f64 = 1e6;
+
 fn cycle(context: &Context, members: &Members, options: &Values) -> Outcome<()> {
     context.connect(members.devices.iter())?;
     let cycle = Cycle::of(members)?;
     let times = options.maybe_integer("times").unwrap_or(3).max(1) as usize;
-    let settle = options.maybe_number("settle").map_or(members.family.settle, Duration::from_secs_f64);
+    let settle = options.maybe_number("settle").map(|settle| Duration::from_secs_f64(settle.min(LONGEST)));
+    let settle = settle.unwrap_or(members.family.settle);
     let present = context.session.setpoints(&cycle.setpoints).or_fail()?;
-    let steps = 2 * times + 1;
-    for step in 0..steps {
-        context.step("cycling", step, steps).or_fail()?;
-        cycle.go(context, &cycle.ends[step % 2])?;
-        machine::pass(context, settle)?;
+    let savepoint = context.session.savepoint();
+    if let Err(error) = cycle.round(context, times, settle, &present) {
+        context.session.return_to(savepoint, "magnets could not be put back after a cycle that failed").or_fail()?;
+        return Err(error);
     }
-    cycle.go(context, &present)?;
     let remember = context.facility.families.iter().filter(|family| family.hysteresis);
     let remember: HashSet<&str> = remember.map(|family| family.name.as_ref()).collect();
     context.session.cycled(cycle.last_ways(&present).filter(|(setpoint, ..)| remember.contains(&*setpoint.family)));

@@ -4,7 +4,7 @@ use crate::context::{Context, here, sampling};
 use crate::families::{Member, Members, document, wanted};
 use crate::matrix::Matrix;
 use crate::vector::Vector;
-use fodo_devices::Field;
+use fodo_devices::{Field, Quantities};
 use fodo_language::{OrFail, Outcome, fail, script_error};
 use fodo_measure::rows;
 use fodo_report::{Diagnostic, Kind};
@@ -16,7 +16,9 @@ use std::time::Duration;
 fn row(context: &Context, member: &Member, field: &Field) -> Outcome<Vec<f64>> {
     context.connect(Members::one(member).devices.iter())?;
     let sampling = sampling(&member.family, Duration::ZERO);
-    let rows = rows(&context.session, &[(&member.device, field)], sampling).or_fail()?;
+    let is_fired = field.model.is_some_and(|q| q.is_of_turns() || matches!(q, Quantities::FastX | Quantities::FastY));
+    let fired = context.fired().filter(|_| is_fired);
+    let rows = rows(&context.session, &[(&member.device, field)], sampling, fired).or_fail()?;
     Ok(rows.into_iter().next().unwrap_or_default())
 }
 

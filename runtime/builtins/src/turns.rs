@@ -31,9 +31,7 @@ fn fields<'m>(monitors: &'m Members, any: &[Quantities], plane: &str) -> Outcome
 }
 
 /// A row for each turn, a column for each monitor.
-fn matrix(context: &Context, monitors: &Members, fields: &[(&Device, &Field)], unit: &str) -> Outcome<Dynamic> {
-    let sampling = sampling(&monitors.family, Duration::ZERO);
-    let rows = fodo_measure::rows(&context.session, fields, sampling).or_fail()?;
+fn matrix(rows: &[Vec<f64>], unit: &str) -> Outcome<Dynamic> {
     let turns = rows.iter().map(Vec::len).min().unwrap_or(0);
     let matrix = DMatrix::from_fn(turns, rows.len(), |turn, monitor| rows[monitor][turn]);
     Ok(Dynamic::from(Matrix::from_si(matrix, Unit::parse(unit).or_fail()?)))
@@ -41,14 +39,22 @@ fn matrix(context: &Context, monitors: &Members, fields: &[(&Device, &Field)], u
 
 fn get_turns(context: &Context, monitors: &Members) -> Outcome<Map> {
     context.connect(monitors.devices.iter())?;
-    let mut map = Map::new();
+    let mut parts = Vec::new();
     for (plane, any) in [("x", [Quantities::TurnsX, Quantities::FastX]), ("y", [Quantities::TurnsY, Quantities::FastY])]
     {
-        let fields = fields(monitors, &any, plane)?;
-        map.insert(plane.into(), matrix(context, monitors, &fields, "m")?);
+        parts.push((plane, "m", fields(monitors, &any, plane)?));
     }
-    if let Some(fields) = kept(monitors, &[Quantities::TurnsCharge]) {
-        map.insert("charge".into(), matrix(context, monitors, &fields, "C")?);
+    parts.extend(kept(monitors, &[Quantities::TurnsCharge]).map(|fields| ("charge", "C", fields)));
+    // at once, so that all are of one acquisition
+    let all: Vec<(&Device, &Field)> = parts.iter().flat_map(|(.., fields)| fields.iter().copied()).collect();
+    let sampling = sampling(&monitors.family, Duration::ZERO);
+    let rows = fodo_measure::rows(&context.session, &all, sampling, context.fired()).or_fail()?;
+    let mut rows = rows.as_slice();
+    let mut map = Map::new();
+    for (name, unit, fields) in parts {
+        let (own, rest) = rows.split_at(fields.len().min(rows.len()));
+        map.insert(name.into(), matrix(own, unit)?);
+        rows = rest;
     }
     Ok(map)
 }
@@ -65,11 +71,18 @@ fn trigger(context: &Context, timing: &Members) -> Outcome<()> {
         return Err(fail(Diagnostic::new(Kind::Facility, what).hint(how).into()));
     }
     context.connect(timing.devices.iter())?;
-    for value in [1.0, 0.0] {
-        let change = |setpoint: &Arc<Setpoint>| Change { setpoint: setpoint.clone(), value };
-        context.session.write(&setpoints.iter().map(change).collect::<Vec<Change>>()).or_fail()?;
+    let present = context.session.setpoints(&setpoints).or_fail()?;
+    if let Some((setpoint, value)) = setpoints.iter().zip(present).find(|(_, value)| *value != 0.0) {
+        let what = format!("{} stands at {value}: set it to 0 first", setpoint.name);
+        return Err(fail(Diagnostic::new(Kind::Machine, what).hint("a trigger fires when it leaves 0").into()));
     }
-    Ok(())
+    let write = |value: f64| {
+        let change = |setpoint: &Arc<Setpoint>| Change { setpoint: setpoint.clone(), value };
+        context.session.write(&setpoints.iter().map(change).collect::<Vec<Change>>()).or_fail()
+    };
+    write(1.0)?;
+    context.has_fired();
+    write(0.0)
 }
 
 /// Registers everything of this subject.

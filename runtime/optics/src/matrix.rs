@@ -59,6 +59,14 @@ impl Ring {
         Ok(passage)
     }
 
+    /// The same as far as the particle comes: to the entrance of the element in which it is lost.
+    pub fn passage_so_far(&self, start: &Point<f64>) -> Passage {
+        let mut passage = Passage::default();
+        // where it ends is seen in what is there
+        _ = self.record_passage(start, &mut passage);
+        passage
+    }
+
     /// The same into memory that is there.
     pub(crate) fn record_passage(&self, start: &Point<f64>, passage: &mut Passage) -> Result<(), usize> {
         passage.clear(self.len() + 1);

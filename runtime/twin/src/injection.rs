@@ -105,8 +105,8 @@ pub(crate) struct Passed {
     charge: f64,
     /// Elements in which particles about the centre are lost, of those that are.
     losses: OnceLock<Vec<usize>>,
-    /// Beam matrices at the entrance of each element and at the end, if the centre comes there.
-    matrices: OnceLock<Found<Vec<Matrix6<f64>>>>,
+    /// Beam matrices at the entrance of each element and at the end, as far as the centre comes.
+    matrices: OnceLock<Vec<Matrix6<f64>>>,
 }
 
 impl Passed {
@@ -170,12 +170,11 @@ impl Injection {
     /// `<x x>`, `<y y>` and `<x y>` of the same [m^2].
     pub fn squares(&self, ring: &Ring, passed: &Passed, element: usize) -> Found<[f64; 3]> {
         let matrices = passed.matrices.get_or_init(|| {
-            let lost = |element| lost_at(ring, element).to_string();
-            let passage = ring.passage(&passed.track.orbit.start()).map_err(lost)?;
+            let passage = ring.passage_so_far(&passed.track.orbit.start());
             let start = self.matrix();
-            Ok(passage.matrices.iter().map(|matrix| matrix * start * matrix.transpose()).collect())
+            passage.matrices.iter().map(|matrix| matrix * start * matrix.transpose()).collect()
         });
-        let sigma = &matrices.as_ref().map_err(Clone::clone)?[element];
+        let sigma = matrices.get(element).ok_or("the beam does not come there")?;
         Ok([sigma[(0, 0)], sigma[(2, 2)], sigma[(0, 2)]])
     }
 
