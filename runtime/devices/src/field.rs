@@ -34,6 +34,12 @@ pub enum Quantities {
     /// Phase of the device's own cavities when the reference particle comes, from the crest [rad]: it gains the voltage
     /// times the cosine; a later particle meets a larger phase.
     CavityPhase,
+    /// Amplitude of a modulation of the phase of all cavities, while a beam is followed turn by turn [rad].
+    RfPhaseModulation,
+    /// Amplitude of a modulation of the voltage of all cavities, over what it is [1].
+    RfVoltageModulation,
+    /// Frequency of these modulations [Hz].
+    RfModulationFrequency,
     /// Beam position at a monitor [m].
     OrbitX,
     /// Beam position at a monitor [m].
@@ -177,6 +183,9 @@ const WORDS: &[(&str, Quantities)] = &[
     ("rf_voltage", Quantities::RfVoltage),
     ("cavity_voltage", Quantities::CavityVoltage),
     ("cavity_phase", Quantities::CavityPhase),
+    ("rf_phase_modulation", Quantities::RfPhaseModulation),
+    ("rf_voltage_modulation", Quantities::RfVoltageModulation),
+    ("rf_modulation_frequency", Quantities::RfModulationFrequency),
     ("orbit_x", Quantities::OrbitX),
     ("orbit_y", Quantities::OrbitY),
     ("photon_x", Quantities::PhotonX),

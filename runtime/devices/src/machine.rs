@@ -80,6 +80,7 @@ impl MachineKind {
             (Q::SeptumX | Q::SeptumY | Q::Inject | Q::InjectionDelay | Q::InjectionEfficiency, false) => {
                 has_no("turns into which something is injected")
             }
+            (Q::RfPhaseModulation | Q::RfVoltageModulation | Q::RfModulationFrequency, false) => has_no("turns"),
             (Q::EnergyLoss, false) => has_no("turn, and so no energy loss per turn"),
             (Q::Lifetime, false) => has_no("stored beam"),
             (Q::Filling | Q::Losses, false) => has_no("stored beam"),

@@ -23,6 +23,7 @@ mod hysteresis;
 mod injection;
 mod kickers;
 mod losses;
+mod modulation;
 mod placement;
 mod plant;
 mod present;

@@ -4,6 +4,7 @@ use crate::beam::{Beam, Found};
 use crate::draw::noise;
 use crate::entering::Entering;
 use crate::kickers::{Jitter, Pulse, pulses};
+use crate::modulation::Modulation;
 use crate::plant::{State, Twin};
 use crate::turns::{Acquired, Bunch, Left, Shoot};
 use fodo_devices::{Facility, Quantities};
@@ -94,6 +95,8 @@ impl Twin {
             channels: &self.channels,
             present,
             pulses: &pulses,
+            modulation: Modulation::of(&self.channels.knobs, |knob| self.gives(state, knob)),
+            quantum: self.turns.0.quantum,
             turns: self.turns.1.max(1),
             seed: (self.seed(), *fired),
             now: *now,

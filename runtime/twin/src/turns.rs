@@ -3,26 +3,33 @@
 use crate::channels::Channels;
 use crate::draw::noise_of_turns;
 use crate::kickers::Pulse;
+use crate::modulation::Modulation;
 use crate::present::Present;
 use fodo_control::Time;
 use fodo_lattice::ElementAperture;
-use fodo_optics::{Point, Ring};
+use fodo_optics::{Emitting, Point, Quantum, Ring};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Parts in which particles are followed beside each other: always as many, so that sums have the same bits.
 const PARTS: usize = 8;
+
+/// What tells the numbers of photons from others.
+const PHOTONS: u64 = 0x7068_6f74_6f6e;
 
 /// What `[turns]` says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TurnsTable {
     /// Particles that the beam is made of: one has no size and does not decohere.
     pub particles: usize,
+    /// Whether they emit photons one by one, instead of losing energy evenly.
+    pub quantum: bool,
 }
 
 impl Default for TurnsTable {
     fn default() -> Self {
-        TurnsTable { particles: 1 }
+        TurnsTable { particles: 1, quantum: false }
     }
 }
 
@@ -77,6 +84,10 @@ pub(crate) struct Shoot<'s> {
     pub channels: &'s Channels,
     pub present: &'s Present,
     pub pulses: &'s [Pulse],
+    /// What cavities do meanwhile.
+    pub modulation: Option<Modulation>,
+    /// Whether particles emit photons one by one.
+    pub quantum: bool,
     /// Turns that monitors keep.
     pub turns: usize,
     /// For the noise: the seed, and how often was fired before.
@@ -126,6 +137,9 @@ impl Shoot<'_> {
     fn follow(&self, ring: &Ring, bunch: &mut Bunch, places: &[usize]) -> Seen {
         let round = Round {
             kicks: self.kicks(ring, bunch),
+            modulation: self.modulation,
+            late: bunch.late,
+            quantum: self.quantum.then(|| Quantum { seed: self.photons(bunch), ..Quantum::default() }),
             from: bunch.from,
             turns: bunch.turns,
             kept: bunch.turns.min(self.turns as u64),
@@ -134,7 +148,8 @@ impl Shoot<'_> {
         let side_by_side = Ring::particles_side_by_side();
         let each = side_by_side * bunch.particles.len().div_ceil(PARTS * side_by_side);
         let weight = bunch.charge / bunch.particles.len() as f64;
-        let parts = bunch.particles.par_chunks_mut(each).map(|part| round.track(ring, part));
+        let parts = bunch.particles.par_chunks_mut(each).enumerate();
+        let parts = parts.map(|(number, part)| round.track(ring, part, (number * each) as u64));
         let mut sums = Sums::new();
         for part in parts.collect::<Vec<Sums>>() {
             sums.resize(part.len(), [0.0; 3]);
@@ -142,6 +157,12 @@ impl Shoot<'_> {
         }
         // monitors are gated about the stored beam
         Seen { sums, behind: (bunch.late / ring.revolution_time()).round() as i64 }
+    }
+
+    /// Of the photons of a bunch in this shot.
+    fn photons(&self, bunch: &Bunch) -> u64 {
+        let (seed, fired) = self.seed;
+        seed ^ PHOTONS ^ fired.rotate_left(24) ^ u64::from(bunch.injected)
     }
 
     /// What kickers give this bunch, in each turn until all is over.
@@ -212,6 +233,10 @@ impl Seen {
 struct Round<'r> {
     /// By turn.
     kicks: Vec<Kicks>,
+    modulation: Option<Modulation>,
+    /// After the trigger [s].
+    late: f64,
+    quantum: Option<Quantum>,
     from: usize,
     turns: u64,
     /// Turns in which sums are kept.
@@ -220,38 +245,70 @@ struct Round<'r> {
 }
 
 impl Round<'_> {
-    /// Follows particles; sums over those that are left.
-    fn track(&self, ring: &Ring, particles: &mut [Point<f64>]) -> Sums {
-        let mut kicked = ring.clone();
+    /// Follows particles, the first of which is number `first` of the bunch; sums over those that are left.
+    fn track(&self, ring: &Ring, particles: &mut [Point<f64>], first: u64) -> Sums {
+        let mut other = ring.clone();
+        let plain = Way::of(ring, self.quantum, first);
         let mut sums = Sums::with_capacity(self.kept as usize * self.places.len());
         for turn in 0..self.turns {
-            let is_kicked = turn < self.kicks.len() as u64;
-            if !is_kicked && turn >= self.kept {
+            let kicks = self.kicks.get(turn as usize);
+            let is_other = kicks.is_some() || self.modulation.is_some();
+            if !is_other && self.quantum.is_none() && turn >= self.kept {
                 ring.track(particles, self.turns - turn, turn);
                 break;
             }
-            if is_kicked {
-                put(&mut kicked, ring, &self.kicks[turn as usize]);
+            if let Some(modulation) = &self.modulation {
+                modulation.act(&mut other, ring, turn as f64 * ring.revolution_time() + self.late);
             }
-            let ring = if is_kicked { &kicked } else { ring };
-            let mut at = if turn == 0 { self.from } else { 0 };
-            if turn < self.kept {
-                for &place in self.places {
-                    sums.push(if place < at { [0.0; 3] } else { pass(ring, particles, &mut at, place, turn) });
-                }
+            if let Some(kicks) = kicks {
+                put(&mut other, ring, kicks);
             }
-            ring.track_section(particles, at..ring.len(), turn);
+            match is_other {
+                true => self.turn(&Way::of(&other, self.quantum, first), particles, turn, &mut sums),
+                false => self.turn(&plain, particles, turn, &mut sums),
+            }
         }
         sums
     }
+
+    /// One turn.
+    fn turn(&self, way: &Way<'_>, particles: &mut [Point<f64>], turn: u64, sums: &mut Sums) {
+        let mut at = if turn == 0 { self.from } else { 0 };
+        if turn < self.kept {
+            for &place in self.places {
+                sums.push(if place < at { [0.0; 3] } else { way.pass(particles, &mut at, place, turn) });
+            }
+        }
+        way.section(particles, at..way.ring.len(), turn);
+    }
 }
 
-/// Takes particles on to a place and sums those that come there.
-fn pass(ring: &Ring, particles: &mut [Point<f64>], at: &mut usize, place: usize, turn: u64) -> [f64; 3] {
-    ring.track_section(particles, *at..place, turn);
-    *at = place;
-    let there = particles.iter().filter(|particle| particle[0].is_finite());
-    there.fold([0.0; 3], |[n, x, y], particle| [n + 1.0, x + particle[0], y + particle[2]])
+/// How particles go through a ring.
+struct Way<'r> {
+    ring: &'r Ring,
+    /// The same with photons, and the number of the first particle.
+    emitting: Option<(Emitting<'r>, u64)>,
+}
+
+impl<'r> Way<'r> {
+    fn of(ring: &'r Ring, quantum: Option<Quantum>, first: u64) -> Way<'r> {
+        Way { ring, emitting: quantum.map(|quantum| (ring.emitting(quantum), first)) }
+    }
+
+    fn section(&self, particles: &mut [Point<f64>], elements: Range<usize>, turn: u64) {
+        match &self.emitting {
+            Some((emitting, first)) => emitting.track_section(particles, elements, turn, *first),
+            None => _ = self.ring.track_section(particles, elements, turn),
+        }
+    }
+
+    /// Takes particles on to a place and sums those that come there.
+    fn pass(&self, particles: &mut [Point<f64>], at: &mut usize, place: usize, turn: u64) -> [f64; 3] {
+        self.section(particles, *at..place, turn);
+        *at = place;
+        let there = particles.iter().filter(|particle| particle[0].is_finite());
+        there.fold([0.0; 3], |[n, x, y], particle| [n + 1.0, x + particle[0], y + particle[2]])
+    }
 }
 
 /// Puts kicks on top of what a ring has at these elements.

@@ -190,6 +190,13 @@ impl ErrorTable {
                 count if (1.0..=1e6).contains(&count) && count.fract() == 0.0 => count as usize,
                 _ => return Err(inner.mistake("particles", "must be a whole number from 1 to 1 000 000")),
             };
+            table.turns.quantum = inner.boolean("quantum")?.unwrap_or(false);
+            if table.turns.quantum && !table.effects.radiation {
+                return Err(inner.mistake(
+                    "quantum",
+                    "needs `radiation = true` in `physics`: photons are emitted by what radiates",
+                ));
+            }
             inner.no_other_keys()?;
         }
         if let Some(inner) = top.table("anomalies")? {
