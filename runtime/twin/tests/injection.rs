@@ -177,7 +177,8 @@ fn closing(machine: &Ring, elements: [usize; 4], first: f64) -> [f64; 4] {
         let step = 1e-7;
         let slopes = [2, 3].map(|at| {
             let (mut up, mut down) = (kicks, kicks);
-            (up[at] += step, down[at] -= step);
+            up[at] += step;
+            down[at] -= step;
             let (up, down) = (leaves(&up), leaves(&down));
             [0, 1].map(|row| (up[row] - down[row]) / (2.0 * step))
         });
