@@ -242,7 +242,7 @@ pub(super) fn register(engine: &mut Engine) {
         "/// Tells which devices of its family hang on the supply of a device, this one included; see `supplies(members)`.",
         |c: NativeCallContext, m: Member| -> Outcome<Array> {
             let field = main(&m.device)?;
-            let all = Members::all(&*here(&c)?.facility.family(&m.device.family).or_fail()?);
+            let all = Members::all(here(&c)?.facility.family(&m.device.family).or_fail()?);
             Ok(listed(&all.some(|device| field.fed.iter().any(|fed| fed.device == device.name))))
         }
     );
