@@ -151,6 +151,6 @@ fn a_served_twin_is_as_its_facility_says() {
     let twin = support::json(&scratch, &["facility", "check", "--facility", "ebs_ring"]);
     assert_eq!(
         twin["result"],
-        serde_json::json!({ "channels": 3532, "manual": 0, "sources": {}, "wrong": 0, "found": [] })
+        serde_json::json!({ "channels": 3532, "manual": 0, "sources": {}, "wrong": 0, "found": [], "supplies": [] })
     );
 }

@@ -105,17 +105,15 @@ fn a_supply_is_one_knob() {
         }
     }
     eprintln!("model {:.1e}, measured {:.1e} of the largest entry", worst / largest, apart / largest);
-    // sums of the same numbers; the twin's step has its own sextupole terms
-    assert!(worst < 1e-12 * largest && apart < 1e-3 * largest);
+    // sums of the same numbers; what is left of the measured one is the third order of the step
+    assert!(worst < 1e-12 * largest && apart < 1e-6 * largest);
     // what LOCO fits with: the supply moves all elements of QF
-    let script = r#"
-        let by_name = model.orbit_response_derivatives(VCOR, BPM, ["QF.k1"])[0];
-        let by_supply = model.orbit_response_derivatives(VCOR, BPM, [QF[5]]);
-        [by_supply.len, (by_supply[0] - by_name).max_abs() / by_name.max_abs()]"#;
-    let told = eval(&scratch, &folder, script);
-    let worst = told[1].as_f64().unwrap();
-    assert_eq!(told[0], 1);
-    assert!(worst < 1e-12, "{worst}");
+    let by_name = matrix(here, "model.orbit_response_derivatives(VCOR, BPM, [\"QF.k1\"])[0]");
+    let by_supply = matrix(here, "model.orbit_response_derivatives(VCOR, BPM, [QF[5]])[0]");
+    let pairs = by_name.iter().flatten().zip(by_supply.iter().flatten());
+    let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let largest = by_name.iter().flatten().fold(0.0, |most: f64, entry| most.max(entry.abs()));
+    assert!(largest > 0.0 && worst < 1e-12 * largest, "{worst} of {largest}");
 }
 
 #[test]
@@ -128,9 +126,12 @@ fn orbits_are_corrected_with_supplies() {
     let told = support::json(&scratch, &["run", "correct_orbit", "--facility", folder.to_str().unwrap()]);
     assert_eq!(told["ok"], true, "{}", told["error"]);
     let rms = |when: &str, plane: &str| told["result"][when][plane].as_f64().unwrap();
-    eprintln!("x {:.1e} to {:.1e} m", rms("before", "rms_x"), rms("after", "rms_x"));
-    // ten knobs for sixteen monitors: it is not zero, as it is in y with sixteen
-    assert!(rms("after", "rms_x") < 0.5 * rms("before", "rms_x"));
+    for plane in ["rms_x", "rms_y"] {
+        eprintln!("{plane} {:.1e} to {:.1e} m", rms("before", plane), rms("after", plane));
+    }
+    // sixteen monitors: ten knobs in x take away a part of it, sixteen in y nearly all
+    assert!(rms("after", "rms_x") < 0.7 * rms("before", "rms_x"));
+    assert!(rms("after", "rms_y") < 0.1 * rms("before", "rms_y"));
     let changes = told["result"]["changes"]["HCOR"].as_object().unwrap();
     assert_eq!(changes.len(), 16);
     assert_eq!(changes["HCOR_002"], changes["HCOR_012"]);

@@ -279,7 +279,7 @@ fn mistakes_of_combined_magnets_are_told_at_their_place() {
         ),
         ("of = [\"main\", \"strip\"]", "of = [\"main\", \"strips\"]", "did you mean `strip`?"),
         ("k1 = \"0.0021 1/(m^2 A)\"", "k9 = \"0.0021 1/(m^2 A)\"", "`k9` is no strength of a magnet"),
-        ("k1 = \"0.0021 1/(m^2 A)\"", "k1 = \"0.0021 1/(m^3 A)\"", "1/m^3"),
+        ("k1 = \"0.0021 1/(m^2 A)\"", "k1 = \"0.0021 1/(m^3 A)\"", "where `1/m^2/A` is needed"),
         ("k2 = { unit = \"1/m^3\"", "k2 = { unit = \"1/m^2\"", "must be one of `1/m^3`"),
         ("model = \"k2\" }", "}", "is missing: which quantity"),
         ("k2 = { unit = \"1/m^3\"", "k2 = { set = \"X\", unit = \"1/m^3\"", "cannot stand beside `of`"),

@@ -111,15 +111,19 @@ fn one_each(asked: Vec<Asked>) -> Outcome<Vec<Change>> {
             _ => supplies.push(vec![one]),
         }
     }
-    if let Some(apart) = supplies.iter().find(|supply| !supply.iter().all(|one| agree(&supply[0], one))) {
+    let agreed = |supply: &Vec<Asked>| supply.iter().skip(1).all(|one| agree(&supply[0], one));
+    if let Some(apart) = supplies.iter().find(|supply| !agreed(supply)) {
         return Err(fail(disagree(apart).into()));
     }
     let change = |Asked { setpoint, value, .. }: Asked| Change { setpoint, value };
     Ok(supplies.into_iter().filter_map(|supply| supply.into_iter().next()).map(change).collect())
 }
 
-/// Equal but for the rounding of their calibrations.
+/// Equal but for the rounding of their calibrations; what is no number is told where it is written.
 fn agree(a: &Asked, b: &Asked) -> bool {
+    if !a.value.is_finite() || !b.value.is_finite() {
+        return a.value.is_finite() == b.value.is_finite();
+    }
     let rounding = 1e-9 * a.value.abs().max(b.value.abs());
     (a.value - b.value).abs() <= rounding.max(1e-6 * a.setpoint.tolerance)
 }
@@ -238,7 +242,7 @@ pub(super) fn register(engine: &mut Engine) {
         "/// Tells which devices of its family hang on the supply of a device, this one included; see `supplies(members)`.",
         |c: NativeCallContext, m: Member| -> Outcome<Array> {
             let field = main(&m.device)?;
-            let all = Members::all(&*here(&c)?.facility.family(&m.device.family).or_fail()?);
+            let all = Members::all(here(&c)?.facility.family(&m.device.family).or_fail()?);
             Ok(listed(&all.some(|device| field.fed.iter().any(|fed| fed.device == device.name))))
         }
     );
