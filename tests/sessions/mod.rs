@@ -7,6 +7,7 @@
 mod absent;
 mod adapter;
 mod beside;
+mod booster;
 mod clocks;
 mod door;
 mod everywhere;

@@ -310,12 +310,20 @@ pub fn changes(context: &Context, standing: &[Standing]) -> Map {
         // all devices on the supply
         let moved = family.devices.iter().filter_map(|d| {
             let field = d.fields.iter().find(|f| f.setpoint.as_ref().is_some_and(|s| s.channel == setpoint.channel))?;
-            Some((d.name.clone(), field))
+            Some((d.name.clone(), field.clone()))
         });
-        for (device, field) in moved {
+        let cycle = context.facility.cycle.as_ref();
+        let knots = family.devices.iter().filter_map(|device| {
+            let knot = device.fields.iter().find_map(|field| cycle?.knot_by(field, &setpoint.channel))?;
+            // `QF1.k1 at 60 ms`: the moment tells it from others of the device
+            let (_, when) = setpoint.name.rsplit_once(" at ")?;
+            Some((format!("{} at {when}", device.name).into(), knot))
+        });
+        for (device, field) in moved.chain(knots) {
             let change = Quantity::from_si(field.to_physics(*now) - field.to_physics(*before), field.physics.clone());
             let entry = families.entry(family.name.as_ref().into()).or_insert_with(|| Map::new().into());
             if let Some(mut map) = entry.write_lock::<Map>() {
+                let device: &Arc<str> = &device;
                 map.insert(device.as_ref().into(), Dynamic::from(change));
             }
         }

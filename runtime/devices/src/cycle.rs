@@ -136,6 +136,13 @@ impl Cycle {
         Device { fields, ..device.clone() }
     }
 
+    /// The field that is a knot of this one, by the channel of its setpoint; nothing if it is none of this field's.
+    pub fn knot_by(&self, field: &Field, channel: &str) -> Option<Field> {
+        let (row, knot) = entry::of(channel)?;
+        let wave = field.wave.as_ref().filter(|wave| *wave.whole.channel == *row)?;
+        Some(self.knot(field, wave, knot))
+    }
+
     /// One knot of a field with a wave form; other fields stay.
     pub fn field_at(&self, field: &Field, moment: f64) -> Field {
         match &field.wave {
@@ -176,7 +183,9 @@ mod tests {
 
     #[test]
     fn energy_goes_from_injection_to_extraction() {
-        assert_eq!((CYCLE.energy_at(0.1), CYCLE.energy_at(0.5), CYCLE.energy_at(0.3)), (1e8, 3e9, 1.55e9));
+        for (moment, energy) in [(0.0, 1e8), (0.1, 1e8), (0.3, 1.55e9), (0.5, 3e9), (0.9, 3e9)] {
+            assert!((CYCLE.energy_at(moment) / energy - 1.0).abs() < 1e-14, "{moment}");
+        }
         assert!((CYCLE.stiffness(0.5) - 1.0).abs() < 1e-15);
         let step = 1e-6;
         for moment in [0.15, 0.25, 0.4] {
@@ -187,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_wave_goes_straight_between_its_knots() {
-        assert_eq!(CYCLE.knots(5), [0.1, 0.2, 0.30000000000000004, 0.4, 0.5]);
+        let knots = CYCLE.knots(5);
+        assert!(knots.iter().zip([0.1, 0.2, 0.3, 0.4, 0.5]).all(|(a, b)| (a - b).abs() < 1e-15), "{knots:?}");
         let row = [1.0, 2.0, 4.0, 4.0, 0.0];
         for (moment, value) in [(0.0, 1.0), (0.1, 1.0), (0.25, 3.0), (0.35, 4.0), (0.45, 2.0), (0.9, 0.0)] {
             assert!((CYCLE.between(&row, moment) - value).abs() < 1e-12, "{moment}");

@@ -110,6 +110,10 @@ pub enum Quantities {
     TurnsX,
     /// Beam position at a monitor in each turn after the trigger, a row of numbers [m].
     TurnsY,
+    /// Spectrum of the last turns of a monitor: amplitudes at frequencies from 0 to 1/2 of the revolution, a row of numbers [m].
+    SpectrumX,
+    /// The same, vertical [m].
+    SpectrumY,
     /// Beam position at a monitor many times a second after the trigger, a row of numbers [m].
     FastX,
     /// The same, vertical [m].
@@ -155,13 +159,22 @@ impl Quantities {
         let along =
             matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY | Q::KickerDelay);
         let turns = matches!(self, Q::KickerX | Q::KickerY | Q::FastX | Q::FastY);
-        along || turns || self.is_of_turns() || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
+        along
+            || turns
+            || self.is_of_turns()
+            || self.is_spectrum()
+            || matches!(self, Q::Losses | Q::PhotonX | Q::PhotonY | Q::BeamImage)
     }
 
     /// Whether it is a row with a number for each turn.
     pub fn is_of_turns(self) -> bool {
         use Quantities::{TurnsCharge, TurnsX, TurnsY};
         matches!(self, TurnsX | TurnsY | TurnsCharge)
+    }
+
+    /// Whether it is the spectrum of turns.
+    pub fn is_spectrum(self) -> bool {
+        matches!(self, Quantities::SpectrumX | Quantities::SpectrumY)
     }
 
     /// Whether it is the kick of a kicker.
@@ -223,6 +236,8 @@ const WORDS: &[(&str, Quantities)] = &[
     ("ac_phase", Quantities::AcPhase),
     ("fast_x", Quantities::FastX),
     ("fast_y", Quantities::FastY),
+    ("spectrum_x", Quantities::SpectrumX),
+    ("spectrum_y", Quantities::SpectrumY),
     ("turns_charge", Quantities::TurnsCharge),
     ("kicker_delay", Quantities::KickerDelay),
     ("septum_x", Quantities::SeptumX),
@@ -300,8 +315,9 @@ impl Field {
     /// Whether its channel holds a row of numbers that belongs to it alone.
     pub fn is_row(&self) -> bool {
         use Quantities::{BeamImage, FastX, FastY, Filling};
-        let row =
-            |quantity: Quantities| matches!(quantity, BeamImage | FastX | FastY | Filling) || quantity.is_of_turns();
+        let row = |quantity: Quantities| {
+            matches!(quantity, BeamImage | FastX | FastY | Filling) || quantity.is_of_turns() || quantity.is_spectrum()
+        };
         self.wave.is_some() || self.model.is_some_and(row)
     }
 

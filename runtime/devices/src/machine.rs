@@ -76,7 +76,7 @@ impl MachineKind {
                 has_no("orbit that is there all the time")
             }
             (Q::KickerX | Q::KickerY | Q::KickerDelay | Q::Trigger, false) => has_no("turns"),
-            (Q::TurnsX | Q::TurnsY | Q::TurnsCharge, false) => has_no("turns"),
+            (Q::TurnsX | Q::TurnsY | Q::TurnsCharge | Q::SpectrumX | Q::SpectrumY, false) => has_no("turns"),
             (Q::SeptumX | Q::SeptumY | Q::Inject | Q::InjectionDelay | Q::InjectionEfficiency, false) => {
                 has_no("turns into which something is injected")
             }

@@ -50,6 +50,8 @@ pub(crate) enum Answer {
     Efficiency,
     /// One plane of one monitor, or the charge at it, in each turn after the trigger, so many of them.
     Turns(usize, usize, usize),
+    /// Amplitudes of so many turns of one plane of one monitor.
+    Spectrum(usize, usize, usize),
     /// One plane of one monitor after the trigger, so many samples at this rate [Hz].
     Fast(usize, usize, usize, f64),
     /// Charge that comes to an element of a line.
@@ -159,7 +161,7 @@ impl Channels {
         let shows = |any: [Quantities; 2]| device.fields.iter().find(|f| f.model.is_some_and(|q| any.contains(&q)));
         let light = shows([Quantities::PhotonX, Quantities::PhotonY]);
         if shows([Quantities::OrbitX, Quantities::OrbitY]).is_none() && light.is_none() {
-            let keeps = |field: &&Field| field.model.is_some_and(Quantities::is_of_turns);
+            let keeps = |field: &&Field| field.model.is_some_and(|q| q.is_of_turns() || q.is_spectrum());
             device.fields.iter().find(keeps).or(shows([Quantities::FastX, Quantities::FastY]))?;
             // the same electrodes, and the same errors, as the monitor that reads the orbit there
             let same = |monitor: &Monitor| monitor.element == element && monitor.distance.is_none();
@@ -233,6 +235,10 @@ impl Channels {
                 };
                 let answer = Answer::Turns(kept, monitor, field.turns);
                 self.push(&source.channel, field, answer, Shape::Vector(field.turns), false);
+            }
+            (Some(q), Some(monitor), _) if q.is_spectrum() => {
+                let answer = Answer::Spectrum(usize::from(q == Quantities::SpectrumY), monitor, field.turns);
+                self.push(&source.channel, field, answer, Shape::Vector(field.turns / 2 + 1), false);
             }
             (Some(q @ (Quantities::FastX | Quantities::FastY)), Some(monitor), _) => {
                 let plane = usize::from(q == Quantities::FastY);
@@ -328,7 +334,10 @@ impl Channels {
 
     /// Turns to take: as many as the longest row has.
     pub fn turns(&self) -> usize {
-        let turns = |answer: &Answer| if let Answer::Turns(.., turns) = answer { *turns } else { 0 };
+        let turns = |answer: &Answer| match answer {
+            Answer::Turns(.., turns) | Answer::Spectrum(.., turns) => *turns,
+            _ => 0,
+        };
         self.answers.iter().map(turns).max().unwrap_or(0)
     }
 

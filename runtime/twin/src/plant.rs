@@ -24,6 +24,7 @@ use fodo_control::{
     Channel, ChannelInfo, Fault, Happened, Plant, Reading, Time, Trainer, Validity, Value, Victim, Write,
 };
 use fodo_devices::{Camera, Device, Facility, Quantities};
+use fodo_numerics::{Window, spectrum};
 use fodo_optics::constants::{ELEMENTARY_CHARGE, SPEED_OF_LIGHT};
 use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
@@ -369,6 +370,13 @@ impl Twin {
             Answer::Efficiency => {
                 let none = || Err("nothing was injected yet: a trigger of `inject` does it".to_string());
                 number(state.efficiency.clone().unwrap_or_else(none).map(on_channel), state.now)
+            }
+            Answer::Spectrum(plane, monitor, turns) => {
+                let taken = newest(&state.acquired, state.now, |acquired| acquired.ready).and_then(|acquired| {
+                    let row = acquired.row(*monitor, *plane);
+                    Ok((amplitudes(&row[..row.len().min(*turns)])?, acquired.ready))
+                });
+                self.kept(state, taken, turns / 2 + 1, at)
             }
             Answer::Turns(kept, monitor, turns) => self.turns(state, *kept, *monitor, *turns, at),
             Answer::Monitor(plane, monitor) => {
@@ -746,6 +754,14 @@ impl Twin {
 /// From one time to another [s].
 fn since(start: Time, time: Time) -> f64 {
     (time.0 - start.0) as f64 * 1e-9
+}
+
+/// Amplitudes of turns at frequencies from 0 to 1/2 of the revolution, their mean taken off.
+fn amplitudes(turns: &[f64]) -> Found<Arc<[f64]>> {
+    let mean = turns.iter().sum::<f64>() / turns.len() as f64;
+    let about: Vec<f64> = turns.iter().map(|turn| turn - mean).collect();
+    let lines = spectrum(&about, Window::Hann).map_err(|e| e.to_string())?;
+    Ok(lines.iter().map(|line| line.norm()).collect())
 }
 
 /// The newest acquisition that is over, or why there is none.
