@@ -15,12 +15,12 @@ fn eval(scratch: &Scratch, script: &str) -> Value {
 #[test]
 fn a_wave_form_comes_back_to_the_last_bit() {
     let scratch = Scratch::new("booster-wave");
-    let script = "let row = || QF1[0].get_row(\"k1\"); let before = row(); let wave = QF1[0].wave(); \
-                  let moved = with_restore(|| { QF1.set_wave(wave * 1.001); row() }); \
+    let script = "let held = || QF1[0].get_row(\"k1\"); let before = held.call(); let wave = QF1[0].wave(); \
+                  let moved = with_restore(|| { QF1.set_wave(wave * 1.001); held.call() }); \
                   let stopped = \"\"; \
                   try { with_restore(|| { QF1.set_wave(wave * 1.002); throw \"stop\"; }); } catch (e) { stopped = `${e}`; } \
                   #{ moved: ((moved - before) / before).max(), stopped: stopped, \
-                     same: (row() - before).max_abs() == quantity(0.0, \"1/m^2\"), knots: before.len }";
+                     same: (held.call() - before).max_abs() == quantity(0.0, \"1/m^2\"), knots: before.len }";
     let result = eval(&scratch, script);
     assert!((result["moved"].as_f64().unwrap() - 1e-3).abs() < 1e-9, "{result}");
     assert_eq!((&result["same"], &result["knots"]), (&Value::from(true), &Value::from(33)), "{result}");
@@ -36,22 +36,21 @@ fn a_knot_is_set_and_undone_like_any_setpoint() {
     let wrong = json(&scratch, &["eval", "QF1.at(200.0 * ms)", "--facility", "demo_booster"]);
     let wrong = &wrong["error"];
     assert!(wrong["message"].as_str().unwrap().contains("there is no beam 200 ms after the start"), "{wrong}");
-    let ring = json(&scratch, &["eval", "QF.at(60.0 * ms)"]);
+    let ring = json(&scratch, &["eval", "QF.at(60.0 * ms)", "--facility", "demo_ring"]);
     assert!(ring["error"]["message"].as_str().unwrap().contains("it has no cycle"), "{ring}");
 }
 
 #[test]
 fn the_orbit_is_corrected_at_two_moments() {
     let scratch = Scratch::new("booster-orbit");
-    let script = "let rms = |t| { DELAY.set(t); get_orbit(#{ shots: 10 }).x.rms() }; \
-                  let before = [rms(20.0 * ms), rms(150.0 * ms)]; \
-                  let moved = |f| HCOR[0].wave().to_array().map(|x| x.si != 0.0).filter(|x| x).len; \
+    let script = "let size = |t| { DELAY.set(t); get_orbit(BPM, #{ shots: 10 }).x.rms() }; \
+                  let before = [size.call(20.0 * ms), size.call(150.0 * ms)]; \
                   DELAY.set(20.0 * ms); let r = model.orbit_response([HCOR.at_delay(), VCOR.at_delay()], BPM); \
-                  for n in 0..3 { step_setpoints(r.solve(orbit_error(#{ shots: 20 }))); } \
-                  let after = [rms(20.0 * ms), rms(150.0 * ms)]; \
+                  for n in 0..3 { step_setpoints(r.solve(orbit_error(BPM, #{ shots: 20 }))); } \
+                  let after = [size.call(20.0 * ms), size.call(150.0 * ms)]; \
                   DELAY.set(150.0 * ms); let r = model.orbit_response([HCOR.at_delay(), VCOR.at_delay()], BPM); \
-                  for n in 0..3 { step_setpoints(r.solve(orbit_error(#{ shots: 20 }))); } \
-                  #{ before: before, after: after, both: [rms(20.0 * ms), rms(150.0 * ms)], changed: changed_setpoints() }";
+                  for n in 0..3 { step_setpoints(r.solve(orbit_error(BPM, #{ shots: 20 }))); } \
+                  #{ before: before, after: after, both: [size.call(20.0 * ms), size.call(150.0 * ms)], changed: changed_setpoints() }";
     let result = eval(&scratch, script);
     let number = |key: &str, place: usize| result[key][place].as_f64().unwrap();
     assert!(number("after", 0) < 0.3 * number("before", 0), "{result}");
@@ -72,11 +71,11 @@ fn a_booster_over_channel_access() {
     let scratch = Scratch::new("booster-served");
     let facility = support::project().join("facilities/demo_booster");
     let (_serving, port) = serve(&scratch, &facility, &["--seed", "3"]);
-    let script = "let wave = QF1[0].wave(); let row = || QF1[0].get_row(\"k1\"); let before = row(); let tune = TUNE.get(\"x\")[0]; \
+    let script = "let wave = QF1[0].wave(); let held = || QF1[0].get_row(\"k1\"); let before = held.call(); let tune = TUNE.get(\"x\")[0]; \
                   let there = with_restore(|| { QF1.set_wave(wave * 1.002); TUNE.get(\"x\")[0] }); \
                   let back = TUNE.get(\"x\")[0]; let cycle = CYCLE.get(\"number\")[0]; \
                   let energy = with_restore(|| { DELAY.set(90.0 * ms); CYCLE.get(\"energy\")[0] }); \
-                  #{ moved: there - tune, left: back - tune, same: (row() - before).max_abs() == quantity(0.0, \"1/m^2\"), \
+                  #{ moved: there - tune, left: back - tune, same: (held.call() - before).max_abs() == quantity(0.0, \"1/m^2\"), \
                      energy: energy, cycles: CYCLE.get(\"number\")[0] - cycle }";
     let mut command = support::fodo(&scratch, &["eval", script, "--on", "live", "--write", "--json", "--facility"]);
     command.arg(&facility);

@@ -69,8 +69,14 @@ fn others() -> String {
         let channel = field.source.as_ref()?.channel.to_string();
         let unit = field.hardware.symbol();
         let unit = if unit == "1" { "" } else { unit };
-        let row = field.model.is_some_and(fodo_devices::Quantities::is_of_turns);
-        let text = match (row, &field.setpoint) {
+        let image = field.camera.map(|camera| camera.width * camera.height);
+        let text = match (field.is_row(), &field.setpoint) {
+            (true, _) if image.is_some() => {
+                let count = image.unwrap();
+                format!(
+                    "record(waveform,\"{channel}\"){{field(NELM,\"{count}\")field(FTVL,\"DOUBLE\")field(INP,[1,2,3])field(PINI,\"YES\")}}\n"
+                )
+            }
             (true, _) => {
                 format!(
                     "record(waveform,\"{channel}\"){{field(NELM,\"{}\")field(FTVL,\"DOUBLE\")field(PINI,\"YES\")field(EGU,\"{unit}\")}}\n",

@@ -147,11 +147,12 @@ fn three_protocols_carry_images_and_say_how_a_figure_is_computed() {
         // the sums of two shots differ by the noise of photons
         let sum = told[client]["sum"].as_f64().unwrap() / told["ca"]["sum"].as_f64().unwrap();
         assert!((sum - 1.0).abs() < 0.02, "{client}: {told}");
-        // ten shots a second
-        assert!((12..=24).contains(&told[client]["updates"].as_u64().unwrap()), "{client}: {told}");
+        // ten shots a second for two seconds; those that come while TANGO connects its events are not sent again
+        let least = if client == "tango" { 8 } else { 12 };
+        assert!((least..=24).contains(&told[client]["updates"].as_u64().unwrap()), "{client}: {told}");
     }
     // the same by a script of ours, over each
-    let line = "let i = SIZE[0].get_image(); [i.rows, i.columns, i.max() > 100.0]";
+    let line = "let i = SIZE[0].get_image(); [i.rows, i.columns, i.row(9).max() > 10.0]";
     let facility = facility(&scratch, Orbit::Vectors);
     let text = std::fs::read_to_string(facility.join("facility.toml")).unwrap();
     for control in ["ca", "pva", "tango"] {

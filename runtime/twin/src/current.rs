@@ -1,9 +1,9 @@
 //! `[beam]`: the current that is stored, how it is lost, and how it is filled up again.
 
 use crate::beam::Found;
-use crate::errors::{exactly, positive};
-use fodo_devices::Table;
-use fodo_dynamics::{Acceptance, AcceptanceShape, Gas, MomentumLimits, Sizes, gas_losses, touschek};
+use crate::errors::{buckets, exactly, positive};
+use fodo_devices::{Facility, Table};
+use fodo_dynamics::{Acceptance, AcceptanceShape, Gas, Molecule, MomentumLimits, Sizes, gas_losses, touschek};
 use fodo_optics::Ring;
 use fodo_optics::constants::SPEED_OF_LIGHT;
 use fodo_report::Result;
@@ -78,7 +78,7 @@ impl Default for BeamTable {
 }
 
 impl BeamTable {
-    pub fn read(table: &Table, buckets: usize) -> Result<BeamTable> {
+    pub fn read(table: &Table, facility: &Facility) -> Result<BeamTable> {
         let positive = |key: &str, unit: &str| positive(table, key, unit);
         let current = exactly(table, "current", "A")?.unwrap_or(CURRENT);
         if current < 0.0 {
@@ -92,11 +92,11 @@ impl BeamTable {
         let beam = BeamTable {
             current,
             bunches: positive("bunches", "1")?,
-            trains: read_trains(table, buckets)?,
+            trains: read_trains(table, buckets(facility))?,
             coupling: positive("coupling", "1")?.unwrap_or(0.0),
             momentum: positive("momentum_acceptance", "1")?.unwrap_or(f64::INFINITY),
             aperture: aperture.map(|edge| edge.unwrap_or(f64::INFINITY)),
-            gas: table.table("gas")?.map(|gas| read_gas(&gas)).transpose()?,
+            gas: table.table("gas")?.map(|gas| read_gas(&gas, facility)).transpose()?,
             top_up,
         };
         table.no_other_keys()?;
@@ -181,17 +181,46 @@ fn read_train(table: &Table, buckets: usize) -> Result<Train> {
     Ok(train)
 }
 
-/// `[beam.gas]`: `pressure`, and the parts of it by formula.
-fn read_gas(table: &Table) -> Result<Gas> {
-    let pressure = exactly(table, "pressure", "mbar")?.ok_or_else(|| table.mistake("pressure", "is missing"))?;
+/// `[beam.gas]`: `pressure`, or a `profile` of it along the ring, and the parts of it by formula.
+fn read_gas(table: &Table, facility: &Facility) -> Result<Gas> {
+    let profile = match (exactly(table, "pressure", "mbar")?, table.text("profile")?) {
+        (Some(pressure), None) => vec![(0.0, pressure)],
+        (None, Some(path)) => read_profile(table, path, facility)?,
+        (None, None) => return Err(table.mistake("pressure", "is missing")),
+        (Some(_), Some(_)) => return Err(table.mistake("profile", "says the pressure already: leave out `pressure`")),
+    };
     let mut parts = Vec::new();
-    for key in table.keys().into_iter().filter(|key| *key != "pressure") {
+    for key in table.keys().into_iter().filter(|key| !["pressure", "profile"].contains(key)) {
         parts.push((key, exactly(table, key, "1")?.unwrap_or(0.0)));
     }
-    if parts.is_empty() {
+    let Some(&(first, _)) = parts.first() else {
         return Err(table.mistake("pressure", "of what gas? Say its parts: H2 = 0.8, CO = 0.2"));
+    };
+    let wrong = |error: fodo_dynamics::NoLifetime| table.mistake(first, error.to_string());
+    let part = |&(formula, share): &(&str, f64)| {
+        Ok((Molecule::new(formula).map_err(wrong)?, profile.iter().map(|(_, pressure)| share * pressure).collect()))
+    };
+    let parts = parts.iter().map(part).collect::<Result<Vec<_>>>()?;
+    Gas::new(profile.iter().map(|(position, _)| *position).collect(), parts, TEMPERATURE).map_err(wrong)
+}
+
+/// Lines of a position [m] and the pressure there [mbar]; a first line with names is skipped.
+fn read_profile(table: &Table, path: &str, facility: &Facility) -> Result<Vec<(f64, f64)>> {
+    let text = facility.files().text(path);
+    let text = text.ok_or_else(|| table.mistake("profile", format!("there is no file {path}")))?;
+    let mut profile = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let columns: Vec<Option<f64>> = line.split(',').map(|column| column.trim().parse().ok()).collect();
+        match columns.as_slice() {
+            [Some(position), Some(pressure)] => profile.push((*position, 100.0 * pressure)),
+            [None, None] if profile.is_empty() => {}
+            _ => {
+                let what = format!("{path}, line {}: a position in m and a pressure in mbar are needed", number + 1);
+                return Err(table.mistake("profile", what));
+            }
+        }
     }
-    Gas::even(pressure, &parts, TEMPERATURE).map_err(|e| table.mistake(parts[0].0, e.to_string()))
+    Ok(profile)
 }
 
 /// Half height of the bucket [1] (M. Sands, SLAC-121 (1970), equation 3.71 with the energy loss of the ring).

@@ -144,7 +144,7 @@ fn a_wave_form_is_taken_whole_or_not() {
     let before = number(&twin, "booster:tune:x");
     // one knot: felt there and as far as the knots beside it
     let mut other = wave.clone();
-    other[16] *= 1.01;
+    other[16] *= 1.001;
     set_row(&twin, "booster:qf1:wave", other).unwrap();
     assert_eq!(number(&twin, "booster:tune:x"), before);
     let tune = |moment: f64| {
@@ -155,6 +155,6 @@ fn a_wave_form_is_taken_whole_or_not() {
     set_row(&twin, "booster:qf1:wave", wave).unwrap();
     let moved: Vec<f64> = [85.0, 87.5, 90.0, 92.5, 95.0].iter().zip(&now).map(|(at, now)| now - tune(*at)).collect();
     eprintln!("moved by {moved:?}");
-    assert!(moved[0].abs() < 1e-12 && moved[4].abs() < 1e-12 && moved[2] > 1e-3, "{moved:?}");
+    assert!(moved[0].abs() < 1e-12 && moved[4].abs() < 1e-12 && moved[2] > 1e-4, "{moved:?}");
     assert!((moved[1] / moved[2] - 0.5).abs() < 0.03 && (moved[3] / moved[2] - 0.5).abs() < 0.03, "{moved:?}");
 }

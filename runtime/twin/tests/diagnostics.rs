@@ -239,3 +239,26 @@ fn a_frequency_of_zero_is_a_kick_that_stays() {
     assert!(apart < 1e-12, "{apart:e}");
     assert!(twin.channels().len() > 247);
 }
+
+/// Gas that is not the same everywhere counts where the beam is large: a profile that is even is the pressure itself.
+#[test]
+fn lifetime_follows_the_pressure_along_the_ring() {
+    let lifetime = |gas: &str, profile: &str| {
+        let own = std::fs::read_to_string(folder("demo_ring").join("families.toml")).unwrap();
+        let table =
+            "[LIFE]\nrole = \"lifetime\"\ntime = { unit = \"s\", model = \"lifetime\", read = \"beam:lifetime\" }\n";
+        let truth = format!(
+            "[beam]\nmomentum_acceptance = 0.02\naperture_y = \"5 mm\"\nbunches = 90\ncoupling = 1.0\n[beam.gas]\n{gas}\nCO = 1.0\n"
+        );
+        let tables =
+            Tables::twin(&truth).with("families.toml", &format!("{own}\n{table}")).with("pressure.csv", profile);
+        number(&Twin::new(&facility("demo_ring", tables), TwinOptions::default()).unwrap(), "beam:lifetime")
+    };
+    let even = lifetime("pressure = \"1e-6 mbar\"", "");
+    assert!((lifetime("profile = \"pressure.csv\"", "s, pressure\n0, 1e-6\n76.8, 1e-6\n") / even - 1.0).abs() < 1e-9);
+    let nearly_none = lifetime("pressure = \"1e-12 mbar\"", "");
+    // a bump of half the ring: losses by gas are near half of those of the whole
+    let half = lifetime("profile = \"pressure.csv\"", "0, 1e-6\n38.4, 1e-6\n38.41, 0\n76.8, 0\n");
+    let gas = |lifetime: f64| 1.0 / lifetime - 1.0 / nearly_none;
+    assert!((gas(half) / gas(even) - 0.5).abs() < 0.02, "{} {}", gas(half), gas(even));
+}

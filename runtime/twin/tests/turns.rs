@@ -203,7 +203,7 @@ fn rf_modulation_is_that_of_the_engine() {
         turned.track_section(&mut particle, place..machine.len(), turn as u64);
     }
     eprintln!("512 turns of up to {:.3} mm: {worst:.1e} m apart", 1e3 * largest);
-    assert!(worst < 1e-12 && largest > 1e-4, "{worst:e} {largest:e}");
+    assert!(worst < 1e-12 && largest > 5e-5, "{worst:e} {largest:e}");
 }
 
 /// A particle that emits photons one by one wanders; the spread of many in energy grows as that of the equilibrium does from nothing.

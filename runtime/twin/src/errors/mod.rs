@@ -177,7 +177,7 @@ impl ErrorTable {
                     format!("is a stored beam; what enters a {} stands under [beam] of facility.toml", facility.kind);
                 return Err(top.mistake("beam", what));
             }
-            table.beam = Some(BeamTable::read(&inner, buckets(facility))?);
+            table.beam = Some(BeamTable::read(&inner, facility)?);
         }
         if let Some(inner) = top.table("eddy")? {
             if facility.cycle.is_none() {
