@@ -29,6 +29,23 @@ fn a_wave_form_comes_back_to_the_last_bit() {
 #[test]
 fn a_knot_is_set_and_undone_like_any_setpoint() {
     let scratch = Scratch::new("booster-knot");
+    let script = "let before = QF1[0].wave(); \
+                  let there = with_restore(|| { QF1.at(60.0 * ms).step(quantity(0.01, \"1/m^2\")); QF1[0].wave() - before }); \
+                  #{ there: there, back: QF1[0].wave() - before }";
+    let knots = eval(&scratch, script);
+    let number = |row: &str, knot: usize| knots[row][knot].as_f64().unwrap();
+    let moved: Vec<usize> = (0..33).filter(|knot| number("there", *knot) != 0.0).collect();
+    assert!(moved.len() == 1 && (number("there", moved[0]) - 0.01).abs() < 1e-9, "{knots}");
+    assert!((0..33).all(|knot| number("back", knot) == 0.0), "{knots}");
+    let script = "let scale = []; for n in 0..HCOR.len { scale.push(n / 10.0); } \
+                  let waves = outer(HCOR[0].wave() + quantity(5.0, \"urad\"), vector(scale)); \
+                  with_restore(|| { HCOR.set_wave(waves); let held = HCOR.wave(); [held.column(0).rms(), held.column(10).rms()] })";
+    let columns = eval(&scratch, script);
+    let size = |place: usize| columns[place].as_f64().unwrap();
+    assert!(size(0) == 0.0 && (size(1) - 5e-6).abs() < 1e-12, "{columns}");
+    let few =
+        json(&scratch, &["eval", "HCOR.set_wave(outer(HCOR[0].wave(), vector([1.0])))", "--facility", "demo_booster"]);
+    assert!(few["error"]["message"].as_str().unwrap().starts_with("1 columns for"), "{few}");
     let refused =
         json(&scratch, &["eval", "QF1.at(60.0 * ms).set(quantity(40.0, \"1/m^2\"))", "--facility", "demo_booster"]);
     let said = refused["error"].to_string();
@@ -131,4 +148,38 @@ fn rows_are_written_by_clients_of_three_protocols() {
         assert!(!said.is_empty() && (client == "ca" || said.contains("33 numbers")), "{client}: {told}");
     }
     assert_eq!(told["length"], value!([33, 33, 33]));
+}
+
+#[test]
+fn a_wave_form_comes_back_after_a_kill() {
+    if !epics("a_wave_form_comes_back_after_a_kill") {
+        return;
+    }
+    let scratch = Scratch::new("booster-kill");
+    let facility = support::project().join("facilities/demo_booster");
+    let (_serving, port) = serve(&scratch, &facility, &["--seed", "3"]);
+    let start = |arguments: &[&str]| {
+        let mut command = support::fodo(&scratch, &[arguments, &["--json", "--facility"]].concat());
+        command.arg(&facility);
+        point(&mut command, port);
+        Running::start(command)
+    };
+    let row =
+        || object(&start(&["eval", "QF1[0].get_row(\"k1\")", "--on", "live"]).output())["result"].clone();
+    let before = row();
+    let script =
+        "QF1.set_wave(QF1[0].wave() * 1.002); QF1.at(60.0 * ms).step(quantity(0.01, \"1/m^2\")); wait(60.0 * s)";
+    let mut victim = start(&["eval", script, "--on", "live", "--write"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while row() == before {
+        assert!(Instant::now() < deadline, "the wave form never moved");
+    }
+    victim.kill();
+    assert!(!victim.output().status.success());
+    let moved = row();
+    let told = object(&start(&["recover"]).output());
+    assert_eq!(told["result"]["runs"].as_array().map(Vec::len), Some(1), "{told}");
+    assert!(row() == moved && moved != before, "looking wrote something: {told}");
+    let mended = object(&start(&["recover", "--write"]).output());
+    assert_eq!((&mended["ok"], row()), (&Value::from(true), before), "{mended}");
 }

@@ -11,6 +11,7 @@ use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
 use rhai::{Engine, FuncRegistration, NativeCallContext};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 fn cycle(context: &Context) -> Outcome<&Cycle> {
@@ -99,28 +100,43 @@ fn waves_of(context: &Context, members: &Members) -> Outcome<Matrix> {
     Ok(Matrix::from_si(DMatrix::from_fn(knots, all.len(), |knot, device| all[device].si()[knot]), unit))
 }
 
-/// Sets all knots of all devices, as one change.
-fn set_wave(context: &Context, members: &Members, wave: &Vector) -> Outcome<()> {
+/// Sets all knots of all devices, as one change; `wave` says which numbers are those of a device.
+fn set_wave<'w>(
+    context: &Context,
+    members: &Members,
+    unit: &Unit,
+    wave: impl Fn(usize) -> Cow<'w, [f64]>,
+) -> Outcome<()> {
     let cycle = cycle(context)?;
     context.connect(members.devices.iter())?;
     let mut changes = Vec::new();
-    for device in members.devices.iter() {
-        let fields = knots(cycle, device)?;
+    for (place, device) in members.devices.iter().enumerate() {
+        let (fields, wave) = (knots(cycle, device)?, wave(place));
         let (field, _) = waved(device)?;
-        if wave.si().len() != fields.len() {
-            let what = format!("{}.{} has {} knots, not {}", device.shown(), field.name, fields.len(), wave.si().len());
+        if wave.len() != fields.len() {
+            let what = format!("{}.{} has {} knots, not {}", device.shown(), field.name, fields.len(), wave.len());
             return Err(script_error(what));
         }
-        if wave.unit().dimension() != field.physics.dimension() {
-            let what = format!("{}.{} is set in {}, not in {}", device.shown(), field.name, field.physics, wave.unit());
+        if unit.dimension() != field.physics.dimension() {
+            let what = format!("{}.{} is set in {}, not in {unit}", device.shown(), field.name, field.physics);
             return Err(script_error(what));
         }
-        for (knot, si) in fields.iter().zip(wave.si()) {
+        for (knot, si) in fields.iter().zip(wave.iter()) {
             let change = |setpoint: &Arc<Setpoint>| Change { setpoint: setpoint.clone(), value: knot.to_channel(*si) };
             changes.extend(knot.setpoint.as_ref().map(change));
         }
     }
     context.session.write(&changes).or_fail()
+}
+
+/// A column for each device.
+fn set_waves(context: &Context, members: &Members, waves: &Matrix) -> Outcome<()> {
+    let values = waves.si();
+    if values.ncols() != members.devices.len() {
+        let what = format!("{} columns for {} devices: each needs its own", values.ncols(), members.devices.len());
+        return Err(script_error(what));
+    }
+    set_wave(context, members, waves.unit(), |place| values.column(place).iter().copied().collect())
 }
 
 /// The moments of the knots [s].
@@ -149,22 +165,12 @@ pub fn register(engine: &mut Engine) {
         engine,
         "at_delay",
         ["members: family", "family"],
-        "/// The devices of a booster as they are when its monitors look, see `at`; of a machine without a cycle, the same devices. With it a
-         /// procedure works on both.
-///
-         /// # Returns
-/// The same devices; a field with a wave form is the knot next to that moment.
-///
-         /// # On the machine
-/// Only reads.
-///
-         /// # Errors
-/// - `machine`: the delay cannot be read.
-///
-         /// # Example
-/// ```rhai
-/// assert(HCOR.at_delay().len == HCOR.len);
-/// ```",
+        "/// The devices of a booster as they are when its monitors look, see `at`; of a machine without a cycle, the same devices. With it a\n\
+         /// procedure works on both.\n///\n\
+         /// # Returns\n/// The same devices; a field with a wave form is the knot next to that moment.\n///\n\
+         /// # On the machine\n/// Only reads.\n///\n\
+         /// # Errors\n/// - `machine`: the delay cannot be read.\n///\n\
+         /// # Example\n/// ```rhai\n/// assert(HCOR.at_delay().len == HCOR.len);\n/// ```",
         |c: NativeCallContext, members: Members| at_delay(&*here(&c)?, &members)
     );
     document!(
@@ -198,7 +204,20 @@ pub fn register(engine: &mut Engine) {
          /// # On the machine\n/// Writes all knots as one change; each row goes out once, and is put back as a whole.\n///\n\
          /// # Errors\n/// - `script`: another number of knots, another dimension, no wave form.\n/// - `rights`, `machine`: as `set`.\n///\n\
          /// # Example\n/// ```rhai fails\n/// QF.set_wave(QF[0].wave() * 1.01);\n/// ```",
-        |c: NativeCallContext, members: Members, wave: Vector| set_wave(&*here(&c)?, &members, &wave)
+        |c: NativeCallContext, members: Members, wave: Vector| {
+            set_wave(&*here(&c)?, &members, wave.unit(), |_| Cow::Borrowed(wave.si()))
+        }
+    );
+    document!(
+        engine,
+        "set_wave",
+        ["members: family", "waves: matrix", "()"],
+        "/// Sets the wave form of each device to what the beam is to feel of it at each knot.\n///\n\
+         /// # Parameters\n/// - `waves`: a row for each knot and a column for each device, as `wave()` of a family gives.\n///\n\
+         /// # On the machine\n/// Writes all knots as one change; each row goes out once, and is put back as a whole.\n///\n\
+         /// # Errors\n/// - `script`: another number of knots or devices, another dimension, no wave form.\n/// - `rights`, `machine`: as `set`.\n///\n\
+         /// # Example\n/// ```rhai fails\n/// HCOR.set_wave(HCOR.wave() * 0.5);\n/// ```",
+        |c: NativeCallContext, members: Members, waves: Matrix| set_waves(&*here(&c)?, &members, &waves)
     );
     document!(
         engine,

@@ -1,5 +1,5 @@
-//! Entries of rows as channels of their own: `booster:QF:wave@17` is the number 17, from 0, of what `booster:QF:wave` holds. No
-//! control system has an `@` in its names.
+//! Entries of rows as channels of their own: `booster:QF:wave@17/33` is the number 17, from 0, of the 33 that `booster:QF:wave` has to
+//! hold. No control system has an `@` in its names.
 //!
 //! So a wave form is a row of setpoints, each checked, journalled and put back as any other. All that is written to the entries of
 //! one row at once goes out as one row.
@@ -8,6 +8,7 @@ use crate::{
     Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Value, Write,
 };
 use crate::{Form, Validity};
+use entry::Entry;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,15 +23,37 @@ const LOOK: Duration = Duration::from_millis(200);
 pub mod entry {
     use crate::Channel;
 
+    /// A place in a row that has to have so many.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Entry {
+        /// From 0.
+        pub index: usize,
+        /// Numbers in the row.
+        pub length: usize,
+    }
+
+    impl Entry {
+        /// Its number in a row.
+        ///
+        /// # Errors
+        /// The row has another length.
+        pub fn of<T>(self, row: &mut [T]) -> Result<&mut T, String> {
+            let length = row.len();
+            let other = || format!("its row has {length} numbers, and the tables say {}", self.length);
+            row.get_mut(self.index).filter(|_| length == self.length).ok_or_else(other)
+        }
+    }
+
     /// The name of an entry of a row.
-    pub fn name(row: &str, index: usize) -> Channel {
-        format!("{row}@{index}").into()
+    pub fn name(row: &str, entry: Entry) -> Channel {
+        format!("{row}@{}/{}", entry.index, entry.length).into()
     }
 
     /// The row and the entry that a name means; nothing if it is that of a whole channel.
-    pub fn of(channel: &str) -> Option<(&str, usize)> {
-        let (row, index) = channel.rsplit_once('@')?;
-        Some((row, index.parse().ok()?))
+    pub fn of(channel: &str) -> Option<(&str, Entry)> {
+        let (row, place) = channel.rsplit_once('@')?;
+        let (index, length) = place.split_once('/')?;
+        Some((row, Entry { index: index.parse().ok()?, length: length.parse().ok()? }))
     }
 }
 
@@ -44,7 +67,7 @@ pub struct Entries {
 /// Channels as the control system knows them, and which entry of which of them each name means.
 struct Asked {
     channels: Vec<Channel>,
-    places: Vec<(usize, Option<usize>)>,
+    places: Vec<(usize, Option<Entry>)>,
 }
 
 impl Asked {
@@ -72,67 +95,31 @@ impl Entries {
         Entries { inner, written: Mutex::default() }
     }
 
-    /// The rows as they are to be written, each with the names of the entries that go into it.
-    fn rows(
-        &self,
-        writes: &[Write],
-        wait: Duration,
-        cancel: &Cancel,
-    ) -> Result<(Vec<Write>, Vec<Result<usize, Fault>>), Stopped> {
-        let asked = Asked::of(writes.iter().map(|write| &write.channel));
-        let in_rows = |at: usize| asked.places.iter().any(|(place, index)| *place == at && index.is_some());
-        let channels: Vec<Channel> = asked
-            .channels
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| in_rows(*at))
-            .map(|(_, channel)| channel.clone())
-            .collect();
+    /// The rows as they are to be written.
+    fn rows(&self, writes: &[Write], wait: Duration, cancel: &Cancel) -> Result<Out, Stopped> {
+        let mut channels: Vec<Channel> =
+            writes.iter().filter_map(|write| Some(entry::of(&write.channel)?.0.into())).collect();
+        channels.sort_unstable();
+        channels.dedup();
         let mut rows = self.present(&channels, wait, cancel)?;
-        let mut out: Vec<Write> = Vec::new();
-        let mut places: HashMap<Channel, usize> = HashMap::new();
-        let mut answers = Vec::with_capacity(writes.len());
-        for (write, (at, index)) in writes.iter().zip(&asked.places) {
-            let channel = &asked.channels[*at];
-            let Some(index) = index else {
-                out.push(write.clone());
-                answers.push(Ok(out.len() - 1));
-                continue;
+        let mut out = Out::default();
+        for write in writes {
+            let place = match entry::of(&write.channel) {
+                None => Ok(out.place(&write.channel, Some(write.value.clone()))),
+                Some((row, index)) => put(&mut rows, row, index, write).map(|()| out.place(row, None)),
             };
-            let put = match (rows.get_mut(channel), write.value.number()) {
-                (Some(Ok(row)), Some(number)) => match row.get_mut(*index) {
-                    Some(place) => {
-                        *place = number;
-                        Ok(())
-                    }
-                    None => Err(Fault::refused(&write.channel, format!("{channel} has no entry {index}"))),
-                },
-                (Some(Err(fault)), _) => Err(Fault { channel: write.channel.clone(), ..fault.clone() }),
-                (_, None) => Err(Fault::refused(&write.channel, format!("takes a number, not {}", write.value.form()))),
-                (None, _) => Err(Fault::refused(&write.channel, "its row was not read")),
-            };
-            answers.push(put.map(|()| {
-                *places.entry(channel.clone()).or_insert_with(|| {
-                    out.push(Write { channel: channel.clone(), value: Value::Vector(Arc::from([])) });
-                    out.len() - 1
-                })
-            }));
+            out.places.push(place);
         }
-        for (channel, place) in places {
-            if let Some(Ok(row)) = rows.remove(&channel) {
-                out[place].value = Value::Vector(row.into());
+        for write in &mut out.writes {
+            if let Some(Ok(row)) = rows.remove(&write.channel) {
+                write.value = Value::Vector(row.into());
             }
         }
-        Ok((out, answers))
+        Ok(out)
     }
 
     /// What rows hold now: what was written last is waited for, as clients that follow a channel see it a little later.
-    fn present(
-        &self,
-        channels: &[Channel],
-        wait: Duration,
-        cancel: &Cancel,
-    ) -> Result<HashMap<Channel, Result<Vec<f64>, Fault>>, Stopped> {
+    fn present(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> Result<Rows, Stopped> {
         let end = Instant::now() + wait.min(LATE);
         loop {
             let answers = self.inner.read(channels, Fresh::Latest, wait, cancel)?;
@@ -140,7 +127,7 @@ impl Entries {
                 channels.iter().zip(answers).map(|(channel, answer)| row(channel, answer?)).collect();
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             let late = channels.iter().zip(&rows).any(|(channel, row)| {
-                written.get(channel).is_some_and(|last| row.as_ref().is_ok_and(|row| row[..] != last[..]))
+                written.get(channel).is_some_and(|last| row.as_ref().is_ok_and(|row| !alike(row, last)))
             });
             if !late || Instant::now() >= end {
                 channels.iter().for_each(|channel| _ = written.remove(channel));
@@ -150,6 +137,47 @@ impl Entries {
             cancel.wait(Duration::from_millis(5))?;
         }
     }
+}
+
+/// What goes out, and for each write that was asked for its place there, or why there is none.
+#[derive(Default)]
+struct Out {
+    writes: Vec<Write>,
+    places: Vec<Result<usize, Fault>>,
+}
+
+impl Out {
+    /// The place of a channel: a new one for a value of its own, else that of the row.
+    fn place(&mut self, channel: &str, value: Option<Value>) -> usize {
+        let known = self.writes.iter().position(|write| *write.channel == *channel).filter(|_| value.is_none());
+        known.unwrap_or_else(|| {
+            let value = value.unwrap_or_else(|| Value::Vector(Arc::from([])));
+            self.writes.push(Write { channel: channel.into(), value });
+            self.writes.len() - 1
+        })
+    }
+}
+
+type Rows = HashMap<Channel, Result<Vec<f64>, Fault>>;
+
+/// Puts a number into its row.
+fn put(rows: &mut Rows, row: &str, entry: Entry, write: &Write) -> Result<(), Fault> {
+    let refuse = |why: String| Fault::refused(&write.channel, why);
+    let number = write.value.number().ok_or_else(|| refuse(format!("takes a number, not {}", write.value.form())))?;
+    match rows.get_mut(row) {
+        Some(Ok(entries)) => {
+            *entry.of(entries).map_err(refuse)? = number;
+            Ok(())
+        }
+        Some(Err(fault)) => Err(Fault { channel: write.channel.clone(), ..fault.clone() }),
+        None => Err(refuse("its row was not read".into())),
+    }
+}
+
+/// Whether a row is the one that was written, but for what a float of 32 bits loses of it.
+fn alike(row: &[f64], written: &[f64]) -> bool {
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
+    row.len() == written.len() && row.iter().zip(written).all(near)
 }
 
 /// The numbers of a row that may be used.
@@ -162,17 +190,14 @@ fn row(channel: &Channel, reading: Reading) -> Result<Vec<f64>, Fault> {
 }
 
 /// An entry of what a channel holds.
-fn pick(name: &Channel, answer: Result<Reading, Fault>, index: Option<usize>) -> Result<Reading, Fault> {
+fn pick(name: &Channel, answer: Result<Reading, Fault>, index: Option<Entry>) -> Result<Reading, Fault> {
     let Some(index) = index else { return answer };
     let reading = answer.map_err(|fault| Fault { channel: name.clone(), ..fault })?;
-    let entry = match &reading.value {
-        Value::Vector(row) => row.get(index).copied(),
-        _ => None,
+    let Value::Vector(row) = &reading.value else {
+        return Err(Fault::refused(name, format!("its channel holds {}, not a row of numbers", reading.value)));
     };
-    match entry {
-        Some(entry) => Ok(Reading { value: Value::Number(entry), ..reading }),
-        None => Err(Fault::refused(name, format!("its channel holds {}, which has no entry {index}", reading.value))),
-    }
+    let entry = index.of(&mut row.to_vec()).copied().map_err(|why| Fault::refused(name, why))?;
+    Ok(Reading { value: Value::Number(entry), ..reading })
 }
 
 impl Backend for Entries {
@@ -193,7 +218,7 @@ impl Backend for Entries {
     ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
         let asked = Asked::of(channels.iter());
         let answers = self.inner.read(&asked.channels, fresh, wait, cancel)?;
-        let one = |(name, (at, index)): (&Channel, &(usize, Option<usize>))| pick(name, answers[*at].clone(), *index);
+        let one = |(name, (at, index)): (&Channel, &(usize, Option<Entry>))| pick(name, answers[*at].clone(), *index);
         Ok(channels.iter().zip(&asked.places).map(one).collect())
     }
 
@@ -207,7 +232,7 @@ impl Backend for Entries {
         if writes.iter().all(|write| entry::of(&write.channel).is_none()) {
             return self.inner.write(permit, writes, wait, cancel);
         }
-        let (rows, places) = self.rows(writes, wait, cancel)?;
+        let Out { writes: rows, places } = self.rows(writes, wait, cancel)?;
         if let Some(Err(_)) = places.iter().find(|place| place.is_err()) {
             // nothing goes out where a part of it cannot
             let other = |write: &Write| Fault::refused(&write.channel, "not written, as others of the set cannot be");
@@ -257,7 +282,7 @@ impl Backend for Entries {
     ) -> Result<Vec<Result<Metadata, Fault>>, Stopped> {
         let asked = Asked::of(channels.iter());
         let answers = self.inner.metadata(&asked.channels, wait, cancel)?;
-        let one = |(name, (at, index)): (&Channel, &(usize, Option<usize>))| match (answers[*at].clone(), index) {
+        let one = |(name, (at, index)): (&Channel, &(usize, Option<Entry>))| match (answers[*at].clone(), index) {
             (Ok(said), Some(_)) => Ok(Metadata { form: Form::Number, length: 1, ..said }),
             (Err(fault), Some(_)) => Err(Fault { channel: name.clone(), ..fault }),
             (said, None) => said,

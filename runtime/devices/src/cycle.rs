@@ -130,6 +130,25 @@ impl Cycle {
         }
     }
 
+    /// The same of a supply that follows it exponentially, with this time constant [s]: y' = (u - y) / lag, at rest before injection.
+    pub fn followed(&self, row: &[f64], moment: f64, lag: f64) -> f64 {
+        let exact = self.between(row, moment);
+        if lag <= 0.0 || row.len() < 2 {
+            return exact;
+        }
+        let step = (self.span[1] - self.span[0]) / (row.len() - 1) as f64;
+        // how far it is behind, which grows to slope times lag along each line
+        let mut behind = 0.0;
+        let mut start = self.span[0];
+        for pair in row.windows(2) {
+            let passed = (moment - start).clamp(0.0, step);
+            let kept = (-passed / lag).exp();
+            behind = behind * kept + (pair[1] - pair[0]) / step * lag * (1.0 - kept);
+            start += step;
+        }
+        exact - behind * (-(moment - self.span[1]).max(0.0) / lag).exp()
+    }
+
     /// A device as it is at a moment: each wave form is the knot next to it, and its strength that of the beam then.
     pub fn device_at(&self, device: &Device, moment: f64) -> Device {
         let fields = device.fields.iter().map(|field| self.field_at(field, moment)).collect();
@@ -138,9 +157,9 @@ impl Cycle {
 
     /// The field that is a knot of this one, by the channel of its setpoint; nothing if it is none of this field's.
     pub fn knot_by(&self, field: &Field, channel: &str) -> Option<Field> {
-        let (row, knot) = entry::of(channel)?;
+        let (row, place) = entry::of(channel)?;
         let wave = field.wave.as_ref().filter(|wave| *wave.whole.channel == *row)?;
-        Some(self.knot(field, wave, knot))
+        Some(self.knot(field, wave, place.index))
     }
 
     /// One knot of a field with a wave form; other fields stay.
@@ -155,7 +174,7 @@ impl Cycle {
     pub fn knot(&self, field: &Field, wave: &Wave, knot: usize) -> Field {
         let moment = self.knots(wave.knots).get(knot).copied().unwrap_or(self.span[1]);
         let calibration = field.calibration.times(1.0 / self.stiffness(moment));
-        let channel: Channel = entry::name(&wave.whole.channel, knot);
+        let channel: Channel = entry::name(&wave.whole.channel, entry::Entry { index: knot, length: wave.knots });
         let physics =
             Physics { hardware: field.hardware.clone(), unit: field.physics.clone(), calibration: calibration.clone() };
         let when = Quantity::from_si(moment, Unit::parse("s").unwrap_or_else(|_| Unit::none()));
@@ -192,6 +211,21 @@ mod tests {
             let slope = (CYCLE.stiffness(moment + step) - CYCLE.stiffness(moment - step)) / (2.0 * step);
             assert!((CYCLE.growth(moment) / (slope / CYCLE.stiffness(moment)) - 1.0).abs() < 1e-8);
         }
+    }
+
+    /// Against small steps of its equation.
+    #[test]
+    fn a_supply_follows_its_wave_exponentially() {
+        let row = [1.0, 2.0, 4.0, 4.0, 0.0];
+        let (lag, steps) = (0.03, 400_000);
+        let (mut y, end) = (1.0, 0.6);
+        for step in 0..steps {
+            let moment = end * (f64::from(step) + 0.5) / f64::from(steps);
+            y += end / f64::from(steps) / lag * (CYCLE.between(&row, moment) - y);
+            let now = end * f64::from(step + 1) / f64::from(steps);
+            assert!(step % 1000 != 0 || (CYCLE.followed(&row, now, lag) - y).abs() < 1e-4, "{now}");
+        }
+        assert_eq!(CYCLE.followed(&row, 0.25, 0.0), CYCLE.between(&row, 0.25));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Boost {
 
     /// What a wave form gives at a moment, the supply being behind: physics value for the lattice's energy, SI.
     pub fn given(&self, knob: &Knob, row: &[f64], pace: Pace, moment: f64) -> f64 {
-        knob.field.to_physics(self.cycle.between(row, moment - pace.behind()))
+        knob.field.to_physics(self.cycle.followed(row, moment, pace.lag()))
     }
 
     /// By how much less the beam feels of a setpoint than at the lattice's energy [1].

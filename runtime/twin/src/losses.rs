@@ -83,10 +83,10 @@ fn kicked(at: &Point<f64>, gain: f64) -> Point<f64> {
 fn first_turn(ring: &Ring, start: usize, particles: &mut [Point<f64>], counts: &mut [u64]) {
     let left = |particles: &[Point<f64>]| particles.iter().filter(|particle| particle[0].is_finite()).count() as u64;
     let mut before = left(particles);
-    for element in start..ring.len() {
+    for (element, count) in counts.iter_mut().enumerate().skip(start) {
         ring.track_section(particles, element..element + 1, 0);
         let now = left(particles);
-        counts[element] += before - now;
+        *count += before - now;
         before = now;
     }
 }

@@ -13,8 +13,8 @@ pub(crate) enum Pace {
 }
 
 impl Pace {
-    /// By how much a supply is behind a wave form [s].
-    pub fn behind(self) -> f64 {
+    /// The time constant with which a supply follows a wave form [s].
+    pub fn lag(self) -> f64 {
         if let Pace::Lag(constant) = self { constant } else { 0.0 }
     }
 }
