@@ -164,8 +164,7 @@ fn a_wave_form_comes_back_after_a_kill() {
         point(&mut command, port);
         Running::start(command)
     };
-    let row =
-        || object(&start(&["eval", "QF1[0].get_row(\"k1\")", "--on", "live"]).output())["result"].clone();
+    let row = || object(&start(&["eval", "QF1[0].get_row(\"k1\")", "--on", "live"]).output())["result"].clone();
     let before = row();
     let script =
         "QF1.set_wave(QF1[0].wave() * 1.002); QF1.at(60.0 * ms).step(quantity(0.01, \"1/m^2\")); wait(60.0 * s)";
