@@ -16,10 +16,7 @@ use std::time::Duration;
 fn row(context: &Context, member: &Member, field: &Field) -> Outcome<Vec<f64>> {
     context.connect(Members::one(member).devices.iter())?;
     let sampling = sampling(&member.family, Duration::ZERO);
-    let is_fired = field
-        .model
-        .is_some_and(|q| q.is_of_turns() || q.is_spectrum() || matches!(q, Quantities::FastX | Quantities::FastY));
-    let fired = context.fired().filter(|_| is_fired);
+    let fired = context.fired().filter(|_| field.model.is_some_and(Quantities::is_fired));
     let rows = rows(&context.session, &[(&member.device, field)], sampling, fired).or_fail()?;
     Ok(rows.into_iter().next().unwrap_or_default())
 }

@@ -59,12 +59,11 @@ fn at_delay(context: &Context, members: &Members) -> Outcome<Members> {
 
 /// When in the cycle monitors look [s]: what the delay is set to, or when the beam leaves.
 fn when_seen(context: &Context, cycle: &Cycle) -> Outcome<f64> {
-    let devices = context.facility.families.iter().flat_map(|family| &family.devices);
-    let field = |device: &'_ Arc<Device>| device.fields.iter().find(|f| f.model == Some(Quantities::Delay)).cloned();
-    let Some((device, field)) = devices.filter_map(|device| Some((device.clone(), field(device)?))).next() else {
-        return Ok(cycle.span[1]);
-    };
-    context.connect([&device])?;
+    let mut devices = context.facility.families.iter().flat_map(|family| &family.devices);
+    let delay = |field: &&Field| field.model == Some(Quantities::Delay);
+    let found = devices.find_map(|device| Some((device, device.fields.iter().find(delay)?)));
+    let Some((device, field)) = found else { return Ok(cycle.span[1]) };
+    context.connect([device])?;
     let setpoints: Vec<Arc<Setpoint>> = field.setpoint.iter().cloned().collect();
     let held = context.session.setpoints(&setpoints).or_fail()?;
     Ok(held.first().map_or(cycle.span[1], |held| field.to_physics(*held)))
@@ -76,28 +75,31 @@ fn knots(cycle: &Cycle, device: &Device) -> Outcome<Vec<Field>> {
     Ok((0..wave.knots).map(|knot| cycle.knot(field, wave, knot)).collect())
 }
 
-fn setpoints(fields: &[Field]) -> Vec<Arc<Setpoint>> {
-    fields.iter().filter_map(|field| field.setpoint.clone()).collect()
+/// What the beam feels of devices at each knot [SI], by device; all are asked at once.
+fn waves(context: &Context, devices: &[Arc<Device>]) -> Outcome<Vec<Vec<f64>>> {
+    let cycle = cycle(context)?;
+    let fields = devices.iter().map(|device| knots(cycle, device)).collect::<Outcome<Vec<_>>>()?;
+    context.connect(devices)?;
+    let setpoints: Vec<Arc<Setpoint>> = fields.iter().flatten().filter_map(|field| field.setpoint.clone()).collect();
+    let mut held = context.session.setpoints(&setpoints).or_fail()?.into_iter();
+    let felt = |knots: &Vec<Field>| knots.iter().zip(held.by_ref()).map(|(knot, held)| knot.to_physics(held)).collect();
+    Ok(fields.iter().map(felt).collect())
 }
 
-/// What the beam feels of a device at each knot.
 fn wave_of(context: &Context, device: &Arc<Device>) -> Outcome<Vector> {
-    let fields = knots(cycle(context)?, device)?;
-    context.connect([device])?;
-    let held = context.session.setpoints(&setpoints(&fields)).or_fail()?;
-    let si = fields.iter().zip(held).map(|(field, held)| field.to_physics(held)).collect();
+    let si = waves(context, std::slice::from_ref(device))?.concat();
     Ok(Vector::from_si(si, waved(device)?.0.physics.clone()))
 }
 
-/// The same of all devices: a row for each knot, a column for each device.
+/// A row for each knot, a column for each device.
 fn waves_of(context: &Context, members: &Members) -> Outcome<Matrix> {
-    let all: Vec<Vector> = members.devices.iter().map(|device| wave_of(context, device)).collect::<Outcome<_>>()?;
-    let knots = all.iter().map(|wave| wave.si().len()).min().unwrap_or(0);
+    let all = waves(context, &members.devices)?;
+    let knots = all.iter().map(Vec::len).min().unwrap_or(0);
     let unit = match members.devices.first() {
         Some(device) => waved(device)?.0.physics.clone(),
         None => Unit::none(),
     };
-    Ok(Matrix::from_si(DMatrix::from_fn(knots, all.len(), |knot, device| all[device].si()[knot]), unit))
+    Ok(Matrix::from_si(DMatrix::from_fn(knots, all.len(), |knot, device| all[device][knot]), unit))
 }
 
 /// Sets all knots of all devices, as one change; `wave` says which numbers are those of a device.

@@ -4,17 +4,15 @@
 //! So a wave form is a row of setpoints, each checked, journalled and put back as any other. All that is written to the entries of
 //! one row at once goes out as one row.
 
+use crate::session::NOW;
 use crate::{
     Backend, Cancel, Channel, Fault, Fresh, Keep, Metadata, Monitor, Permit, Reading, Stopped, Time, Value, Write,
 };
 use crate::{Form, Validity};
 use entry::Entry;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How long is waited for the row that was written last, before the next is made of it.
-const LATE: Duration = Duration::from_secs(2);
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How long a thread that hands updates on waits for the next before it looks whether anybody listens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -33,14 +31,15 @@ pub mod entry {
     }
 
     impl Entry {
-        /// Its number in a row.
+        /// Its place in a row of this length.
         ///
         /// # Errors
         /// The row has another length.
-        pub fn of<T>(self, row: &mut [T]) -> Result<&mut T, String> {
-            let length = row.len();
-            let other = || format!("its row has {length} numbers, and the tables say {}", self.length);
-            row.get_mut(self.index).filter(|_| length == self.length).ok_or_else(other)
+        pub fn within(self, length: usize) -> Result<usize, String> {
+            match length == self.length && self.index < length {
+                true => Ok(self.index),
+                false => Err(format!("its row has {length} numbers, and the tables say {}", self.length)),
+            }
         }
     }
 
@@ -60,8 +59,6 @@ pub mod entry {
 /// A control system whose rows have entries.
 pub struct Entries {
     inner: Arc<dyn Backend>,
-    /// The row that was written last to a channel, until the control system shows it.
-    written: Mutex<HashMap<Channel, Arc<[f64]>>>,
 }
 
 /// Channels as the control system knows them, and which entry of which of them each name means.
@@ -92,7 +89,7 @@ impl Asked {
 impl Entries {
     /// Wraps a control system.
     pub fn new(inner: Arc<dyn Backend>) -> Entries {
-        Entries { inner, written: Mutex::default() }
+        Entries { inner }
     }
 
     /// The rows as they are to be written.
@@ -101,7 +98,13 @@ impl Entries {
             writes.iter().filter_map(|write| Some(entry::of(&write.channel)?.0.into())).collect();
         channels.sort_unstable();
         channels.dedup();
-        let mut rows = self.present(&channels, wait, cancel)?;
+        // the server itself is asked: who follows a channel sees what was written a little later
+        let answers = self.inner.read(&channels, NOW, wait, cancel)?;
+        let held = |(channel, answer): (Channel, Result<Reading, Fault>)| {
+            let row = answer.and_then(|reading| row(&channel, reading));
+            (channel, row)
+        };
+        let mut rows: Rows = channels.into_iter().zip(answers).map(held).collect();
         let mut out = Out::default();
         for write in writes {
             let place = match entry::of(&write.channel) {
@@ -116,26 +119,6 @@ impl Entries {
             }
         }
         Ok(out)
-    }
-
-    /// What rows hold now: what was written last is waited for, as clients that follow a channel see it a little later.
-    fn present(&self, channels: &[Channel], wait: Duration, cancel: &Cancel) -> Result<Rows, Stopped> {
-        let end = Instant::now() + wait.min(LATE);
-        loop {
-            let answers = self.inner.read(channels, Fresh::Latest, wait, cancel)?;
-            let rows: Vec<Result<Vec<f64>, Fault>> =
-                channels.iter().zip(answers).map(|(channel, answer)| row(channel, answer?)).collect();
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            let late = channels.iter().zip(&rows).any(|(channel, row)| {
-                written.get(channel).is_some_and(|last| row.as_ref().is_ok_and(|row| !alike(row, last)))
-            });
-            if !late || Instant::now() >= end {
-                channels.iter().for_each(|channel| _ = written.remove(channel));
-                return Ok(channels.iter().cloned().zip(rows).collect());
-            }
-            drop(written);
-            cancel.wait(Duration::from_millis(5))?;
-        }
     }
 }
 
@@ -166,18 +149,13 @@ fn put(rows: &mut Rows, row: &str, entry: Entry, write: &Write) -> Result<(), Fa
     let number = write.value.number().ok_or_else(|| refuse(format!("takes a number, not {}", write.value.form())))?;
     match rows.get_mut(row) {
         Some(Ok(entries)) => {
-            *entry.of(entries).map_err(refuse)? = number;
+            let place = entry.within(entries.len()).map_err(refuse)?;
+            entries[place] = number;
             Ok(())
         }
         Some(Err(fault)) => Err(Fault { channel: write.channel.clone(), ..fault.clone() }),
         None => Err(refuse("its row was not read".into())),
     }
-}
-
-/// Whether a row is the one that was written, but for what a float of 32 bits loses of it.
-fn alike(row: &[f64], written: &[f64]) -> bool {
-    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
-    row.len() == written.len() && row.iter().zip(written).all(near)
 }
 
 /// The numbers of a row that may be used.
@@ -196,8 +174,8 @@ fn pick(name: &Channel, answer: Result<Reading, Fault>, index: Option<Entry>) ->
     let Value::Vector(row) = &reading.value else {
         return Err(Fault::refused(name, format!("its channel holds {}, not a row of numbers", reading.value)));
     };
-    let entry = index.of(&mut row.to_vec()).copied().map_err(|why| Fault::refused(name, why))?;
-    Ok(Reading { value: Value::Number(entry), ..reading })
+    let place = index.within(row.len()).map_err(|why| Fault::refused(name, why))?;
+    Ok(Reading { value: Value::Number(row[place]), ..reading })
 }
 
 impl Backend for Entries {
@@ -216,6 +194,9 @@ impl Backend for Entries {
         wait: Duration,
         cancel: &Cancel,
     ) -> Result<Vec<Result<Reading, Fault>>, Stopped> {
+        if channels.iter().all(|channel| entry::of(channel).is_none()) {
+            return self.inner.read(channels, fresh, wait, cancel);
+        }
         let asked = Asked::of(channels.iter());
         let answers = self.inner.read(&asked.channels, fresh, wait, cancel)?;
         let one = |(name, (at, index)): (&Channel, &(usize, Option<Entry>))| pick(name, answers[*at].clone(), *index);
@@ -241,12 +222,6 @@ impl Backend for Entries {
             return Ok(writes.iter().zip(places).map(fault).collect());
         }
         let answers = self.inner.write(permit, &rows, wait, cancel)?;
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        for (write, answer) in rows.iter().zip(&answers) {
-            if let (Value::Vector(row), Ok(())) = (&write.value, answer) {
-                written.insert(write.channel.clone(), row.clone());
-            }
-        }
         let one = |(write, place): (&Write, Result<usize, Fault>)| match &answers[place?] {
             Ok(()) => Ok(()),
             Err(fault) => Err(Fault { channel: write.channel.clone(), ..fault.clone() }),

@@ -84,7 +84,8 @@ pub(crate) fn combine(device: &mut Device, tables: &[(FieldTable, Table)], latti
         let factor = |row: usize, column: usize| factor(device, over[row], fields[column]);
         let matrix = DMatrix::from_fn(over.len(), fields.len(), factor);
         let row = over.iter().position(|&other| other == place).unwrap_or(0);
-        let offset = design(&lattice.elements[element], device.fields[place].model)
+        let own = device.fields[place].model.map(|quantity| design(&lattice.elements[element], quantity));
+        let offset = own.unwrap_or(0.0)
             - fields
                 .iter()
                 .enumerate()
@@ -160,16 +161,14 @@ fn singular(
     table.mistake("of", what)
 }
 
-/// What the lattice says of a quantity.
-fn design(element: &Element, quantity: Option<Quantities>) -> f64 {
+/// What the lattice says of a strength of an element, with factorials [SI]; zero of what is none.
+pub fn design(element: &Element, quantity: Quantities) -> f64 {
     let factorial = |order: usize| (1..=order).map(|n| n as f64).product::<f64>();
     match quantity {
-        Some(Quantities::KickX) => element.kick[0],
-        Some(Quantities::KickY) => element.kick[1],
-        Some(Quantities::Upright(order)) => {
-            element.field().map_or(0.0, |field| factorial(order) * field.upright(order))
-        }
-        Some(Quantities::Skew(order)) => element.field().map_or(0.0, |field| factorial(order) * field.skew(order)),
+        Quantities::KickX => element.kick[0],
+        Quantities::KickY => element.kick[1],
+        Quantities::Upright(order) => element.field().map_or(0.0, |field| factorial(order) * field.upright(order)),
+        Quantities::Skew(order) => element.field().map_or(0.0, |field| factorial(order) * field.skew(order)),
         _ => 0.0,
     }
 }

@@ -113,7 +113,7 @@ pub fn wanted(facility: &Facility) -> Vec<Wanted> {
 
 fn uses(name: &Arc<str>, field: &Field) -> Vec<(Channel, Use)> {
     let row = field.is_row();
-    let fired = row || field.model == Some(Quantities::InjectionEfficiency);
+    let fired = field.model.is_some_and(Quantities::is_fired);
     let hardware = || field.hardware.clone();
     let usage = |place, setpoint| Use { name: name.clone(), place, hardware: hardware(), setpoint, row, fired };
     let set = field.setpoint.iter().map(|s| (s.channel.clone(), usage(Place::default(), Some(s.clone()))));

@@ -111,8 +111,11 @@ impl Cycle {
 
     /// The moments of so many knots [s].
     pub fn knots(&self, count: usize) -> Vec<f64> {
-        let step = (self.span[1] - self.span[0]) / (count.max(2) - 1) as f64;
-        (0..count).map(|knot| self.span[0] + knot as f64 * step).collect()
+        (0..count).map(|knot| self.moment_of(knot, count)).collect()
+    }
+
+    fn moment_of(&self, knot: usize, count: usize) -> f64 {
+        self.span[0] + knot as f64 * ((self.span[1] - self.span[0]) / (count.max(2) - 1) as f64)
     }
 
     /// The knot that is next to a moment.
@@ -172,7 +175,7 @@ impl Cycle {
 
     /// A field whose setpoint is one knot of its wave form.
     pub fn knot(&self, field: &Field, wave: &Wave, knot: usize) -> Field {
-        let moment = self.knots(wave.knots).get(knot).copied().unwrap_or(self.span[1]);
+        let moment = self.moment_of(knot, wave.knots);
         let calibration = field.calibration.times(1.0 / self.stiffness(moment));
         let channel: Channel = entry::name(&wave.whole.channel, entry::Entry { index: knot, length: wave.knots });
         let physics =

@@ -110,8 +110,9 @@ impl Facility {
             return Err(Diagnostic::new(Kind::Facility, what).label(head.places[0].clone()).into());
         }
         let positions = lattice.positions();
-        let injection =
-            open_tables(files.as_ref(), "facility.toml", |top| InjectionDesign::read(top, head.kind, &lattice))?;
+        let (injection, cycle) = open_tables(files.as_ref(), "facility.toml", |top| {
+            Ok((InjectionDesign::read(top, head.kind, &lattice)?, Cycle::read(top, head.kind, &lattice)?))
+        })?;
         let rigidity = rigidity(&lattice);
         let csv = |path: &str| files.text(path);
         let families = open_tables(files.as_ref(), "families.toml", |top| {
@@ -129,7 +130,6 @@ impl Facility {
             Ok(families)
         })?;
         let (watchers, feedbacks) = open_tables(files.as_ref(), "facility.toml", |top| watchers::read(top, &families))?;
-        let cycle = open_tables(files.as_ref(), "facility.toml", |top| Cycle::read(top, head.kind, &lattice))?;
         let by_name = families.iter().enumerate().map(|(at, family)| (family.name.clone(), at)).collect();
         let golden = match &head.golden {
             Some(path) => read_golden(files.as_ref(), path)?,

@@ -177,6 +177,16 @@ impl Quantities {
         matches!(self, Quantities::SpectrumX | Quantities::SpectrumY)
     }
 
+    /// Whether it is a row of samples taken many times a second.
+    pub fn is_fast(self) -> bool {
+        matches!(self, Quantities::FastX | Quantities::FastY)
+    }
+
+    /// Whether there is nothing of it before something was fired.
+    pub fn is_fired(self) -> bool {
+        self.is_of_turns() || self.is_spectrum() || self.is_fast() || self == Quantities::InjectionEfficiency
+    }
+
     /// Whether it is the kick of a kicker.
     pub fn is_kicker(self) -> bool {
         matches!(self, Quantities::KickerX | Quantities::KickerY)
@@ -314,9 +324,12 @@ impl Field {
 
     /// Whether its channel holds a row of numbers that belongs to it alone.
     pub fn is_row(&self) -> bool {
-        use Quantities::{BeamImage, FastX, FastY, Filling};
+        use Quantities::{BeamImage, Filling};
         let row = |quantity: Quantities| {
-            matches!(quantity, BeamImage | FastX | FastY | Filling) || quantity.is_of_turns() || quantity.is_spectrum()
+            matches!(quantity, BeamImage | Filling)
+                || quantity.is_fast()
+                || quantity.is_of_turns()
+                || quantity.is_spectrum()
         };
         self.wave.is_some() || self.model.is_some_and(row)
     }

@@ -24,7 +24,7 @@ mod table;
 mod watchers;
 
 pub use camera::Camera;
-pub use combined::{Combined, Given};
+pub use combined::{Combined, Given, design};
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use cycle::{Cycle, Wave};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};

@@ -58,13 +58,13 @@ impl MachineKind {
         let is_booster = self == MachineKind::Booster;
         match (field.model?, self.is_ring()) {
             (Q::Delay | Q::CycleNumber | Q::CycleTime | Q::Energy, _) if !is_booster => has_no("cycle"),
-            (Q::EmittanceX | Q::EmittanceY | Q::EmittanceS | Q::EnergySpread | Q::BunchLength, true) if is_booster => {
+            (Q::EmittanceX | Q::EmittanceY | Q::EmittanceS | Q::EnergySpread | Q::BunchLength, true)
+            | (Q::BeamSizeX | Q::BeamSizeY | Q::BeamTilt | Q::BeamImage, true)
+            | (Q::DampingTimeX | Q::DampingTimeY | Q::DampingTimeS, true)
+                if is_booster =>
+            {
                 has_no("equilibrium beam")
             }
-            (Q::BeamSizeX | Q::BeamSizeY | Q::BeamTilt | Q::BeamImage, true) if is_booster => {
-                has_no("equilibrium beam")
-            }
-            (Q::DampingTimeX | Q::DampingTimeY | Q::DampingTimeS, true) if is_booster => has_no("equilibrium beam"),
             (Q::Lifetime | Q::Losses, true) if is_booster => has_no("stored beam"),
             (Q::TuneX | Q::TuneY | Q::TuneS, false) => has_no("tune"),
             (Q::ChromaticityX | Q::ChromaticityY, false) => has_no("chromaticity"),

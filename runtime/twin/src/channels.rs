@@ -341,6 +341,11 @@ impl Channels {
         self.answers.iter().map(turns).max().unwrap_or(0)
     }
 
+    /// Whether a monitor takes samples many times a second.
+    pub fn has_samples(&self) -> bool {
+        self.answers.iter().any(|answer| matches!(answer, Answer::Fast(..)))
+    }
+
     /// What has to be found for the figures that are shown, each once.
     pub fn works(&self, decays: bool) -> Vec<usize> {
         let works = self.answers.iter().flat_map(|answer| match answer {

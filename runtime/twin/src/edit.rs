@@ -1,9 +1,10 @@
 //! Changing the machine itself while it runs: all of it, or nothing and why.
 
 use crate::beam::Beam;
+use crate::cycle::Waves;
 use crate::element::{Machine, tapered};
 use crate::errors::Exact;
-use crate::plant::Twin;
+use crate::plant::{State, Twin};
 use crate::ramp::Ramp;
 use crate::truth::Truth;
 use fodo_devices::Facility;
@@ -57,10 +58,13 @@ impl Twin {
                 (value, false) => value + (new[knob] - old[knob]),
             })
             .collect();
-        self.within_limits(&values)?;
+        let waves = self.waves_moved(&state, &machine);
+        self.within_limits(&values, &waves)?;
         let mut ring = Ring::try_new(lattice, self.effects())
             .map_err(|problems| refused(format!("this lattice cannot be tracked: {problems}")))?;
-        let physics = |knob: usize| self.channels.knobs[knob].field.to_physics(values[knob]);
+        let ramps: Vec<Ramp> = values.iter().copied().map(Ramp::at).collect();
+        let (seconds, moment) = (self.seconds(&state), self.moment(&state));
+        let physics = |knob: usize| self.felt((&ramps, &waves), knob, seconds, moment);
         let all: BTreeSet<usize> = (0..lattice.elements.len()).collect();
         machine.rebuild(&all, physics, &state.present, &mut |element, built| {
             ring.change(element, |there| there.clone_from(built));
@@ -68,7 +72,7 @@ impl Twin {
         ring.closed_orbit().map_err(|why| refused(format!("with this lattice there is no beam: {why}")))?;
         state.beam = Beam::again(&state.beam, ring);
         state.machine = machine;
-        state.ramps = values.iter().copied().map(Ramp::at).collect();
+        (state.ramps, state.waves) = (ramps, waves);
         state.moving.clear();
         let now = state.now;
         for knob in (0..values.len()).filter(|&knob| old[knob] != new[knob]) {
@@ -81,8 +85,27 @@ impl Twin {
         Ok(())
     }
 
-    fn within_limits(&self, values: &[f64]) -> Result<()> {
-        let beyond = self.channels.knobs.iter().zip(values).filter_map(|(knob, &value)| {
+    /// The wave forms, moved by as much as another machine has the lattice elsewhere.
+    fn waves_moved(&self, state: &State, machine: &Machine) -> Waves {
+        let Some(boost) = &self.boost else { return Waves::new() };
+        let of = |machine: &Machine| boost.waves(&self.channels.knobs, machine.starts());
+        let (old, new) = (of(&state.machine), of(machine));
+        let moved = |(knob, row): (&usize, &Arc<[f64]>)| {
+            let by = |at: usize| new[knob][at] - old[knob][at];
+            (*knob, row.iter().enumerate().map(|(at, value)| value + by(at)).collect())
+        };
+        state.waves.iter().map(moved).collect()
+    }
+
+    fn within_limits(&self, values: &[f64], waves: &Waves) -> Result<()> {
+        let alone = self.channels.knobs.iter().zip(values).enumerate().filter(|(at, _)| !waves.contains_key(at));
+        let alone = alone.map(|(_, (knob, value))| (knob, *value));
+        let of_wave = |(at, row): (&usize, &Arc<[f64]>)| {
+            let (low, high) = self.channels.knobs[*at].limits;
+            let beyond = row.iter().copied().find(|value| *value < low || *value > high);
+            beyond.map(|value| (&self.channels.knobs[*at], value))
+        };
+        let beyond = alone.chain(waves.iter().filter_map(of_wave)).filter_map(|(knob, value)| {
             let ((low, high), unit) = (knob.limits, knob.field.hardware.symbol());
             let name = || format!("{}[\"{}\"].{}", knob.device.family, knob.device.name, knob.field.name);
             (value < low || value > high)

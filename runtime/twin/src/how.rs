@@ -46,7 +46,7 @@ fn how(answer: &Answer, orbit: &str, is_ring: bool) -> String {
         }
         Answer::Losses(..) => "losses by lifetime, where scattered particles that are tracked meet an aperture".into(),
         Answer::Efficiency => "part of the particles of the last shot that was not lost".into(),
-        Answer::Turns(..) => "particles tracked from the closed orbit, kickers in the first turn".into(),
+        Answer::Turns(..) => "particles tracked from the closed orbit, and from the septum where a shot is injected, kickers by their pulses".into(),
         Answer::Spectrum(..) => "Fourier transform of the last turns, mean taken off, Hann window".into(),
         Answer::Fast(..) => "closed orbit plus its linear response to the sines on correctors".into(),
         Answer::Charge(_) => "part of 256 particles that is not lost up to here".into(),

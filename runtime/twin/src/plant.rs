@@ -25,7 +25,7 @@ use fodo_control::{
 };
 use fodo_devices::{Camera, Device, Facility, Quantities};
 use fodo_numerics::{Window, spectrum};
-use fodo_optics::constants::{ELEMENTARY_CHARGE, SPEED_OF_LIGHT};
+use fodo_optics::constants::ELEMENTARY_CHARGE;
 use fodo_optics::{Effects, Orbit, Point, Ring};
 use fodo_report::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ pub struct Twin {
     /// How turns are taken, and how many.
     pub(crate) turns: (TurnsTable, usize),
     /// The cycle of a booster.
-    boost: Option<Boost>,
+    pub(crate) boost: Option<Boost>,
     eddy: Option<Eddy>,
     /// Correctors that can have a sine.
     exciters: Vec<Exciter>,
@@ -543,7 +543,7 @@ impl Twin {
     fn lost_near(&self, state: &mut State, element: usize, reach: f64) -> Found<f64> {
         let part = self.stored(state)?.lost_near(element, reach)?;
         let rate = self.current(state) / self.lifetime(state)?;
-        let revolution = state.beam.ring().length() / SPEED_OF_LIGHT;
+        let revolution = state.beam.ring().revolution_time();
         Ok(part * rate * revolution / ELEMENTARY_CHARGE)
     }
 
@@ -589,12 +589,12 @@ impl Twin {
     }
 
     /// When in the cycle of a booster monitors look [s].
-    fn moment(&self, state: &State) -> f64 {
+    pub(crate) fn moment(&self, state: &State) -> f64 {
         self.boost.as_ref().map_or(0.0, |boost| boost.moment(&self.channels.knobs, &state.values))
     }
 
     /// What the beam feels of a knob, in a booster at a moment of the cycle [s].
-    fn felt(&self, (ramps, waves): (&[Ramp], &Waves), knob: usize, seconds: f64, moment: f64) -> f64 {
+    pub(crate) fn felt(&self, (ramps, waves): (&[Ramp], &Waves), knob: usize, seconds: f64, moment: f64) -> f64 {
         let Some(boost) = &self.boost else { return self.meant(ramps, knob, seconds) };
         let of = &self.channels.knobs[knob];
         let given = match waves.get(&knob) {

@@ -50,13 +50,13 @@ impl Twin {
             let part = |left: Vec<Left>| left.iter().filter(|left| left.injected).map(|left| left.part).sum();
             state.efficiency = Some(left.clone().map(part));
         }
-        let sampled = self.sample_fast(state);
+        let sampled = self.channels.has_samples().then(|| self.sample_fast(state));
         left.into_iter().flatten().for_each(|left| self.count(state, left));
         state.fired += 1;
         let last = state.acquired[0].take();
         state.acquired = [Some(taken), last];
         let last = state.sampled[0].take();
-        state.sampled = [Some(sampled), last];
+        state.sampled = [sampled, last];
     }
 
     /// The stored beam, if there is one, and what is injected.

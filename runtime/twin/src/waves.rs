@@ -9,7 +9,6 @@ use crate::draw::noise_of_turns;
 use crate::present::Eye;
 use fodo_control::Time;
 use fodo_devices::Quantities;
-use fodo_optics::constants::SPEED_OF_LIGHT;
 use fodo_optics::{Orbit, Plane, Ring};
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -119,7 +118,7 @@ impl Excited<'_> {
             };
             waves.iter().enumerate().map(by).collect::<Vec<[f64; 2]>>()
         };
-        let revolution = self.ring.length() / SPEED_OF_LIGHT;
+        let revolution = self.ring.revolution_time();
         let monitor = |(at, eye): (usize, &Eye)| {
             let wired = eye.wired_to;
             let moved = moves(wired);

@@ -158,3 +158,32 @@ fn a_wave_form_is_taken_whole_or_not() {
     assert!(moved[0].abs() < 1e-12 && moved[4].abs() < 1e-12 && moved[2] > 1e-4, "{moved:?}");
     assert!((moved[1] / moved[2] - 0.5).abs() < 0.03 && (moved[3] / moved[2] - 0.5).abs() < 0.03, "{moved:?}");
 }
+
+/// Another lattice moves the whole ramp: the wave forms go with it, and the beam is that of the moment.
+#[test]
+fn another_lattice_moves_the_wave_forms() {
+    let twin = twin("");
+    let tunes = || ["x", "y"].map(|plane| number(&twin, &format!("booster:tune:{plane}")));
+    set(&twin, "booster:delay", 50.0);
+    let (before, wave) = (tunes(), row(&twin, "booster:qf2:wave"));
+    let lattice = facility("demo_booster", Tables::default()).lattice.clone();
+    twin.exchange(&lattice).unwrap();
+    assert_eq!((tunes(), row(&twin, "booster:qf2:wave")), (before, wave.clone()));
+
+    let mut other = lattice.as_ref().clone();
+    for element in other.elements.iter_mut().filter(|element| element.name.starts_with("QF2")) {
+        let field = element.field_mut().unwrap();
+        let k1 = field.upright(1);
+        field.set_upright(1, k1 * 1.01);
+    }
+    let ring = Ring::new(&other, Effects { cavity: false, radiation: false });
+    twin.exchange(&other.into()).unwrap();
+    let scaled = row(&twin, "booster:qf2:wave");
+    assert!(wave.iter().zip(scaled.iter()).all(|(old, new)| (new / old - 1.01).abs() < 1e-12), "{scaled:?}");
+    // at the end the wave is that of a knot
+    set(&twin, "booster:delay", 170.0);
+    let wanted = ring.modes_at(&[0.0; 6]).unwrap();
+    for (tune, mode) in tunes().iter().zip(&wanted) {
+        assert!((tune - mode.tune).abs() < 1e-9, "{tune} {}", mode.tune);
+    }
+}

@@ -1,7 +1,7 @@
 //! What a knob changes in the lattice: all elements of all devices on its supply.
 
-use fodo_devices::{Device, Field, Quantities};
-use fodo_lattice::{Element, Lattice};
+use fodo_devices::{Device, Fed, Field, Quantities, design};
+use fodo_lattice::Lattice;
 
 /// One element that a knob moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +34,7 @@ fn of_quantity(device: &Device, field: &Field, lattice: &Lattice, quantity: Quan
     if is_whole || device.elements.is_empty() {
         return vec![part(device.elements.first().copied().unwrap_or(0), 1.0)];
     }
+    // a kick is shared by the elements, a strength is that of each
     let share = |elements: usize| match quantity {
         Quantities::KickX | Quantities::KickY => 1.0 / elements as f64,
         _ => 1.0,
@@ -42,26 +43,14 @@ fn of_quantity(device: &Device, field: &Field, lattice: &Lattice, quantity: Quan
         return device.elements.iter().map(|&element| part(element, share(device.elements.len()))).collect();
     }
     let design = match field.model {
-        Some(quantity) => design(&lattice.elements[device.elements[0]], quantity, device.elements.len()),
+        Some(quantity) => design(&lattice.elements[device.elements[0]], quantity) / share(device.elements.len()),
         None => field.design,
     };
     let current = field.calibration.to_hardware(design);
     let slope = field.calibration.slope(current);
-    let of = |fed: &fodo_devices::Fed| {
+    let of = |fed: &Fed| {
         let weight = fed.calibration.slope(current) / slope * share(fed.elements.len());
         fed.elements.iter().map(|&element| part(element, weight)).collect::<Vec<Part>>()
     };
     field.fed.iter().flat_map(of).collect()
-}
-
-/// What the lattice says of a device with as many elements as this one.
-fn design(element: &Element, quantity: Quantities, elements: usize) -> f64 {
-    let factorial = |order: usize| (1..=order).map(|n| n as f64).product::<f64>();
-    match quantity {
-        Quantities::KickX => element.kick[0] * elements as f64,
-        Quantities::KickY => element.kick[1] * elements as f64,
-        Quantities::Upright(order) => element.field().map_or(0.0, |field| factorial(order) * field.upright(order)),
-        Quantities::Skew(order) => element.field().map_or(0.0, |field| factorial(order) * field.skew(order)),
-        _ => 0.0,
-    }
 }
