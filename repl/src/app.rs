@@ -4,6 +4,7 @@ use crate::beside::Beside;
 use crate::board::board;
 use crate::command::{Common, Machine};
 use crate::shelf::{self, Shelf};
+use crate::test::{Trouble, Troubled, Writes};
 use crate::warn::Warnings;
 use crate::{backends, library, limits, show, sources};
 use fodo_builtins::{Context, Progress};
@@ -83,6 +84,8 @@ pub struct Around<'p> {
     pub cancel: Cancel,
     /// A folder whose scripts can be called and imported by name, too.
     pub beside: Option<&'p Path>,
+    /// What goes wrong on this machine, where a test wants to see what becomes of it.
+    pub trouble: Option<(Trouble, Writes)>,
 }
 
 impl Ground {
@@ -120,7 +123,8 @@ impl App {
             board().leave_output();
         }
         let (output, progress) = (Arc::new(show::Printer { json: common.json }), Arc::new(show::Bar::default()));
-        let around = Around { output, progress, notes: Arc::new(show::Notes), cancel: cancel().clone(), beside };
+        let around =
+            Around { output, progress, notes: Arc::new(show::Notes), cancel: cancel().clone(), beside, trouble: None };
         App::on(common, Arc::new(Facility::load(files)?), around, Arc::new(installed))
     }
 
@@ -142,10 +146,15 @@ impl App {
         if common.on == Machine::Live {
             interrupted(&data, mode)?;
         }
-        let Around { output, progress, notes, cancel, beside } = around;
+        let Around { output, progress, notes, cancel, beside, trouble } = around;
+        let tested = trouble.is_some();
+        let backend = match trouble {
+            Some((trouble, writes)) => Arc::new(Troubled { inner: backend, trouble, writes, cancel: cancel.clone() }),
+            None => backend,
+        };
         let session = session(common, &facility, backend, mode, &data, cancel);
         // the twin of this process is everybody's own
-        let free = common.on == Machine::Twin && mode == WriteMode::Write;
+        let free = common.on == Machine::Twin && (mode == WriteMode::Write || tested);
         let acting = facility.acting(common.role.as_deref())?.filter(|_| !free);
         let role = acting.as_ref().map(|acting| acting.role.name.clone());
         session.act_as(acting);

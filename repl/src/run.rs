@@ -234,19 +234,11 @@ impl App {
         }
         let before = self.session.before();
         let result = limits::within(&Bounded::Run, self.longest, self.session.cancel(), || action(self));
-        let standing = self.session.standing();
+        let (standing, passing) = (self.session.standing(), self.session.passing());
         let ended = match result {
             Ok(value) if self.mode == WriteMode::Rehearse => {
                 self.session.abort();
-                let text = match standing.is_empty() {
-                    true => "rehearsal: nothing would be changed".to_string(),
-                    false => format!(
-                        "rehearsal: nothing was written; {} setpoints would change\n{}",
-                        standing.len(),
-                        show::changes(&standing)
-                    ),
-                };
-                Ok(Ended { value, rehearsal: Some(text) })
+                Ok(Ended { value, rehearsal: Some(show::rehearsal(&standing, &passing)) })
             }
             Ok(value) => match self.session.commit() {
                 Ok(_) => Ok(Ended { value, rehearsal: None }),

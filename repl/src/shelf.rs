@@ -30,9 +30,10 @@ impl Shelf {
         shelf
     }
 
-    /// The standard library, and the scripts of the folder `beside`.
+    /// The standard library, that of a folder `stdlib` here, and the scripts of the folder `beside`.
     pub fn stdlib(beside: Option<&Path>) -> Shelf {
         let mut shelf = Shelf::shipped(&STDLIB, "stdlib");
+        shelf.add(files(Path::new("stdlib")));
         beside.into_iter().for_each(|folder| shelf.add(files(folder)));
         shelf
     }

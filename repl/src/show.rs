@@ -1,7 +1,7 @@
 //! Values, tables, progress and errors for a terminal.
 
 use fodo_builtins::Progress;
-use fodo_control::{Setpoint, WriteMode};
+use fodo_control::{Standing, WriteMode};
 use fodo_language::Output;
 use fodo_procedure::{Finding, Severity};
 use fodo_report::Diagnostic;
@@ -9,8 +9,8 @@ use fodo_units::Quantity;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Shows an error on the terminal.
@@ -169,18 +169,32 @@ pub fn state(facility: &str, machine: &str, mode: WriteMode) -> String {
     format!("{facility} {machine}{word}")
 }
 
-/// Setpoints that would change, as a table.
-pub fn changes(changes: &[(Arc<Setpoint>, f64, f64)]) -> String {
+/// What a rehearsal would have done: setpoints that would be changed, and those that would be moved and put back.
+pub fn rehearsal(standing: &[Standing], passing: &[Standing]) -> String {
+    let mut text = match standing.is_empty() {
+        true => "rehearsal: nothing would be changed".to_string(),
+        false => format!("rehearsal: nothing was written; {} setpoints would change", standing.len()),
+    };
+    if !standing.is_empty() {
+        setpoints(&mut text, ["now", "would be"], standing);
+    }
+    if !passing.is_empty() {
+        text.push_str(&format!("\n{} setpoints would be moved and put back", passing.len()));
+        setpoints(&mut text, ["lowest", "highest"], passing);
+    }
+    text
+}
+
+fn setpoints(text: &mut String, [one, other]: [&str; 2], lines: &[Standing]) {
     const SHOWN: usize = 40;
-    let mut text = format!("  {:<30} {:>26} {:>26}\n", "setpoint", "now", "would be");
-    for (setpoint, before, after) in changes.iter().take(SHOWN) {
-        let line = format!("  {:<30} {:>26} {:>26}\n", setpoint.name, setpoint.shown(*before), setpoint.shown(*after));
-        text.push_str(&line);
+    text.push_str(&format!("\n  {:<30} {one:>26} {other:>26}", "setpoint"));
+    for (setpoint, one, other) in lines.iter().take(SHOWN) {
+        let values = [one, other].map(|value| setpoint.shown(*value));
+        text.push_str(&format!("\n  {:<30} {:>26} {:>26}", setpoint.name, values[0], values[1]));
     }
-    if changes.len() > SHOWN {
-        text.push_str(&format!("  … and {} more (all of them are in the record)\n", changes.len() - SHOWN));
+    if lines.len() > SHOWN {
+        text.push_str(&format!("\n  … and {} more (all of them are in the record)", lines.len() - SHOWN));
     }
-    text.trim_end().to_string()
 }
 
 /// A result, with maps as indented lines.

@@ -1,13 +1,16 @@
 //! Finding tests: blocks of `*.test.md` under their headings, functions `test_…` of `*.test.rhai`.
 
+use super::promises::{self, Promise};
 use crate::shelf;
 use fodo_language::{Block, blocks};
 use fodo_report::{Diagnostic, Kind, Label, Result};
 use rhai::Engine;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One test.
+#[derive(Clone)]
 pub struct Test {
     /// Its file, as it was asked for.
     pub file: String,
@@ -27,9 +30,12 @@ pub struct Test {
     pub foreign: bool,
     /// Errors to plant instead of those of the facility's `twin.toml`.
     pub planted: Option<Arc<str>>,
+    /// What its text, a call of a procedure, promises.
+    pub promise: Option<Promise>,
 }
 
 /// A test that is a function.
+#[derive(Clone)]
 pub struct Function {
     pub name: String,
     /// Whether it takes the truth as its argument.
@@ -64,13 +70,23 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Test>> {
     Ok(tests)
 }
 
-/// The tests in a text; of a file that holds none, nothing.
+/// The tests in a text, once for each facility that it names; of a file that holds none, nothing.
 pub fn of_text(file: &str, text: &str) -> Result<Vec<Test>> {
-    match Path::new(file) {
-        path if is(path, ".test.md") => in_markdown(file, text),
-        path if is(path, ".test.rhai") => Ok(in_script(file, text)),
-        _ => Ok(Vec::new()),
-    }
+    let (tests, facilities) = match Path::new(file) {
+        path if is(path, ".test.md") => {
+            let top = headings(text).first().map_or(usize::MAX, |(line, _)| *line);
+            (in_markdown(file, text)?, facilities(text.lines().take(top)))
+        }
+        path if is(path, ".test.rhai") => (in_script(file, text), of_head(text)),
+        _ => return Ok(Vec::new()),
+    };
+    let [_, _, ..] = facilities[..] else { return Ok(tests) };
+    let on = |test: &Test, facility: &String| Test {
+        name: format!("{}, {facility}", test.name),
+        facility: Some(facility.clone()),
+        ..test.clone()
+    };
+    Ok(tests.iter().flat_map(|test| facilities.iter().map(|facility| on(test, facility))).collect())
 }
 
 fn is(path: &Path, ending: &str) -> bool {
@@ -120,14 +136,16 @@ fn missing(path: &Path) -> Diagnostic {
 fn in_markdown(file: &str, text: &str) -> Result<Vec<Test>> {
     closed(file, text)?;
     let headings = headings(text);
-    let facility = facility(text.lines().take(headings.first().map_or(usize::MAX, |(line, _)| *line)));
+    let facility =
+        facilities(text.lines().take(headings.first().map_or(usize::MAX, |(line, _)| *line))).into_iter().next();
     let mut tests: Vec<Test> = Vec::new();
-    let mut planted: Option<(Option<usize>, Arc<str>)> = None;
+    // errors planted above the first heading are planted for the whole file, but where a section has its own
+    let mut planted: HashMap<Option<usize>, Arc<str>> = HashMap::new();
     for block in blocks(text) {
         let section = headings.iter().rev().find(|(line, _)| *line < block.line);
         let place = section.map(|(line, _)| *line);
         if block.is("toml") && block.has("twin") {
-            planted = Some((place, block.text.as_str().into()));
+            planted.insert(place, block.text.as_str().into());
             continue;
         }
         if !block.is("rhai") {
@@ -135,8 +153,6 @@ fn in_markdown(file: &str, text: &str) -> Result<Vec<Test>> {
         }
         let (line, name) = section.ok_or_else(|| no_section(file, text, &block))?;
         let before = tests.iter().filter(|test| test.line == *line).count();
-        // errors planted above the first heading are planted for the whole file
-        let here = planted.as_ref().filter(|(at, _)| at.is_none() || *at == place);
         tests.push(Test {
             file: file.into(),
             line: *line,
@@ -146,10 +162,33 @@ fn in_markdown(file: &str, text: &str) -> Result<Vec<Test>> {
             fails: fails(&block.text).map(|(at, what)| (block.line + at, what)),
             facility: facility.clone(),
             foreign: false,
-            planted: here.map(|(_, text)| text.clone()),
+            planted: planted.get(&place).or_else(|| planted.get(&None)).cloned(),
+            promise: None,
         });
     }
+    if let Some((at, call)) = call(text) {
+        let promised = |promise: Promise| Test {
+            file: file.into(),
+            line: at + 1,
+            name: promise.title(promises::measures(call)).into(),
+            text: format!("{}{call}", "\n".repeat(at)).into(),
+            function: None,
+            fails: None,
+            facility: facility.clone(),
+            foreign: false,
+            planted: planted.get(&None).cloned(),
+            promise: Some(promise),
+        };
+        tests.extend(Promise::ALL.map(promised));
+    }
     Ok(tests)
+}
+
+/// The line, from 0, of `- **Call:** …` above the first heading, and the call.
+fn call(text: &str) -> Option<(usize, &str)> {
+    let head = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("##"));
+    let (at, rest) = head.filter_map(|(at, line)| Some((at, line.split_once("**Call:**")?.1))).next()?;
+    Some((at, rest.trim().trim_matches('`')))
 }
 
 /// Lines, from 1, and texts of the headings below the title.
@@ -193,10 +232,13 @@ fn no_section(file: &str, text: &str, block: &Block) -> Box<Diagnostic> {
         .into()
 }
 
-/// `- **Facility:** `demo_ring``: the facility whose devices a test names.
-fn facility<'t>(mut lines: impl Iterator<Item = &'t str>) -> Option<String> {
-    let rest = lines.find_map(|line| line.split_once("**Facility:**"))?.1;
-    Some(rest.split('`').nth(1).unwrap_or(rest).trim().to_string())
+/// `- **Facility:** `demo_ring`, `dba_ring``: those that a test is written for.
+fn facilities<'t>(mut lines: impl Iterator<Item = &'t str>) -> Vec<String> {
+    let Some((_, rest)) = lines.find_map(|line| line.split_once("**Facility:**")) else { return Vec::new() };
+    match rest.contains('`') {
+        true => rest.split('`').skip(1).step_by(2).map(|name| name.trim().to_string()).collect(),
+        false => vec![rest.trim().to_string()],
+    }
 }
 
 /// The line, from 0, of a comment `// error: TEXT`, and its text.
@@ -204,10 +246,14 @@ fn fails(text: &str) -> Option<(usize, String)> {
     text.lines().enumerate().find_map(|(at, line)| Some((at, line.split_once("// error: ")?.1.trim().to_string())))
 }
 
-/// The facility that the `//!` lines of a script name.
+/// The facility that the `//!` lines of a script name, the first if there are several.
 pub fn facility_of(text: &str) -> Option<String> {
+    of_head(text).into_iter().next()
+}
+
+fn of_head(text: &str) -> Vec<String> {
     let (title, head) = fodo_procedure::head_text(text);
-    facility(std::iter::once(title.as_str()).chain(head.lines()))
+    facilities(std::iter::once(title.as_str()).chain(head.lines()))
 }
 
 /// Functions whose names begin with `test_`.
@@ -233,6 +279,7 @@ fn in_script(file: &str, text: &str) -> Vec<Test> {
             facility: facility.clone(),
             foreign: false,
             planted: planted.as_ref().map(|block| block.text.as_str().into()),
+            promise: None,
             function: Some(Function { name, takes_truth: !function.params.is_empty() }),
         }
     };
@@ -254,6 +301,7 @@ fn unreadable(file: &str, text: &str) -> Test {
         facility: facility_of(text),
         foreign: false,
         planted: None,
+        promise: None,
     }
 }
 
@@ -291,6 +339,15 @@ mod tests {
             assert_eq!(in_script("t.test.rhai", text)[0].facility.as_deref(), Some("demo_ring"), "{text}");
         }
         assert_eq!(facility_of("//! # T\n\n// **Facility:** x\nfn test_a() {}"), None);
+    }
+
+    #[test]
+    fn several_facilities_are_a_test_each() {
+        let text = TEXT.replace("`demo_ring`", "`demo_ring`, `dba_ring`");
+        let tests = of_text("t.test.md", &text).unwrap();
+        let found: Vec<(&str, Option<&str>)> = tests.iter().map(|t| (t.name.as_str(), t.facility.as_deref())).collect();
+        assert_eq!(found[..2], [("First, demo_ring", Some("demo_ring")), ("First, dba_ring", Some("dba_ring"))]);
+        assert_eq!(tests.len(), 2 * in_markdown("t.test.md", TEXT).unwrap().len());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `fodo test`: tests beside procedures and libraries, each on a twin of its own, many at once.
 
 mod cases;
+mod promises;
 mod report;
 mod run;
+mod trouble;
 
 use crate::command::{Common, Machine, TestArguments};
 use crate::{app, library, shelf};
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+pub use trouble::{Trouble, Troubled, Writes};
 
 /// How one run of a test ended.
 pub struct Run {

@@ -2,12 +2,13 @@
 
 use super::Run;
 use super::cases::Test;
+use super::promises::Trial;
 use crate::app::{App, Around};
 use crate::command::Common;
 use crate::limits::{self, Bounded};
 use crate::shelf;
 use fodo_builtins::Quiet;
-use fodo_control::Cancel;
+use fodo_control::{Cancel, Session};
 use fodo_devices::{Facility, Files};
 use fodo_language::{Output, diagnose, run_on_script_thread};
 use fodo_libraries::Installed;
@@ -78,7 +79,7 @@ impl Files for Planted {
 
 /// Keeps what a script prints.
 #[derive(Default)]
-struct Kept(Mutex<String>);
+pub(super) struct Kept(Mutex<String>);
 
 impl Output for Kept {
     fn print(&self, text: &str) {
@@ -94,6 +95,9 @@ pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &A
     let kept = Arc::new(Kept::default());
     let common = Common { seed: Some(seed), ..common.clone() };
     let result = limits::longest_test(&common).and_then(|longest| {
+        if let Some(promise) = test.promise {
+            return Trial { common: &common, test, bench, installed, kept: &kept, longest }.keep(promise);
+        }
         let (cancel, folder) = (Cancel::new(), test.folder());
         let around = Around {
             output: kept.clone(),
@@ -101,11 +105,12 @@ pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &A
             notes: kept.clone(),
             cancel: cancel.clone(),
             beside: Some(&folder),
+            trouble: None,
         };
         limits::within(&Bounded::Test(&test.name), longest, &cancel, || {
             let judged = run_on_script_thread(|| {
                 let app = App::on(&common, bench.clone(), around, installed.clone())?;
-                judge(test, &app, carry_out(&app, test))
+                judge(test, &app, carry_out(&app, test, &mut |_| {}))
             });
             judged.and_then(|judged| judged)
         })
@@ -115,8 +120,8 @@ pub fn run(common: &Common, test: &Test, seed: u64, bench: &Bench, installed: &A
     Run { seed, time: start.elapsed(), error, printed }
 }
 
-/// The script in its transaction; the twin ends with the run.
-fn carry_out(app: &App, test: &Test) -> Result<()> {
+/// The script in its transaction; the twin ends with the run. `look` sees the session before that ends.
+pub(super) fn carry_out(app: &App, test: &Test, look: &mut dyn FnMut(&Session)) -> Result<()> {
     let tree = app.sources.compile(&app.engine, &test.file, &test.text)?;
     app.session.begin(app.run_info("test".into(), &test.name), &[])?;
     if test.foreign {
@@ -135,6 +140,7 @@ fn carry_out(app: &App, test: &Test) -> Result<()> {
             app.engine.call_fn_with_options(CallFnOptions::new(), &mut scope, &tree, &function.name, arguments)
         }
     };
+    look(&app.session);
     let ended = match result {
         Ok(_) => app.session.commit().map(|_| ()),
         Err(error) => Err(diagnose(&app.engine, error, &test.file, &app.sources)),

@@ -383,6 +383,15 @@ impl Session {
         self.state().transaction.as_ref().map(Transaction::standing).unwrap_or_default()
     }
 
+    /// Setpoints that a rehearsal would move and put back, with the lowest and highest value they would have meanwhile.
+    pub fn passing(&self) -> Vec<Standing> {
+        let state = self.state();
+        let Some(transaction) = &state.transaction else { return Vec::new() };
+        let standing = transaction.standing();
+        let stays = |(setpoint, ..): &&Standing| !standing.iter().any(|(other, ..)| other.channel == setpoint.channel);
+        transaction.rehearsed.values().filter(stays).cloned().collect()
+    }
+
     /// Setpoints the run may change, with their values when it began.
     pub fn before(&self) -> Vec<(Arc<Setpoint>, f64)> {
         self.state().transaction.as_ref().map(|t| t.before.clone()).unwrap_or_default()

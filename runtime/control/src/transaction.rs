@@ -5,7 +5,7 @@ use crate::journal::{Entry, Journal, Line};
 use crate::setpoint::same;
 use crate::{Change, Channel, RunInfo, Setpoint};
 use fodo_report::Result;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a run to which it can return.
@@ -44,6 +44,8 @@ pub(crate) struct Transaction {
     pub kept: Savepoint,
     /// Setpoints whose magnets the run took off the branch of their hysteresis.
     pub left: Vec<Arc<Setpoint>>,
+    /// Every setpoint that a rehearsal would have moved, with the lowest and highest value it would have had.
+    pub rehearsed: BTreeMap<Channel, Standing>,
 }
 
 impl Transaction {
@@ -58,6 +60,16 @@ impl Transaction {
             before: Vec::new(),
             kept: Savepoint(0),
             left: Vec::new(),
+            rehearsed: BTreeMap::new(),
+        }
+    }
+
+    /// Notes where a rehearsal would have brought setpoints.
+    pub fn rehearse(&mut self, changes: &[Change], olds: &[f64]) {
+        for (change, old) in changes.iter().zip(olds) {
+            let new = || (change.setpoint.clone(), *old, *old);
+            let (_, low, high) = self.rehearsed.entry(change.setpoint.channel.clone()).or_insert_with(new);
+            (*low, *high) = (low.min(change.value), high.max(change.value));
         }
     }
 

@@ -164,6 +164,7 @@ impl Session {
             state.rehearsed.insert(change.setpoint.channel.clone(), change.value);
         }
         if let Some(transaction) = &mut state.transaction {
+            transaction.rehearse(changes, olds);
             transaction.record(changes, olds)?;
         }
         state.past().marks.record(changes, olds);

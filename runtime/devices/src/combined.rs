@@ -8,7 +8,7 @@ use crate::calibrate::Units;
 use crate::family::Device;
 use crate::field::{Field, FieldTable, Quantities, strength};
 use crate::table::Table;
-use fodo_lattice::{Element, Lattice};
+use fodo_lattice::Lattice;
 use fodo_report::Result;
 use fodo_units::Unit;
 use nalgebra::DMatrix;
@@ -84,7 +84,8 @@ pub(crate) fn combine(device: &mut Device, tables: &[(FieldTable, Table)], latti
         let factor = |row: usize, column: usize| factor(device, over[row], fields[column]);
         let matrix = DMatrix::from_fn(over.len(), fields.len(), factor);
         let row = over.iter().position(|&other| other == place).unwrap_or(0);
-        let own = device.fields[place].model.map(|quantity| design(&lattice.elements[element], quantity));
+        let own =
+            device.fields[place].model.map(|quantity| crate::strength::design(&lattice.elements[element], quantity));
         let offset = own.unwrap_or(0.0)
             - fields
                 .iter()
@@ -159,18 +160,6 @@ fn singular(
         quantities.join(", ")
     );
     table.mistake("of", what)
-}
-
-/// What the lattice says of a strength of an element, with factorials [SI]; zero of what is none.
-pub fn design(element: &Element, quantity: Quantities) -> f64 {
-    let factorial = |order: usize| (1..=order).map(|n| n as f64).product::<f64>();
-    match quantity {
-        Quantities::KickX => element.kick[0],
-        Quantities::KickY => element.kick[1],
-        Quantities::Upright(order) => element.field().map_or(0.0, |field| factorial(order) * field.upright(order)),
-        Quantities::Skew(order) => element.field().map_or(0.0, |field| factorial(order) * field.skew(order)),
-        _ => 0.0,
-    }
 }
 
 impl Field {

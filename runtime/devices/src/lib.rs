@@ -19,12 +19,13 @@ mod pattern;
 mod place;
 mod pyaml;
 mod rigidity;
+pub mod strength;
 mod supply;
 mod table;
 mod watchers;
 
 pub use camera::Camera;
-pub use combined::{Combined, Given, design};
+pub use combined::{Combined, Given};
 pub use compare::{Finding, Subject, Wanted, wanted};
 pub use cycle::{Cycle, Wave};
 pub use facility::{ArchiveKind, ArchivePlace, Facility, OrbitRoles};

@@ -4,6 +4,7 @@
 //! only through the session's transaction, and puts them back itself where a measurement is over.
 //! It must not know scripts, nor which machine answers.
 
+mod boxed;
 mod follow;
 mod orbit;
 mod response;
@@ -18,4 +19,4 @@ pub use response::{Knob, Progress, Response, response};
 pub use rows::rows;
 pub use sample::{Sampling, Statistics, sample};
 pub use shots::one_shot;
-pub use solve::{Cut, Solution, solve};
+pub use solve::{Method, Problem, Solution, solve};

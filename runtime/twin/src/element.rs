@@ -2,15 +2,13 @@
 
 use crate::channels::Knob;
 use crate::present::Present;
+use fodo_devices::strength::{CREST, add, add_field, factorial};
 use fodo_devices::{Given, Quantities};
-use fodo_lattice::{Body, Element, Field, Lattice};
+use fodo_lattice::{Body, Element, Lattice};
 use fodo_optics::{Effects, Ring, Tapered};
 use fodo_report::{Diagnostic, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-
-/// Phase lag of a cavity that is passed on its crest [rad].
-const CREST: f64 = std::f64::consts::FRAC_PI_2;
 
 /// The elements that knobs move, and which knob moves which.
 pub(crate) struct Machine {
@@ -200,10 +198,6 @@ fn cavities(lattice: &Lattice, divisor: impl Fn(&[&fodo_lattice::Cavity], usize)
     places.into_iter().enumerate().map(|(at, index)| (index, divisor(&cavities, at))).collect()
 }
 
-fn factorial(order: usize) -> f64 {
-    (1..=order).map(|n| n as f64).product()
-}
-
 /// What an element has of a quantity, without factorials.
 fn value(element: &Element, quantity: Quantities) -> f64 {
     match (quantity, &element.body) {
@@ -241,20 +235,6 @@ fn take_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
     add_field(element, order, rest);
 }
 
-/// Adds to a quantity of an element.
-fn add(element: &mut Element, quantity: Quantities, value: f64) {
-    match (quantity, &mut element.body) {
-        (Quantities::KickX | Quantities::AcKickX, _) => element.kick[0] += value,
-        (Quantities::KickY | Quantities::AcKickY, _) => element.kick[1] += value,
-        (Quantities::Upright(order), _) => add_field(element, order, [value, 0.0]),
-        (Quantities::Skew(order), _) => add_field(element, order, [0.0, value]),
-        (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency += value,
-        (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage += value,
-        (Quantities::CavityPhase, Body::Cavity(cavity)) => cavity.phase_lag -= value,
-        _ => {}
-    }
-}
-
 /// Adds to a quantity of an element with a winding that is rolled in it; the field of order n turns by (n + 1) times that.
 fn add_rolled(element: &mut Element, quantity: Quantities, value: f64, roll: f64) {
     if roll == 0.0 {
@@ -281,17 +261,5 @@ fn add_rolled(element: &mut Element, quantity: Quantities, value: f64, roll: f64
             add_field(element, order, [value * sine, value * cosine]);
         }
         _ => add(element, quantity, value),
-    }
-}
-
-/// Adds to the upright and the skew coefficient of an order; what is beyond the orders that act counts as nothing.
-pub(crate) fn add_field(element: &mut Element, order: usize, [upright, skew]: [f64; 2]) {
-    let Some(field) = element.field_mut() else { return };
-    let acting = |field: &Field, value: f64| if order <= field.max_order { value } else { 0.0 };
-    if upright != 0.0 {
-        field.set_upright(order, acting(field, field.upright(order)) + upright);
-    }
-    if skew != 0.0 {
-        field.set_skew(order, acting(field, field.skew(order)) + skew);
     }
 }

@@ -1,8 +1,8 @@
 //! What the scripts cannot see.
 
-use crate::element::add_field;
 use crate::injection::InjectionTruth;
 use crate::placement::Placement;
+use fodo_devices::strength::add_field;
 use fodo_lattice::{Body, Class, Element};
 use fodo_optics::Calibration;
 use std::collections::{BTreeMap, HashMap};

@@ -296,10 +296,13 @@ fn one(value: &Dynamic) -> Outcome<Quantity> {
 }
 
 /// What can stand behind the dot of a family or a device, beside device names.
-pub const PROPERTIES: [Property; 12] = [
+pub const PROPERTIES: [Property; 18] = [
     of("family", "len", "how many devices", "1", "integer"),
     of("family", "s", "their centres along the ring", "m", "vector"),
     of("family", "length", "their lengths along the beam", "m", "vector"),
+    of("family", "delta", "steps of their main field in a measurement", "its physics unit", "vector"),
+    of("family", "lowest", "lowest setpoints of their main field that are allowed", "its physics unit", "vector"),
+    of("family", "highest", "highest setpoints of their main field that are allowed", "its physics unit", "vector"),
     of("family", "names", "their names", "", "array"),
     of("family", "fields", "names of their fields", "", "array"),
     of("family", "settable", "whether their main field can be set", "", "boolean"),
@@ -309,6 +312,9 @@ pub const PROPERTIES: [Property; 12] = [
     of("device", "family", "the family it belongs to", "", "family"),
     of("device", "s", "its centre along the ring", "m", "quantity"),
     of("device", "length", "its length along the beam", "m", "quantity"),
+    of("device", "delta", "step of its main field in a measurement", "its physics unit", "quantity"),
+    of("device", "lowest", "lowest setpoint of its main field that is allowed", "its physics unit", "quantity"),
+    of("device", "highest", "highest setpoint of its main field that is allowed", "its physics unit", "quantity"),
 ];
 
 const fn of(
@@ -333,6 +339,12 @@ fn property(members: &Members, name: &str) -> Outcome<Dynamic> {
     match name {
         "s" => each(|d| d.s, Unit::position()),
         "length" => each(|d| d.length, Unit::parse("m").or_fail()?),
+        "delta" | "lowest" | "highest" => {
+            let values =
+                members.devices.iter().map(|device| of_setpoint(device, name)).collect::<Outcome<Vec<f64>>>()?;
+            let unit = first_device(members)?.fields.first().map_or_else(Unit::none, |field| field.physics.clone());
+            Ok(Dynamic::from(Vector::from_si(values, unit)))
+        }
         "names" => Ok(members.devices.iter().map(|d| Dynamic::from(d.name.to_string())).collect::<Array>().into()),
         "name" => Ok(members.family.name.to_string().into()),
         "role" => Ok(members.family.role.to_string().into()),
@@ -363,6 +375,10 @@ fn member_property(context: &NativeCallContext, member: &Member, name: &str) -> 
         "family" => Ok(Dynamic::from(Members::all(&own_family(context, member)?))),
         "s" => quantity(member.device.s, Unit::position()),
         "length" => quantity(member.device.length, Unit::parse("m").or_fail()?),
+        "delta" | "lowest" | "highest" => {
+            let unit = member.device.fields.first().map_or_else(Unit::none, |field| field.physics.clone());
+            quantity(of_setpoint(&member.device, name)?, unit)
+        }
         other if member.device.field(other).is_some() => Err(fail(to_be_read(&member.device.shown(), other))),
         other => {
             let mut near: Vec<&str> = names_of("device").collect();
@@ -373,6 +389,19 @@ fn member_property(context: &NativeCallContext, member: &Member, name: &str) -> 
             Err(fail(Box::new(report.hint(format!("it has {known}; `.get()` reads its main field")))))
         }
     }
+}
+
+/// How far the main field of a device is stepped, or may go; physics unit in SI.
+fn of_setpoint(device: &Device, what: &str) -> Outcome<f64> {
+    let none = |why: &str| script_error(format!("{} {why}", device.shown()));
+    let field = device.fields.first().ok_or_else(|| none("has no field"))?;
+    if what == "delta" {
+        return field.delta.ok_or_else(|| none("has no `delta` in the families table"));
+    }
+    let (one, other) = field.setpoint.as_ref().ok_or_else(|| none("cannot be set"))?.limits;
+    let felt = |limit: f64| if limit.is_finite() { field.to_physics(limit) } else { limit };
+    let (one, other) = (felt(one), felt(other));
+    Ok(if what == "lowest" { one.min(other) } else { one.max(other) })
 }
 
 /// The family of the facility that a device belongs to, also where families were joined.

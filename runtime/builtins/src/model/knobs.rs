@@ -1,6 +1,7 @@
 //! What a knob changes in the lattice: all elements of all devices on its supply.
 
-use fodo_devices::{Device, Fed, Field, Quantities, design};
+use fodo_devices::strength::design;
+use fodo_devices::{Device, Fed, Field, Quantities};
 use fodo_lattice::Lattice;
 
 /// One element that a knob moves.

@@ -2,6 +2,7 @@
 
 mod along;
 mod beam;
+mod changed;
 mod derivatives;
 mod figures;
 mod knobs;
@@ -219,6 +220,20 @@ impl ModelHandle {
         self.0.as_ref().unwrap_or_else(|| context.model()).clone()
     }
 
+    /// The same, of a lattice that has the facility's devices: its own, or its own changed.
+    fn of_facility(&self, context: &Context) -> Outcome<Arc<Model>> {
+        let model = self.of(context);
+        let own = &context.facility.lattice.elements;
+        let same = |(a, b): (&Element, &Element)| a.name == b.name;
+        match model.lattice.elements.len() == own.len() && model.lattice.elements.iter().zip(own).all(same) {
+            true => Ok(model),
+            false => Err(script_error(format!(
+                "{} is not the lattice of this facility: it has none of its devices",
+                model.title
+            ))),
+        }
+    }
+
     fn here(&self, context: &NativeCallContext) -> Outcome<Arc<Model>> {
         Ok(self.of(&*here(context)?))
     }
@@ -286,6 +301,7 @@ pub fn register(engine: &mut Engine) {
             }
         });
     along::register(engine);
+    changed::register(engine);
     studies::register(engine);
     beam::register(engine);
     matching::register(engine);
@@ -312,11 +328,11 @@ pub fn register(engine: &mut Engine) {
         "/// Computes the orbit response of the design lattice, of a line that of the trajectory: exact derivatives, both planes.\n///\n\
          /// # Parameters\n/// - `knobs`: families or devices of correctors and quadrupoles, and the RF.\n/// - `monitors`: rows of the response.\n///\n\
          /// # Returns\n/// A response as `measure_response` gives it; `matrix` [m per knob unit].\n///\n\
-         /// # Errors\n/// - `script`: a knob that is no corrector, no quadrupole and no RF, or a model that is not the facility's own.\n///\n\
+         /// # Errors\n/// - `script`: a knob that is no corrector, no quadrupole and no RF, or a lattice that is not the facility's own.\n///\n\
          /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// assert(r.matrix.rows == 2 * BPM.len);\n/// ```",
-        |c: NativeCallContext, m: ModelHandle, which: Dynamic, monitors: Members| match m.0 {
-            None => model_response(&*here(&c)?, &which, monitors),
-            Some(_) => Err(script_error("families belong to the design lattice: write model.orbit_response(...)")),
+        |c: NativeCallContext, m: ModelHandle, which: Dynamic, monitors: Members| {
+            let context = here(&c)?;
+            model_response(m.of_facility(&context)?.as_ref(), &context, &which, monitors)
         }
     );
 }

@@ -1,16 +1,20 @@
 //! Orbits, responses and corrections as scripts see them.
 
+mod steps;
+
+pub use steps::Steps;
+
 use crate::context::{Context, here, sampling};
 use crate::families::{Member, Members, document, getter};
 use crate::matrix::Matrix;
-use crate::model::{Part, parts};
+use crate::model::{Model, Part, parts};
 use crate::vector::Vector;
 use fodo_control::Standing;
-use fodo_control::{Change, WriteMode};
-use fodo_devices::{Device, Family};
+use fodo_control::WriteMode;
+use fodo_devices::{Device, Family, Field};
 use fodo_language::{Options, OrFail, Outcome, Value, Values, script_error};
 use fodo_lattice::Lattice;
-use fodo_measure::{Cut, Knob, Orbit, Sampling};
+use fodo_measure::{Knob, Orbit, Sampling};
 use fodo_report::{Diagnostic, Kind};
 use fodo_units::{Quantity, Unit};
 use nalgebra::DMatrix;
@@ -34,14 +38,16 @@ pub struct Response {
     pub measured: Arc<fodo_measure::Response>,
 }
 
-/// A step for each knob, not yet made.
-#[derive(Clone)]
-pub struct Steps {
-    knobs: Knobs,
-    /// Physics unit in SI.
-    values: Arc<[f64]>,
-    used: usize,
-    of: usize,
+impl Knobs {
+    /// Whether these are the same fields of the same devices, in the same order.
+    fn same(&self, other: &Knobs) -> bool {
+        let same = |(a, b): (&Knob, &Knob)| Arc::ptr_eq(&a.device, &b.device) && a.field.name == b.field.name;
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0.iter()).all(same)
+    }
+
+    fn texts(&self, of: impl Fn(&Device) -> String) -> Array {
+        self.0.iter().map(|knob| Dynamic::from(of(&knob.device))).collect()
+    }
 }
 
 impl Response {
@@ -51,12 +57,6 @@ impl Response {
 
     fn error(&self) -> Matrix {
         Matrix::from_si(self.measured.error.clone(), column_unit(&self.knobs))
-    }
-}
-
-impl Steps {
-    fn values(&self) -> Vector {
-        Vector::from_si(self.values.to_vec(), first_unit(&self.knobs))
     }
 }
 
@@ -114,7 +114,7 @@ fn read_error(context: &Context, monitors: &Members, options: &Values) -> Outcom
 
 /// The options of every builtin of this subject.
 pub fn options() -> Vec<Options> {
-    vec![orbit_options("get_orbit"), orbit_options("orbit_error"), measure_options(), solve_options()]
+    vec![orbit_options("get_orbit"), orbit_options("orbit_error"), measure_options(), steps::solve_options()]
 }
 
 fn orbit_options(owner: &str) -> Options {
@@ -193,14 +193,14 @@ fn measure(context: &Context, which: &Dynamic, monitors: Members, options: &Valu
     let mut measured = fodo_measure::response(session, &knobs, &monitors.devices, sampling, &mut progress).or_fail()?;
     if session.mode() == WriteMode::Rehearse {
         context.output.print("rehearsal: nothing was stepped, the model's response stands for the measured one");
-        measured.matrix = model_matrix(context, &knobs, &monitors)?;
+        measured.matrix = model_matrix(context.model(), context, &knobs, &monitors)?;
     }
     Ok(Response { knobs: Knobs(knobs.into()), monitors, measured: Arc::new(measured) })
 }
 
-fn model_matrix(context: &Context, knobs: &[Knob], monitors: &Members) -> Outcome<DMatrix<f64>> {
+fn model_matrix(model: &Model, context: &Context, knobs: &[Knob], monitors: &Members) -> Outcome<DMatrix<f64>> {
     let columns = columns(knobs, &context.facility.lattice)?;
-    context.model().orbit_response(&columns, &rows_of(monitors)?).or_fail()
+    model.orbit_response(&columns, &rows_of(monitors)?).or_fail()
 }
 
 /// What each knob changes in the lattice.
@@ -217,89 +217,24 @@ pub fn columns_of(which: &Dynamic, lattice: &Lattice) -> Outcome<Vec<Vec<Part>>>
     columns(&knobs(which)?, lattice)
 }
 
+/// Device and field of knobs as a script gives them.
+pub fn knobs_of(which: &Dynamic) -> Outcome<Vec<(Arc<Device>, Field)>> {
+    Ok(knobs(which)?.into_iter().map(|knob| (knob.device, knob.field)).collect())
+}
+
 /// The element of each monitor.
 pub fn rows_of(monitors: &Members) -> Outcome<Vec<usize>> {
     let missing = |device: &Device| script_error(format!("{} is not in the model", device.shown()));
     monitors.devices.iter().map(|d| d.elements.first().copied().ok_or_else(|| missing(d))).collect()
 }
 
-/// The model's response, in the form a measurement has.
-pub fn model_response(context: &Context, which: &Dynamic, monitors: Members) -> Outcome<Response> {
+/// The response of a model, in the form a measurement has.
+pub fn model_response(model: &Model, context: &Context, which: &Dynamic, monitors: Members) -> Outcome<Response> {
     let knobs = knobs(which)?;
-    let matrix = model_matrix(context, &knobs, &monitors)?;
+    let matrix = model_matrix(model, context, &knobs, &monitors)?;
     let error = DMatrix::zeros(matrix.nrows(), matrix.ncols());
     let measured = Arc::new(fodo_measure::Response { matrix, error });
     Ok(Response { knobs: Knobs(knobs.into()), monitors, measured })
-}
-
-/// Columns of another unit than the first are scaled to the same size.
-fn column_scale(response: &Response) -> Vec<f64> {
-    let matrix = &response.measured.matrix;
-    let knobs = &response.knobs.0;
-    let first = knobs.first().map(|k| k.field.physics.dimension());
-    let size = |alike: bool| -> f64 {
-        let columns = (0..knobs.len()).filter(|&k| (Some(knobs[k].field.physics.dimension()) == first) == alike);
-        let norms: Vec<f64> = columns.map(|k| matrix.column(k).norm()).collect();
-        norms.iter().sum::<f64>() / norms.len().max(1) as f64
-    };
-    let (usual, other) = (size(true), size(false));
-    let factor = if other > 0.0 { usual / other } else { 1.0 };
-    knobs.iter().map(|k| if Some(k.field.physics.dimension()) == first { 1.0 } else { factor }).collect()
-}
-
-fn solve(response: &Response, orbit: &Map, options: &Values) -> Outcome<Steps> {
-    let part = |name: &str| -> Outcome<Vec<f64>> {
-        let vector = orbit.get(name).and_then(|v| v.read_lock::<Vector>().map(|v| v.clone()));
-        let vector = vector
-            .ok_or_else(|| script_error(format!("an orbit is a map with vectors x and y; `{name}` is missing")))?;
-        Quantity::from_si(0.0, vector.unit().clone()).check(&metre()?).or_fail()?;
-        Ok(vector.si().to_vec())
-    };
-    let (x, y) = (part("x")?, part("y")?);
-    let count = response.monitors.devices.len();
-    if x.len() != count || y.len() != count {
-        return Err(script_error(format!("the response has {count} monitors, the orbit {} and {}", x.len(), y.len())));
-    }
-    // the correction is what takes the orbit away
-    let target: Vec<f64> = x.iter().chain(&y).map(|v| -v).collect();
-    let cut =
-        Cut { cutoff: options.number("cutoff")?, count: options.maybe_integer("count").map(|n| n.max(0) as usize) };
-    let scale = column_scale(response);
-    let solution = fodo_measure::solve(&response.measured.matrix, &target, &scale, cut).or_fail()?;
-    let gain = options.number("gain")?;
-    let values: Vec<f64> = solution.x.iter().map(|v| gain * v).collect();
-    Ok(Steps { knobs: response.knobs.clone(), values: values.into(), used: solution.used, of: solution.of })
-}
-
-fn solve_options() -> Options {
-    Options::new("solve")
-        .number("cutoff", "1")
-        .default(1e-3)
-        .range(0.0, 1.0)
-        .help("singular values below this part of the largest are dropped")
-        .integer("count")
-        .at_least(1.0)
-        .help("at most this many singular values are used")
-        .otherwise("all")
-        .number("gain", "1")
-        .default(1.0)
-        .help("part of the correction that is made")
-}
-
-fn make(context: &Context, steps: &Steps, sign: f64) -> Outcome<()> {
-    let knobs = &steps.knobs.0;
-    context.connect(knobs.iter().map(|knob| &knob.device))?;
-    let cannot = |knob: &Knob| script_error(format!("{}.{} cannot be set", knob.device.shown(), knob.field.name));
-    let points =
-        knobs.iter().map(|k| k.field.setpoint.clone().ok_or_else(|| cannot(k))).collect::<Outcome<Vec<_>>>()?;
-    let present = context.session.setpoints(&points).or_fail()?;
-    let change = |place: usize| {
-        let knob = &knobs[place];
-        let value = knob.field.to_channel(knob.field.to_physics(present[place]) + sign * steps.values[place]);
-        Change { setpoint: points[place].clone(), value }
-    };
-    let changes: Vec<Change> = (0..knobs.len()).map(change).collect();
-    context.session.write(&changes).or_fail()
 }
 
 /// Setpoints that stand changed: family, device, change in the physics unit.
@@ -336,14 +271,24 @@ pub fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Knobs>("knobs")
         .register_type_with_name::<Response>("response")
-        .register_type_with_name::<Steps>("steps")
-        .register_fn("-", |s: Steps| Steps { values: s.values.iter().map(|v| -v).collect(), ..s });
+        .register_fn("to_string", |k: &mut Knobs| k.to_string())
+        .register_fn("to_string", |r: &mut Response| r.to_string());
     getters(engine);
     functions(engine);
+    steps::register(engine);
 }
 
 fn getters(engine: &mut Engine) {
     getter!(engine, "len", ["knobs: knobs", "integer"], "/// How many knobs [1].", |k: &mut Knobs| k.0.len() as INT);
+    getter!(
+        engine,
+        "names",
+        ["knobs: knobs", "array"],
+        "/// Their devices, as errors name them: `HCOR[\"HCOR_003\"]`.",
+        |k: &mut Knobs| k.texts(Device::shown)
+    );
+    getter!(engine, "families", ["knobs: knobs", "array"], "/// Name of the family of each.", |k: &mut Knobs| k
+        .texts(|device| device.family.to_string()));
     getter!(
         engine,
         "matrix",
@@ -364,21 +309,6 @@ fn getters(engine: &mut Engine) {
     getter!(engine, "monitors", ["response: response", "family"], "/// Its rows.", |r: &mut Response| r
         .monitors
         .clone());
-    getter!(
-        engine,
-        "used",
-        ["steps: steps", "integer"],
-        "/// How many singular values went into the steps [1].",
-        |s: &mut Steps| s.used as INT
-    );
-    getter!(
-        engine,
-        "values",
-        ["steps: steps", "vector"],
-        "/// The steps, in the physics unit of the first knob.",
-        |s: &mut Steps| s.values()
-    );
-    crate::read_only(engine, "steps", "values", Steps::values);
 }
 
 impl std::fmt::Display for Knobs {
@@ -391,12 +321,6 @@ impl std::fmt::Display for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (rows, columns) = self.measured.matrix.shape();
         write!(f, "orbit response: {rows} readings (x, then y, of {} monitors) to {columns} knobs", rows / 2)
-    }
-}
-
-impl std::fmt::Display for Steps {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "steps of {} knobs ({} of {} singular values)", self.values.len(), self.used, self.of)
     }
 }
 
@@ -539,37 +463,6 @@ fn functions(engine: &mut Engine) {
         |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
             measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
         }
-    );
-    document!(
-        engine,
-        "solve",
-        ["response: response", "orbit: map", "options: map", "steps"],
-        "/// Finds the steps of the knobs that take an orbit away, by singular value decomposition.\n///\n\
-         /// Columns in another unit than the first (the RF beside correctors) are scaled to the same size.\n///\n\
-         /// # Parameters\n/// - `orbit`: `#{ x, y }` [m] at the monitors of the response.\n\
-         /// {options}\n///\n\
-         /// # Returns\n/// Steps, for `step_setpoints`.\n///\n\
-         /// # Errors\n/// - `script`: the orbit does not fit the response.\n///\n\
-         /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// let steps = r.solve(orbit_error(), #{ cutoff: 1e-3 });\n/// ```",
-        solve_options(),
-        |r: Response, orbit: Map, map: Map| solve(&r, &orbit, &solve_options().read(&map)?)
-    );
-    document!(
-        engine,
-        "solve",
-        ["response: response", "orbit: map", "steps"],
-        "/// Finds the steps of the knobs that take an orbit away, with the default options.",
-        |r: Response, orbit: Map| solve(&r, &orbit, &solve_options().read(&Map::new())?)
-    );
-    document!(
-        engine,
-        "step_setpoints",
-        ["steps: steps", "()"],
-        "/// Makes the steps that `solve` found, all together.\n///\n\
-         /// # On the machine\n/// Writes setpoints, all checked before the first; part of the run's transaction.\n///\n\
-         /// # Errors\n/// - `limits`: knobs that would leave their limits; none is written.\n///\n\
-         /// # Example\n/// ```rhai\n/// let r = model.orbit_response([HCOR, VCOR], BPM);\n/// step_setpoints(r.solve(orbit_error()));\n/// ```",
-        |c: NativeCallContext, steps: Steps| make(&*here(&c)?, &steps, 1.0)
     );
     document!(
         engine,
