@@ -275,7 +275,7 @@ impl Header {
             }
             for name in names(values.get(&parameter.name)) {
                 let Some(roles) = roles_of(parameter, &name) else { continue };
-                if !roles.iter().any(|role| permitted.contains(role)) {
+                if !roles.iter().any(|role| permitted.contains(role)) && !permitted.iter().any(|role| role == ANY) {
                     return Err(self.wrong_role(parameter, &name, &roles, &permitted));
                 }
             }
@@ -338,6 +338,9 @@ impl Header {
         families
     }
 }
+
+/// A role among those of a parameter that permits every family.
+pub const ANY: &str = "any";
 
 /// The family or role of a device that is written as `BPM[3]` or `BPM["BPM_004"]`; another word as it is.
 pub(crate) fn family_word(word: &str) -> &str {

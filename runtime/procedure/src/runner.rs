@@ -230,9 +230,11 @@ impl Procedure {
         let mut found: Vec<Arc<str>> = Vec::new();
         for entry in entries {
             for name in self.header.words(entry, values) {
-                match self.meant(context, self.header.parameter(entry), &name) {
-                    Ok((family, _)) if found.contains(&family.name) => {}
-                    Ok((family, _)) => found.push(family.name.clone()),
+                match self.all_meant(context, self.header.parameter(entry), &name, values) {
+                    Ok(all) => {
+                        let new = all.into_iter().map(|(family, _)| family.name.clone());
+                        found.extend(new.filter(|name| !found.contains(name)).collect::<Vec<_>>());
+                    }
                     Err(_) if self.is_optional(&name, values) => {}
                     Err(error) => return Err(self.not_there(*error, &name, values)),
                 }
@@ -252,6 +254,34 @@ impl Procedure {
                 let members = family(context, word)?;
                 Ok((members.family.clone(), Dynamic::from(members)))
             }
+        }
+    }
+
+    /// The same of a list of families, where a role stands for all families that have it; of the roles of a default, a
+    /// facility has some.
+    fn all_meant(
+        &self,
+        context: &Context,
+        parameter: Option<&Parameter>,
+        word: &str,
+        values: &Values,
+    ) -> Result<Vec<(Arc<Family>, Dynamic)>> {
+        let many = parameter.filter(|p| matches!(p.kind, ParameterKind::Named { many: true, .. }));
+        let (Some(parameter), Err(_)) = (many, context.facility.family(word)) else {
+            return self.meant(context, parameter, word).map(|one| vec![one]);
+        };
+        let of_role = |role: &str| -> Vec<_> {
+            let all = context.facility.families.iter().filter(|family| family.role.as_ref() == role);
+            all.map(|family| (family.clone(), Dynamic::from(Members::all(family)))).collect()
+        };
+        let found = of_role(word);
+        let others = || match &parameter.default {
+            Some(Value::Named { names, .. }) => names.iter().any(|name| !of_role(name).is_empty()),
+            _ => false,
+        };
+        match found.is_empty() && (values.is_given(&parameter.name) || !others()) {
+            true => self.meant(context, Some(parameter), word).map(|one| vec![one]),
+            false => Ok(found),
         }
     }
 
@@ -305,12 +335,12 @@ impl Procedure {
                 Value::Named { names, given: None } => names,
                 _ => continue,
             };
-            let find = |n: &String| match self.meant(context, parameter, n) {
-                Ok((_, found)) => Ok(found),
-                Err(_) if self.is_optional(n, values) => Ok(Dynamic::UNIT),
+            let find = |n: &String| match self.all_meant(context, parameter, n, values) {
+                Ok(all) => Ok(all.into_iter().map(|(_, found)| found).collect()),
+                Err(_) if self.is_optional(n, values) => Ok(if many { Vec::new() } else { vec![Dynamic::UNIT] }),
                 Err(error) => Err(Diagnostic { kind: Kind::Script, ..*self.not_there(*error, n, values) }.into()),
             };
-            let found = families.iter().map(find).collect::<Result<Vec<_>>>()?;
+            let found = families.iter().map(find).collect::<Result<Vec<Vec<Dynamic>>>>()?.concat();
             let argument = match found.as_slice() {
                 [one] if !many => one.clone(),
                 _ => found.into(),

@@ -17,6 +17,7 @@ pub use along::Along;
 pub use figures::properties;
 pub use knobs::{Part, parts};
 pub use line::Line;
+pub use matching::elements;
 
 use crate::context::{Context, here};
 use crate::families::{Members, document};
@@ -35,11 +36,11 @@ use std::sync::{Arc, OnceLock};
 pub struct Model {
     /// What it is called in errors.
     title: String,
-    lattice: Arc<Lattice>,
+    pub(crate) lattice: Arc<Lattice>,
     /// Of a line what enters it; a ring has none.
-    line: Option<Arc<Line>>,
+    pub(crate) line: Option<Arc<Line>>,
     /// With cavities, if there are any that work: 6D, at fixed path length.
-    ring: Ring,
+    pub(crate) ring: Ring,
     /// Every element in two, of a ring without cavities and radiation: functions are known at centres.
     halves: OnceLock<Cut>,
     optics: OnceLock<Result<Optics>>,
@@ -131,12 +132,12 @@ impl Model {
     }
 
     /// The value, or a report that names the lattice.
-    fn or_failed<T, E: std::fmt::Display>(&self, value: std::result::Result<T, E>) -> Result<T> {
+    pub fn or_failed<T, E: std::fmt::Display>(&self, value: std::result::Result<T, E>) -> Result<T> {
         value.map_err(|error| Diagnostic::new(Kind::Facility, format!("{}: {error}", self.title)).into())
     }
 
     /// A model of its own of the same lattice with the elements of `ring`.
-    fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
+    pub fn changed(&self, how: &str, ring: &Ring) -> ModelHandle {
         let lattice = Lattice { elements: ring.elements().to_vec(), ..(*self.lattice).clone() };
         let title = format!("{}, {how}", self.title);
         ModelHandle(Some(Arc::new(Model::entered(title, Arc::new(lattice), self.line.clone()))))

@@ -135,7 +135,7 @@ fn default_monitors(context: &Context) -> Outcome<Members> {
 }
 
 /// Knobs from a family, part of one, a device, or an array of these: one for each supply, that of its first device.
-fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
+pub fn knobs(value: &Dynamic) -> Outcome<Vec<Knob>> {
     let mut seen = HashMap::new();
     let mut knobs = named(value)?;
     knobs.retain(|knob| {

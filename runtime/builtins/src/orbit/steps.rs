@@ -28,6 +28,12 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// Steps of these knobs, physics unit in SI.
+    pub fn new(knobs: Knobs, values: Vec<f64>) -> Steps {
+        let count = values.len();
+        Steps { knobs, values: values.into(), used: count, of: count, bound: Arc::new([]) }
+    }
+
     fn values(&self) -> Vector {
         Vector::from_si(self.values.to_vec(), first_unit(&self.knobs))
     }

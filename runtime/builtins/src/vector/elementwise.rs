@@ -98,7 +98,7 @@ fn pairs(engine: &mut Engine) {
             combine(&y, &x, crate::quantity::radian()?, f64::atan2)
         });
     FuncRegistration::new("clamp")
-        .with_params_info(["value: number, quantity or vector", "low: quantity", "high: quantity", "value"])
+        .with_params_info(["value: number, quantity or vector", "low: number or quantity", "high: number or quantity", "value"])
         .with_comments(["/// Brings a value, or every entry of a vector, into a range: below it becomes `low`, above it `high`.\n///\n\
              /// # Parameters\n/// - `value`: a number, quantity or vector.\n/// - `low`, `high`: the limits, numbers [1] or quantities of the value's dimension.\n///\n\
              /// # Returns\n/// The same in range, in the same unit; missing entries stay.\n///\n\

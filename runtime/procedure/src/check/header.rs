@@ -25,9 +25,11 @@ impl Check<'_> {
             }
         }
         for parameter in header.parameters.iter().filter(|parameter| !parameter.optional) {
-            let ParameterKind::Named { permitted, .. } = &parameter.kind else { continue };
+            let ParameterKind::Named { permitted, many, .. } = &parameter.kind else { continue };
             if let Some(Value::Named { names, .. }) = &parameter.default {
-                for name in names {
+                // of the roles in a list a facility has some
+                let some = *many && names.iter().any(|name| self.known.family(family_word(name)).is_some());
+                for name in names.iter().filter(|name| !some || self.known.family(family_word(name)).is_some()) {
                     let of = family_word(name);
                     self.family(of, words.get(name).copied().unwrap_or_else(|| place(of)), &[]);
                 }
@@ -77,6 +79,11 @@ impl Check<'_> {
                         Some(ASTNode::Expr(Expr::Index(index, ..))) => {
                             by_name |=
                                 matches!(&index.lhs, Expr::Variable(v, ..) if Some(&v.1) == function.params.first());
+                        }
+                        // a function that is handed all of them may use any
+                        Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))) => {
+                            let whole = |argument: &Expr| matches!(argument, Expr::Variable(v, ..) if Some(&v.1) == function.params.first());
+                            by_name |= call.args.iter().any(whole);
                         }
                         _ => {}
                     }
