@@ -29,6 +29,6 @@ mod sources;
 mod storage;
 mod supplies;
 mod table;
-mod tools;
 mod tango;
+mod tools;
 mod watchers;

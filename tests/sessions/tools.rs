@@ -29,7 +29,11 @@ fn of_file(path: &Path) -> Vec<Call> {
     let after = |word: &str| head.iter().find_map(|line| Some(line.split_once(word)?.1));
     let (Some(facilities), Some(call)) = (after("**Facility:**"), after("**Call:**")) else { return Vec::new() };
     let file = path.file_name().unwrap().to_string_lossy().into_owned();
-    let of = |facility: &str| Call { file: file.clone(), facility: facility.into(), text: call.trim().trim_matches('`').into() };
+    let of = |facility: &str| Call {
+        file: file.clone(),
+        facility: facility.into(),
+        text: call.trim().trim_matches('`').into(),
+    };
     facilities.split('`').skip(1).step_by(2).map(of).collect()
 }
 
@@ -37,9 +41,9 @@ fn of_file(path: &Path) -> Vec<Call> {
 fn role(facility: &Path) -> Option<String> {
     let text = std::fs::read_to_string(facility.join("facility.toml")).unwrap();
     let sections = text.split("[roles.").skip(1);
-    let all = sections.filter_map(|section| section.split_once(']')).find(|(_, rest)| {
-        rest.split("\n[").next().is_some_and(|own| own.contains("writes = \"all\""))
-    });
+    let all = sections
+        .filter_map(|section| section.split_once(']'))
+        .find(|(_, rest)| rest.split("\n[").next().is_some_and(|own| own.contains("writes = \"all\"")));
     all.map(|(name, _)| name.to_string())
 }
 

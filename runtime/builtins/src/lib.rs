@@ -11,6 +11,7 @@ mod families;
 mod fits;
 mod guard;
 mod history;
+mod loco;
 mod machine;
 mod math;
 mod matrix;
@@ -116,6 +117,12 @@ const SUBJECTS: &[Subject] = &[
         about: "Orbits, responses and corrections.",
         register: |e, _| orbit::register(e),
         options: orbit::options,
+    },
+    Subject {
+        name: "loco",
+        about: "A model fitted to a measured orbit response.",
+        register: |e, _| loco::register(e),
+        options: loco::options,
     },
     Subject {
         name: "machine",

@@ -7,7 +7,7 @@ pub mod at_m;
 pub mod at_mat;
 pub mod fodo;
 mod fodo_write;
-mod mat5;
+pub mod mat5;
 pub mod radia;
 
 use std::path::Path;

@@ -18,6 +18,7 @@ use change::{Change, Curvature};
 pub use orbit::StrengthResponse;
 
 use crate::derivatives::Strength;
+use crate::maps::Point;
 use crate::orbit::NoClosedOrbit;
 use crate::response::{EnergyPushes, Front, Linear, OrbitResponse, Push, order_of, rows};
 use crate::ring::Ring;
@@ -80,10 +81,35 @@ impl Ring {
     /// There is no closed orbit.
     pub fn response_model(&self, monitors: &[usize], correctors: &[usize]) -> Result<ResponseModel<'_>, NoClosedOrbit> {
         let linear = Linear::of_ring(self)?;
+        let energy = self.energy_pushes(&linear)?;
+        self.model_of(linear, energy, monitors, correctors)
+    }
+
+    /// The same for the trajectory from `start`; its response to the energy is that to delta at the start.
+    ///
+    /// # Errors
+    /// The particle is lost.
+    pub fn trajectory_model(
+        &self,
+        start: &Point<f64>,
+        monitors: &[usize],
+        correctors: &[usize],
+    ) -> Result<ResponseModel<'_>, NoClosedOrbit> {
+        let energy = EnergyPushes { pushes: vec![], start: Vector6::ith(4, 1.0) };
+        self.model_of(Linear::of_line(self, start)?, energy, monitors, correctors)
+    }
+
+    fn model_of(
+        &self,
+        linear: Linear,
+        energy: EnergyPushes,
+        monitors: &[usize],
+        correctors: &[usize],
+    ) -> Result<ResponseModel<'_>, NoClosedOrbit> {
         Ok(ResponseModel {
             ring: self,
             kicks: self.kick_pushes(&linear, correctors)?,
-            energy: self.energy_pushes(&linear)?,
+            energy,
             linear,
             monitors: monitors.to_vec(),
             monitor_order: order_of(monitors),
