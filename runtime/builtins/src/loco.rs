@@ -8,9 +8,10 @@ use crate::orbit::{Knobs, Response, Steps, columns_of, knobs, rows_of};
 use crate::quantity;
 use crate::table::Table;
 use crate::vector::Vector;
-use fodo_devices::Quantities;
+use fodo_devices::{Device, Quantities};
 use fodo_language::{Options, OrFail, Outcome, Values, script_error};
 use fodo_loco::{Blocks, Column, Cut, Dispersion, Fit, Group, Kick, Measured, Method, Monitor, Outlier, Setup, Turn};
+use fodo_measure::Knob;
 use fodo_optics::{Effects, Plane};
 use fodo_units::Unit;
 use nalgebra::DMatrix;
@@ -55,7 +56,7 @@ fn fit_options() -> Options {
     let options = Options::new("fit_loco")
         .any("quadrupoles")
         .help("families or devices, one parameter for each supply, or texts `\"ELEMENT.k1\"`; `[]` for none")
-        .otherwise("all families of the role quadrupole")
+        .otherwise("all families of quadrupoles")
         .any("skews")
         .help("families or devices of skew quadrupoles, or texts `\"ELEMENT.k1s\"`")
         .otherwise("none")
@@ -205,7 +206,7 @@ fn groups(model: &Model, which: &Dynamic, skew: bool) -> Outcome<(Vec<Group>, Op
             true => "`skews` are families or devices with a skew gradient, or texts as in \"SF_001.k1s\"",
         })),
     };
-    let group = |(knob, parts): (&fodo_measure::Knob, &Vec<Part>)| {
+    let group = |(knob, parts): (&Knob, &Vec<Part>)| {
         let members = parts.iter().map(member).collect::<Outcome<_>>()?;
         Ok(Group { name: knob.device.shown(), members, width: None })
     };
@@ -223,9 +224,12 @@ fn named(model: &Model, text: &str, skew: bool) -> Outcome<Group> {
     Ok(Group { name: text.to_string(), members, width: None })
 }
 
+/// Roles of quadrupoles whose gradients stand upright.
+const QUADRUPOLES: [&str; 3] = ["quadrupole", "focusing quadrupole", "defocusing quadrupole"];
+
 /// All families of quadrupoles.
 fn all_quadrupoles(context: &Context) -> Dynamic {
-    let families = context.facility.families.iter().filter(|family| family.role.as_ref() == "quadrupole");
+    let families = context.facility.families.iter().filter(|family| QUADRUPOLES.contains(&family.role.as_ref()));
     families.map(|family| Dynamic::from(Members::all(family))).collect::<Array>().into()
 }
 
@@ -420,6 +424,11 @@ fn texts(texts: impl Iterator<Item = String>) -> Dynamic {
     texts.map(Dynamic::from).collect::<Array>().into()
 }
 
+/// Names of knobs.
+fn named_by(knobs: &[Knob], of: fn(&Device) -> &str) -> Dynamic {
+    texts(knobs.iter().map(|knob| of(&knob.device).to_string()))
+}
+
 impl Plan<'_> {
     fn report(&self, given: &Given, measured: &Measured, fit: &Fit) -> Outcome<Map> {
         let mut map = Map::new();
@@ -456,10 +465,14 @@ impl Plan<'_> {
         let unit = self.units.first().map_or_else(|| Unit::parse("1/m^2").or_fail(), |(unit, _)| Ok(unit.clone()))?;
         let absolute = |values: &[f64]| Dynamic::from(Vector::from_si(values.to_vec(), unit.clone()));
         let sigma: Vec<f64> = errors.iter().zip(&self.units).map(|(error, (_, design))| error / design.abs()).collect();
+        let of_knobs = |of: fn(&Device) -> &str| self.quadrupoles.as_ref().map(|knobs| named_by(&knobs.0, of));
+        let of_groups = || texts(self.setup.groups[..count].iter().map(|group| group.name.clone()));
+        let none = || texts((0..count).map(|_| String::new()));
         Table::of(
-            ["name", "relative", "sigma", "dk1", "sigma_dk1"],
+            ["family", "name", "relative", "sigma", "dk1", "sigma_dk1"],
             &[
-                texts(self.setup.groups[..count].iter().map(|group| group.name.clone())),
+                of_knobs(|device| &device.family).unwrap_or_else(none),
+                of_knobs(|device| &device.name).unwrap_or_else(of_groups),
                 over(values),
                 plain(&sigma),
                 absolute(values),
@@ -522,11 +535,12 @@ impl Plan<'_> {
         let angle = |values: &[f64]| Dynamic::from(Vector::from_si(values.to_vec(), radian.clone()));
         let per = Unit::parse("1/rad").or_fail()?;
         let shift = |values: &[f64]| Dynamic::from(Vector::from_si(values.to_vec(), per.clone()));
-        let name = |column: &usize| given.knobs.0[*column].device.shown();
+        let knobs: Vec<Knob> = self.correctors.iter().map(|&column| given.knobs.0[column].clone()).collect();
         Table::of(
-            ["name", "gain", "roll", "energy_shift", "sigma_gain", "sigma_roll", "sigma_energy_shift"],
+            ["family", "name", "gain", "roll", "energy_shift", "sigma_gain", "sigma_roll", "sigma_energy_shift"],
             &[
-                texts(self.correctors.iter().map(name)),
+                named_by(&knobs, |device| &device.family),
+                named_by(&knobs, |device| &device.name),
                 plain(&values.corrector_gain),
                 angle(&rolls),
                 shift(&values.energy_shift),
@@ -574,7 +588,7 @@ pub fn register(engine: &mut Engine) {
          /// above 1. What the readings do not tell is left as it is and named. A column of the RF counts as the dispersion.\n///\n\
          /// # Parameters\n/// - `measured`: a response as `measure_response` gives it, to correctors and perhaps the RF; with errors, so several shots.\n\
          /// {options}\n///\n\
-         /// # Returns\n/// A map. `chi2_before`, `chi2`, `readings`, `determined`, `iterations` [1], `converged`; tables `quadrupoles` (name, relative [1], sigma,\n\
+         /// # Returns\n/// A map. `chi2_before`, `chi2`, `readings`, `determined`, `iterations` [1], `converged`; tables `quadrupoles` (family, name, relative [1], sigma,\n\
          /// dk1 [knob unit], sigma_dk1), `skews`, `tilts`, `monitors` (gain_x, coupling_x: what y adds to x, ... [1]), `correctors` (gain [1], roll [rad],\n\
          /// energy_shift [1/rad]), `outliers`; `dispersion_step` [1], a factor; `degenerate`, texts; `model`, the fitted one; `correction`, the steps of\n\
          /// the quadrupoles back to the design, if they were given as families; `measured` and `expected` [m/rad].\n///\n\

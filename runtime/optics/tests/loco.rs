@@ -312,3 +312,18 @@ fn a_trajectory_answers_to_gradients_as_it_does_to_differences() {
     let refused = ring.trajectory_strength_response(&start, &monitors, &[Strength::Gradient(drift)]);
     assert!(matches!(refused, Err(NoDerivative::NoField(index, _)) if index == drift));
 }
+
+#[test]
+fn the_response_of_a_trajectory_has_derivatives_too() {
+    let lattice = demo_ring();
+    let Places { monitors, correctors, strengths } = Places::new(&lattice);
+    let (ring, start) = (wrong(&lattice, Effects::NONE), [1e-3, 1e-4, -5e-4, 2e-4, 1e-3, 0.0]);
+    let model = ring.trajectory_model(&start, &monitors, &correctors).expect("not lost");
+    let response =
+        |ring: &Ring| ring.trajectory_response(&start, &monitors, &correctors).expect("not lost").values().to_vec();
+    assert_eq!(model.response().values(), response(&ring));
+    for strength in strengths {
+        let apart = apart(&jacobian(&model, &[strength], false), &slope(&ring, strength, response));
+        assert!(apart < LIMIT, "{strength:?}: {apart:.1e}");
+    }
+}
