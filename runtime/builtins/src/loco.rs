@@ -66,6 +66,9 @@ fn fit_options() -> Options {
     let options =
         blocks.into_iter().fold(options, |options, (name, on, help)| options.flag(name).default(on).help(help));
     options
+        .flag("cross_planes")
+        .help("whether readings count in the plane that a corrector does not kick in")
+        .otherwise("only where couplings, rolls, skews or tilts are fitted")
         .any("dispersion")
         .help(
             "`#{ x, y, sigma_x, sigma_y, step }`: change of the orbit [m] by a step of the RF frequency [Hz] or of delta [1]",
@@ -278,7 +281,33 @@ impl<'m> Plan<'m> {
             Some(map) => Some(self.dispersion(&map, &sigma, given, options)?),
             None => self.rf_column(given, &sigma, options)?,
         };
-        Ok(Measured { response: chosen(&given.matrix), sigma: chosen(&sigma), dispersion })
+        let mut sigma = chosen(&sigma);
+        if !self.counts_cross_planes(options) {
+            self.leave_out_cross_planes(&mut sigma);
+        }
+        Ok(Measured { response: chosen(&given.matrix), sigma, dispersion })
+    }
+
+    fn counts_cross_planes(&self, options: &Values) -> bool {
+        let Blocks { monitor_coupling, corrector_coupling, .. } = self.setup.blocks;
+        let [_, skews, tilts] = self.counts;
+        match options.is_given("cross_planes") {
+            true => options.flag("cross_planes"),
+            false => monitor_coupling || corrector_coupling || skews + tilts > 0,
+        }
+    }
+
+    /// Takes the errors of readings away that are not in the plane of the kick, so that they do not count.
+    fn leave_out_cross_planes(&self, sigma: &mut DMatrix<f64>) {
+        let count = self.setup.monitors.len();
+        for (column, kicks) in self.setup.columns.iter().enumerate() {
+            let kicks_in = |plane: Plane| kicks.kicks.iter().any(|kick| kick.plane == plane);
+            for (plane, start) in [(Plane::X, 0), (Plane::Y, count)] {
+                if !kicks_in(plane) {
+                    sigma.view_mut((start, column), (count, 1)).fill(0.0);
+                }
+            }
+        }
     }
 
     /// The dispersion from the column of the RF.
