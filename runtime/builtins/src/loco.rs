@@ -66,9 +66,9 @@ fn fit_options() -> Options {
     let options =
         blocks.into_iter().fold(options, |options, (name, on, help)| options.flag(name).default(on).help(help));
     options
-        .flag("cross_planes")
-        .help("whether readings count in the plane that a corrector does not kick in")
-        .otherwise("only where couplings, rolls, skews or tilts are fitted")
+        .choice("cross_planes", &["where_fitted", "always", "never"])
+        .default("where_fitted")
+        .help("readings in the plane that a corrector does not kick in: `where_fitted` if couplings, rolls, skews or tilts are")
         .any("dispersion")
         .help(
             "`#{ x, y, sigma_x, sigma_y, step }`: change of the orbit [m] by a step of the RF frequency [Hz] or of delta [1]",
@@ -282,19 +282,19 @@ impl<'m> Plan<'m> {
             None => self.rf_column(given, &sigma, options)?,
         };
         let mut sigma = chosen(&sigma);
-        if !self.counts_cross_planes(options) {
+        if !self.counts_cross_planes(options)? {
             self.leave_out_cross_planes(&mut sigma);
         }
         Ok(Measured { response: chosen(&given.matrix), sigma, dispersion })
     }
 
-    fn counts_cross_planes(&self, options: &Values) -> bool {
+    fn counts_cross_planes(&self, options: &Values) -> Outcome<bool> {
         let Blocks { monitor_coupling, corrector_coupling, .. } = self.setup.blocks;
         let [_, skews, tilts] = self.counts;
-        match options.is_given("cross_planes") {
-            true => options.flag("cross_planes"),
-            false => monitor_coupling || corrector_coupling || skews + tilts > 0,
-        }
+        Ok(match options.text("cross_planes")? {
+            "where_fitted" => monitor_coupling || corrector_coupling || skews + tilts > 0,
+            word => word == "always",
+        })
     }
 
     /// Takes the errors of readings away that are not in the plane of the kick, so that they do not count.
