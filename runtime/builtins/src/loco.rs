@@ -272,7 +272,7 @@ impl<'m> Plan<'m> {
         let noise = options.maybe_number("noise");
         let sigma = given.sigma(noise);
         let chosen = |matrix: &DMatrix<f64>| matrix.select_columns(&self.correctors);
-        if sigma.iter().all(|sigma| !(*sigma > 0.0)) {
+        if sigma.iter().all(|sigma| sigma.is_nan() || *sigma <= 0.0) {
             return Err(script_error(
                 "the response has no errors, so nothing says how well to fit: measure it with `shots: 4` or more, or give `noise`",
             ));

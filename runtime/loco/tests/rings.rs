@@ -245,7 +245,7 @@ fn one_plane_is_enough_and_leaves_the_other_alone() {
 fn some_monitors_and_correctors_will_do() {
     let mut setup = demo(Effects::CAVITY);
     setup.monitors = setup.monitors.into_iter().skip(1).step_by(2).collect();
-    setup.columns = setup.columns.into_iter().filter(|column| !column.name.ends_with("[3]")).collect();
+    setup.columns.retain(|column| !column.name.ends_with("[3]"));
     setup.groups.truncate(8);
     let mut draw = Draw::new(3);
     let truth = planted(&setup, &mut draw);

@@ -97,7 +97,8 @@ fn decomposed(matrix: &DMatrix<f64>, target: &DVector<f64>, bounds: &[(f64, f64)
             (above.min(count.unwrap_or(s.len())), 0.0)
         }
         Method::Tikhonov(part) => (s.iter().take_while(|&&value| value > 0.0).count(), part * largest),
-        Method::Micado(_) => unreachable!("chosen by the caller"),
+        // those that were chosen are all used
+        Method::Micado(_) => (s.iter().take_while(|&&value| value > 1e-9 * largest).count(), 0.0),
     };
     let stiffness: Vec<f64> = s.iter().take(used).map(|s| s * s + damping * damping).collect();
     let parts: Vec<f64> = (0..used).map(|k| s[k] * u.column(k).dot(target)).collect();
@@ -146,7 +147,7 @@ fn micado(matrix: &DMatrix<f64>, target: &DVector<f64>, bounds: &[(f64, f64)], c
     }
     let part = matrix.select_columns(&chosen);
     let limits: Vec<(f64, f64)> = chosen.iter().map(|&k| bounds[k]).collect();
-    let (found, ..) = decomposed(&part, target, &limits, Method::Svd { cutoff: 1e-9, count: None })?;
+    let (found, ..) = decomposed(&part, target, &limits, Method::Micado(chosen.len()))?;
     chosen.iter().zip(found).for_each(|(&k, value)| x[k] = value);
     Ok((x, chosen.len(), matrix.ncols()))
 }

@@ -313,6 +313,10 @@ fn a_trajectory_answers_to_gradients_as_it_does_to_differences() {
     assert!(matches!(refused, Err(NoDerivative::NoField(index, _)) if index == drift));
 }
 
+/// The same for trajectories: a magnet before all correctors changes little, only by the orbit behind it, and so loses more by
+/// rounding. It is half as much with twice the step.
+const LIMIT_OF_LINES: f64 = 2e-8;
+
 #[test]
 fn the_response_of_a_trajectory_has_derivatives_too() {
     let lattice = demo_ring();
@@ -324,6 +328,7 @@ fn the_response_of_a_trajectory_has_derivatives_too() {
     assert_eq!(model.response().values(), response(&ring));
     for strength in strengths {
         let apart = apart(&jacobian(&model, &[strength], false), &slope(&ring, strength, response));
-        assert!(apart < LIMIT, "{strength:?}: {apart:.1e}");
+        eprintln!("{strength:?}: {apart:.1e}");
+        assert!(apart < LIMIT_OF_LINES, "{strength:?}: {apart:.1e}");
     }
 }
