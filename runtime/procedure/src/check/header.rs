@@ -80,8 +80,8 @@ impl Check<'_> {
                             by_name |=
                                 matches!(&index.lhs, Expr::Variable(v, ..) if Some(&v.1) == function.params.first());
                         }
-                        // a function that is handed all of them may use any
-                        Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))) => {
+                        // a function that is handed all of them may use any; a closure only keeps them
+                        Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))) if call.name != "curry" => {
                             let whole = |argument: &Expr| matches!(argument, Expr::Variable(v, ..) if Some(&v.1) == function.params.first());
                             by_name |= call.args.iter().any(whole);
                         }
