@@ -57,7 +57,7 @@ fn completion_knows_what_stands_before_it() {
         keys(CTRL_C, "(Ctrl-D ends)"),
         keys("correct_orbit(#{ cut\t", "cutoff: "),
         keys(CTRL_C, "(Ctrl-D ends)"),
-        keys("start(\"corr\t", "start(\"correct_orbit\""),
+        keys("start(\"correct_orb\t", "start(\"correct_orbit\""),
         keys(CTRL_C, "(Ctrl-D ends)"),
         keys("start(\"correct_orbit\", #{ cuto\t", "cutoff: "),
         keys(CTRL_C, "(Ctrl-D ends)"),
@@ -102,7 +102,7 @@ fn functions_over_several_lines_and_history() {
         line("help(watchers)", "BEAM.current above 5 mA, else the run pauses"),
         line("?orbit_feedback", "nothing is known"),
         line("help(\"feedbacks\")", "sets HCOR, VCOR"),
-        line("help(measure_respons)", "did you mean `measure_response`?"),
+        line("help(measure_respons)", "did you mean one of `measure_response`"),
     ];
     typed("several-lines", DEMO, &steps, None);
 }

@@ -83,7 +83,7 @@ impl Procedures {
         let names = self.names();
         Diagnostic::new(Kind::Usage, format!("there is no procedure `{name}`"))
             .near(name, names.iter().map(String::as_str))
-            .hint(format!("procedures: {}", names.join(", ")))
+            .hint("`fodo doc` lists the procedures, by subject")
             .into()
     }
 

@@ -57,7 +57,9 @@ impl Check<'_> {
     /// A permitted role that no family here has is a mistake only if it is nearly one: other facilities have others.
     fn role(&mut self, role: &str, at: Position) {
         let roles: BTreeSet<&str> = self.known.facility.families.iter().map(|family| family.role.as_ref()).collect();
-        if !roles.contains(role) {
+        // a skew quadrupole is no mistaken quadrupole
+        let kind_of = |known: &&str| role.strip_suffix(known).is_some_and(|rest| rest.ends_with(' '));
+        if !roles.contains(role) && !roles.iter().any(|known| kind_of(&known)) {
             let report = Diagnostic::new(Kind::Script, format!("no family has the role `{role}`")).near(role, roles);
             if !report.hints.is_empty() {
                 self.warning(at, report);
