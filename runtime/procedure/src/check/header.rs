@@ -59,7 +59,7 @@ impl Check<'_> {
         let roles: BTreeSet<&str> = self.known.facility.families.iter().map(|family| family.role.as_ref()).collect();
         // a skew quadrupole is no mistaken quadrupole
         let kind_of = |known: &&str| role.strip_suffix(known).is_some_and(|rest| rest.ends_with(' '));
-        if !roles.contains(role) && !roles.iter().any(|known| kind_of(&known)) {
+        if !roles.contains(role) && !roles.iter().any(kind_of) {
             let report = Diagnostic::new(Kind::Script, format!("no family has the role `{role}`")).near(role, roles);
             if !report.hints.is_empty() {
                 self.warning(at, report);
