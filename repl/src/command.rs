@@ -99,6 +99,8 @@ pub enum Command {
     Facility(FacilityArguments),
     /// Take procedures of other laboratories: add, update, list, verify
     Library(LibraryArguments),
+    /// Show optical functions: of the design, of the machine as it is set, as measured, one beside another
+    Optics(OpticsArguments),
     /// Summarise a lattice file: optics, radiation, equilibrium
     Lattice(LatticeArguments),
     /// Track particles through a lattice file
@@ -123,6 +125,39 @@ pub struct RunArguments {
     /// A parameter: name=value, with its unit (step="5 urad")
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
+}
+
+#[derive(Args)]
+pub struct OpticsArguments {
+    /// `design`, `machine`, or a result that is kept: `measure_loco`, `measure_beta`, … or its id
+    #[arg(default_value = "design")]
+    pub of: String,
+    /// The same: what the difference is taken from
+    #[arg(long, value_name = "OF")]
+    pub beside: Option<String>,
+    /// Where to begin, as "12 m"
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Where to end
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Families whose devices are listed
+    #[arg(long, value_name = "FAMILIES")]
+    pub at: Option<String>,
+    /// Longest step inside an element [default: 0.1 m]
+    #[arg(long, value_name = "LENGTH")]
+    pub longest: Option<String>,
+}
+
+impl OpticsArguments {
+    /// The procedure that shows them.
+    pub fn as_run(self) -> RunArguments {
+        let OpticsArguments { of, beside, from, to, at, longest } = self;
+        let given =
+            [("of", Some(of)), ("beside", beside), ("from", from), ("to", to), ("at", at), ("longest", longest)];
+        let set = given.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect();
+        RunArguments { what: "optics".into(), set }
+    }
 }
 
 #[derive(Args)]

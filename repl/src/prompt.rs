@@ -18,6 +18,7 @@ use rhai::Dynamic;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Cmd, CompletionType, Config, Editor, KeyEvent};
+use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -60,8 +61,12 @@ pub fn prompt(common: &Common) -> Result<ExitCode> {
                 match (topic(line), line.strip_prefix('%')) {
                     (Some(topic), _) => help(&app, &manual, &mut session, topic),
                     (None, Some(command)) => app.command(&mut session, &mut ran, command),
-                    (None, None) if app.line(&mut session, line) => ran.push(line.to_string()),
-                    (None, None) => {}
+                    (None, None) => {
+                        let line = app.called(&mut session, line);
+                        if app.line(&mut session, &line) {
+                            ran.push(line.into_owned());
+                        }
+                    }
                 }
                 if let Some(lines) = editor.helper_mut() {
                     lines.learn(&mut session, &app.engine);
@@ -153,6 +158,16 @@ impl App {
                 .hint("a file that is there already is not written over")
                 .into()
         })
+    }
+
+    /// The name of a procedure that changes nothing is enough to run it: `optics` is `optics()`.
+    fn called<'l>(&self, prompt: &mut Prompt, line: &'l str) -> Cow<'l, str> {
+        let name = line.trim();
+        let known = prompt.scope().contains(name) || !self.procedures.names().iter().any(|procedure| procedure == name);
+        match known || self.procedures.find(&self.engine, name).is_ok_and(|found| !found.header.changes.is_empty()) {
+            true => line.into(),
+            false => format!("{name}()").into(),
+        }
     }
 
     /// One line: a run that is committed, or put back on error and on Ctrl-C; whether it went well.

@@ -47,13 +47,14 @@ fn a_reading_that_is_no_number_is_named() {
     orbit[3 + 12] = f64::NAN; // BPM_002 is twelve places behind BPM_001
     client.put_array("beam:orbit:x", &orbit);
     let run = |more: &[&str]| {
-        let mut command = support::fodo(&scratch, &["run", "correct_orbit", "--on", "live", "--write"]);
-        command.arg("--facility").arg(&facility).args(more);
+        let mut command = support::fodo(&scratch, more);
+        command.args(["--on", "live", "--write", "--facility"]).arg(&facility);
         point(&mut command, ioc.port);
         Running::start(command).output()
     };
-    tells("reading_not_a_number", &run(&[]), &scratch);
-    let output = run(&["--json"]);
+    let read = ["eval", "orbit_error().x.rms()"];
+    tells("reading_not_a_number", &run(&read), &scratch);
+    let output = run(&[read[0], read[1], "--json"]);
     let answer = object(&output);
     let error = &answer["error"];
     assert_eq!((output.status.code(), &error["kind"]), (Some(3), &"machine".into()), "{answer}");
@@ -61,6 +62,10 @@ fn a_reading_that_is_no_number_is_named() {
     assert_eq!(error["details"].as_array().unwrap().len(), 1);
     assert_eq!(error["machine"], "no setpoint was changed");
     assert_eq!(ioc.puts(), []);
+    // a correction does without it, and says so
+    let answer = object(&run(&["run", "correct_orbit", "--json"]));
+    let why = answer["result"]["lost_monitors"]["BPM_002"]["why"].as_str();
+    assert!(why.is_some_and(|why| why.contains("NaN")), "{answer}");
 }
 
 #[test]

@@ -173,9 +173,11 @@ impl Trial<'_> {
         App::on(common, self.bench.clone(), around, self.installed.clone())
     }
 
-    /// Whether the elements are those of a twin on which only time has passed; magnets with a memory are not compared.
+    /// Whether the elements are those of a twin on which only time has passed; magnets with a memory are not compared, and none that
+    /// move all the time.
     fn is_same(&self, app: &App) -> Result<bool> {
-        if self.bench.tables().iter().any(|(path, text)| path.ends_with("twin.toml") && text.contains("hysteresis")) {
+        let moves = |text: &str| text.contains("hysteresis") || text.contains("ripple");
+        if self.bench.tables().iter().any(|(path, text)| path.ends_with("twin.toml") && moves(text)) {
             return Ok(true);
         }
         let untouched = self.app(&Common { rehearse: false, ..self.common.clone() }, None, &Cancel::new())?;

@@ -2,12 +2,13 @@
 
 use crate::guard::OrbitGuard;
 use crate::model::{LazyModel, Model};
+use crate::orbit::Golden;
 use crate::started::Runs;
-use fodo_control::{Archive, Cancel, Session, Time, Trainer};
+use fodo_control::{Archive, Cancel, Session, Time, Trainer, WriteMode};
 use fodo_devices::{Device, Facility, Family};
 use fodo_language::{Outcome, Output, internal_error};
 use fodo_measure::Sampling;
-use fodo_records::Snapshots;
+use fodo_records::{Results, Snapshots};
 use fodo_report::{Diagnostic, Kind, Result};
 use rhai::{Dynamic, Engine, NativeCallContext};
 use std::collections::{HashMap, HashSet};
@@ -43,6 +44,8 @@ pub struct Context {
     guard: Option<Arc<OrbitGuard>>,
     archive: Option<Arc<dyn Archive>>,
     snapshots: Option<Snapshots>,
+    results: Option<Results>,
+    golden: Arc<Golden>,
     /// When a trigger was fired last, on the clock of its control system.
     fired: Mutex<Option<Time>>,
     runs: Option<Arc<dyn Runs>>,
@@ -82,6 +85,8 @@ impl Context {
             archive: None,
             fired: Mutex::default(),
             snapshots: None,
+            results: None,
+            golden: Arc::default(),
             runs: None,
             beside: false,
             trainer: None,
@@ -97,6 +102,11 @@ impl Context {
     /// With a folder for snapshots.
     pub fn with_snapshots(self, snapshots: Snapshots) -> Context {
         Context { snapshots: Some(snapshots), ..self }
+    }
+
+    /// With a folder for results.
+    pub fn with_results(self, results: Results) -> Context {
+        Context { results: Some(results), ..self }
     }
 
     /// With somebody who runs procedures beside the present run.
@@ -117,6 +127,8 @@ impl Context {
             archive: self.archive.clone(),
             fired: Mutex::default(),
             snapshots: self.snapshots.clone(),
+            results: self.results.clone(),
+            golden: self.golden.clone(),
             runs: None,
             beside: true,
             trainer: self.trainer.clone(),
@@ -144,6 +156,20 @@ impl Context {
             .ok_or_else(|| Diagnostic::new(Kind::Usage, "this session has no folder for snapshots").into())
     }
 
+    /// Where results are kept.
+    ///
+    /// # Errors
+    /// Kind `usage`: nowhere.
+    pub fn results(&self) -> Result<&Results> {
+        let none = || Diagnostic::new(Kind::Usage, "this session has no folder for results").into();
+        self.results.as_ref().ok_or_else(none)
+    }
+
+    /// Whether what procedures return is kept of itself: not in tests, and not in a rehearsal.
+    pub(crate) fn keeps_results(&self) -> bool {
+        (self.runs.is_some() || self.beside) && self.session.mode() != WriteMode::Rehearse
+    }
+
     /// The facility's archive.
     ///
     /// # Errors
@@ -165,6 +191,11 @@ impl Context {
     /// Who lets things go wrong with the twin of this program.
     pub fn trainer(&self) -> Option<&Arc<dyn Trainer>> {
         self.trainer.as_ref()
+    }
+
+    /// The golden orbit that this session was told.
+    pub(crate) fn golden(&self) -> &Golden {
+        &self.golden
     }
 
     /// Makes it the context of an engine's builtins.

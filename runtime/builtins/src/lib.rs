@@ -19,6 +19,7 @@ mod model;
 mod orbit;
 mod plot;
 mod quantity;
+mod results;
 mod rows;
 mod snapshots;
 mod spectrum;
@@ -135,6 +136,12 @@ const SUBJECTS: &[Subject] = &[
         about: "Setpoints kept under a name, compared and restored.",
         register: |e, _| snapshots::register(e),
         options: snapshots::options,
+    },
+    Subject {
+        name: "results",
+        about: "Results kept for later, under a name and a time.",
+        register: |e, _| results::register(e),
+        options: results::options,
     },
     Subject {
         name: "tasks",

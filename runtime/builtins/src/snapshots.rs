@@ -67,7 +67,7 @@ fn save(context: &Context, name: &str, options: &Map) -> Outcome<String> {
     let snapshot = Snapshot {
         name: name.to_string(),
         facility: context.facility.name.to_string(),
-        machine: if context.is_twin() { "twin" } else { "live" }.into(),
+        machine: context.machine_word().into(),
         operator: fodo_control::user(),
         time: Time::wall().seconds(),
         comment: options.maybe_text("comment").unwrap_or_default().to_string(),

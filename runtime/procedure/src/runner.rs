@@ -194,7 +194,12 @@ impl Procedures {
         if watched {
             context.session.unwatch();
         }
-        let result = result.and_then(no_function);
+        let result = result.and_then(no_function).and_then(|value| {
+            if context.session.nesting() == 0 {
+                context.keep(&procedure.header.name, &value).or_fail()?;
+            }
+            Ok(value)
+        });
         result.map_err(|error| {
             let mut report = diagnose(engine, error, &procedure.file, &self.sources);
             if report.kind == Kind::Rights {

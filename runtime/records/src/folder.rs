@@ -101,6 +101,26 @@ pub(crate) fn storage(folder: &Path, what: &str, why: impl std::fmt::Display) ->
     Box::new(Diagnostic::new(Kind::Storage, format!("cannot {what} in `{}`: {why}", folder.display())).hint(HINT))
 }
 
+/// Whether a name can be that of a file of `what`.
+///
+/// # Errors
+/// Kind `script`: it cannot; the hint gives `example`.
+pub(crate) fn plain_name(name: &str, what: &str, example: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.starts_with('.') || name.len() > 100 || !name.chars().all(plain) {
+        let message = format!("\"{name}\" cannot be the name of {what}");
+        let hint = format!("letters, digits, `_`, `-` and `.`, as in {example}");
+        return Err(Diagnostic::new(Kind::Script, message).hint(hint).into());
+    }
+    Ok(())
+}
+
+/// Writes a file so that nobody ever sees a part of it.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let part = path.with_extension("json.part");
+    fs::write(&part, text).and_then(|()| fs::rename(&part, path))
+}
+
 /// Ids of the runs in a folder that have a file with this ending, in order of their start.
 pub(crate) fn ids(folder: &Path, end: &str) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {

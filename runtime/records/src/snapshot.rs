@@ -1,7 +1,7 @@
 //! Snapshots: what setpoints held, by name, as readable JSON files.
 
 use crate::SetpointValue;
-use crate::folder::storage;
+use crate::folder::{plain_name, storage, write_whole};
 use fodo_control::Time;
 use fodo_report::{Diagnostic, Kind, Result, did_you_mean};
 use serde::{Deserialize, Serialize};
@@ -45,10 +45,8 @@ impl Snapshots {
             return Err(Diagnostic::new(Kind::Script, message).hint(hint).into());
         }
         let text = serde_json::to_string_pretty(snapshot).map_err(|e| self.error("write a snapshot", e))?;
-        let part = path.with_extension("json.part");
         fs::create_dir_all(&self.0)
-            .and_then(|()| fs::write(&part, text))
-            .and_then(|()| fs::rename(&part, &path))
+            .and_then(|()| write_whole(&path, &text))
             .map_err(|e| self.error("write a snapshot", e))?;
         Ok(path)
     }
@@ -89,12 +87,7 @@ impl Snapshots {
     }
 
     fn path(&self, name: &str) -> Result<PathBuf> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if name.is_empty() || name.starts_with('.') || name.len() > 100 || !name.chars().all(plain) {
-            let message = format!("\"{name}\" cannot be the name of a snapshot");
-            let hint = "letters, digits, `_`, `-` and `.`, as in \"before_shutdown_2\"";
-            return Err(Diagnostic::new(Kind::Script, message).hint(hint).into());
-        }
+        plain_name(name, "a snapshot", "\"before_shutdown_2\"")?;
         Ok(self.0.join(format!("{name}.json")))
     }
 

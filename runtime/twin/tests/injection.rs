@@ -437,19 +437,6 @@ fn shots_are_those_of_the_seed() {
     assert!(one.1 != other.1 && one.3 != other.3);
 }
 
-/// 256 particles over 1024 turns. Measured: 0.77 s of processor time, shared by the cores; the limit is for a busy machine.
-#[test]
-fn a_shot_takes_about_a_second() {
-    let facility = ring(&[], EMPTY);
-    let twin = Twin::new(&facility, TwinOptions::default()).unwrap();
-    set_bump(&twin, &facility);
-    let start = std::time::Instant::now();
-    set(&twin, "inj:fire", 1.0);
-    let passed = start.elapsed().as_secs_f64();
-    eprintln!("a shot of 256 particles over 1024 turns of 193 elements: {:.0} ms", 1e3 * passed);
-    assert!(passed < 5.0 || cfg!(debug_assertions), "{passed}");
-}
-
 #[test]
 fn mistakes_in_the_tables_are_named() {
     let facility_toml = |from: &str, to: &str| ("facility.toml", from.to_string(), to.to_string());

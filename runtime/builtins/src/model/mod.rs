@@ -235,6 +235,25 @@ impl ModelHandle {
         }
     }
 
+    /// The design of the running script's facility.
+    pub(crate) fn design() -> ModelHandle {
+        ModelHandle(None)
+    }
+
+    /// Its title, and its lattice as text; nothing for the design of the running script's facility.
+    pub(crate) fn written(&self) -> Option<(&str, String)> {
+        self.0.as_ref().map(|model| (model.title.as_str(), fodo_lattice::formats::at_json::write(&model.lattice)))
+    }
+
+    /// What [`written`](Self::written) gave; a line is entered as the facility says.
+    pub(crate) fn read(title: &str, lattice: &str, facility: &Facility) -> Outcome<ModelHandle> {
+        let lattice = fodo_lattice::formats::at_json::parse(lattice)
+            .map_err(|error| Box::new(error.diagnostic(None)))
+            .or_fail()?;
+        let model = Model::entered(title.to_string(), Arc::new(lattice), Line::of(facility));
+        Ok(ModelHandle(Some(Arc::new(model))))
+    }
+
     fn here(&self, context: &NativeCallContext) -> Outcome<Arc<Model>> {
         Ok(self.of(&*here(context)?))
     }

@@ -1,7 +1,9 @@
 //! Orbits, responses and corrections as scripts see them.
 
+mod golden;
 mod steps;
 
+pub(crate) use golden::Golden;
 pub use steps::Steps;
 
 use crate::context::{Context, here, sampling};
@@ -104,8 +106,7 @@ fn so_far(context: &Context, error: Box<Diagnostic>) -> Box<Diagnostic> {
 /// The orbit minus the golden orbit.
 fn read_error(context: &Context, monitors: &Members, options: &Values) -> Outcome<Orbit> {
     let mut orbit = read_orbit(context, monitors, options)?;
-    for (place, device) in monitors.devices.iter().enumerate() {
-        let (x, y) = context.facility.golden.get(&device.name).copied().unwrap_or_default();
+    for (place, (x, y)) in golden::of(context, monitors)?.into_iter().enumerate() {
         orbit.x[place] -= x;
         orbit.y[place] -= y;
     }
@@ -237,6 +238,27 @@ pub fn model_response(model: &Model, context: &Context, which: &Dynamic, monitor
     Ok(Response { knobs: Knobs(knobs.into()), monitors, measured })
 }
 
+fn as_response(which: &Dynamic, monitors: Members, matrix: &Matrix, error: &Matrix) -> Outcome<Response> {
+    let knobs = Knobs(knobs(which)?.into());
+    let (rows, columns) = (2 * monitors.devices.len(), knobs.0.len());
+    let unit = column_unit(&knobs);
+    for (name, given) in [("matrix", matrix), ("error", error)] {
+        if given.si().shape() != (rows, columns) {
+            let (found_rows, found_columns) = given.si().shape();
+            let message = format!(
+                "`{name}` is {found_rows} x {found_columns}; {} monitors have {rows} rows and {columns} knobs as many columns",
+                monitors.devices.len()
+            );
+            return Err(script_error(message));
+        }
+        if given.unit().dimension() != unit.dimension() {
+            return Err(script_error(format!("`{name}` is in {}, and these knobs need {unit}", given.unit())));
+        }
+    }
+    let measured = fodo_measure::Response { matrix: matrix.si().clone(), error: error.si().clone() };
+    Ok(Response { knobs, monitors, measured: Arc::new(measured) })
+}
+
 /// Setpoints that stand changed: family, device, change in the physics unit.
 pub fn changes(context: &Context, standing: &[Standing]) -> Map {
     let mut families = Map::new();
@@ -275,6 +297,7 @@ pub fn register(engine: &mut Engine) {
         .register_fn("to_string", |r: &mut Response| r.to_string());
     getters(engine);
     functions(engine);
+    golden::register(engine);
     steps::register(engine);
 }
 
@@ -463,6 +486,21 @@ fn functions(engine: &mut Engine) {
         |c: NativeCallContext, which: Dynamic, monitors: Members, map: Map| {
             measure(&*here(&c)?, &which, monitors, &measure_options().read(&map)?)
         }
+    );
+    document!(
+        engine,
+        "as_response",
+        ["knobs: family, device, knobs or array", "monitors: family", "matrix: matrix", "error: matrix", "response"],
+        "/// A response from numbers: of a recorded measurement, or put together from several.\n///\n\
+         /// # Parameters\n/// - `knobs`: what its columns belong to.\n/// - `monitors`: rows x of each, then y.\n\
+         /// - `matrix`, `error`: orbit per knob and its standard error [m per knob unit].\n///\n\
+         /// # Returns\n/// A response as `measure_response` gives it.\n///\n\
+         /// # Errors\n/// - `script`: another size, or another unit than metre per unit of the knobs.\n///\n\
+         /// # Example\n/// ```rhai\n/// let r = model.orbit_response(HCOR[0..2], BPM);\n\
+         /// assert(as_response(r.knobs, r.monitors, 1.1 * r.matrix, r.error).knobs.len == 2);\n/// ```",
+        |which: Dynamic, monitors: Members, matrix: Matrix, error: Matrix| as_response(
+            &which, monitors, &matrix, &error
+        )
     );
     document!(
         engine,

@@ -155,6 +155,11 @@ impl Table {
         Ok(table)
     }
 
+    /// A table of columns of one length.
+    pub(crate) fn new(columns: Vec<(ImmutableString, Column)>) -> Table {
+        Table { columns: Arc::new(columns) }
+    }
+
     /// Names and entries of the columns.
     pub fn columns(&self) -> &[(ImmutableString, Column)] {
         &self.columns
