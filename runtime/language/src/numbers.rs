@@ -1,4 +1,4 @@
-//! Integers where Rhai only takes floats: `sqrt(2)`, `sin(1)`, `hypot(3, 4.0)`; and `1 / 2`, which is a half.
+//! Integers where Rhai only takes floats: `sqrt(2)`, `sin(1)`, `hypot(3, 4.0)`; `1 / 2`, which is a half; and small numbers that are not zero.
 
 use crate::Outcome;
 use fodo_report::{Diagnostic, Kind};
@@ -24,6 +24,28 @@ pub fn divide_integers(engine: &mut Engine) {
         *arguments[0] = quotient(a, b)?;
         Ok(())
     });
+}
+
+/// Whether two numbers are equal but for rounding, relative to the larger. Rhai's own comparison takes whatever is below 2e-16 for zero.
+fn same(x: f64, y: f64) -> bool {
+    x == y || (x - y).abs() <= f64::EPSILON * x.abs().max(y.abs()) && x.is_finite() && y.is_finite()
+}
+
+/// Makes numbers compare by [`same`].
+fn compare(engine: &mut Engine) {
+    let comparisons: [(&str, fn(f64, f64) -> bool); 6] = [
+        ("==", same),
+        ("!=", |x, y| !same(x, y)),
+        ("<", |x, y| x < y && !same(x, y)),
+        (">", |x, y| x > y && !same(x, y)),
+        ("<=", |x, y| x < y || same(x, y)),
+        (">=", |x, y| x > y || same(x, y)),
+    ];
+    for (name, holds) in comparisons {
+        engine.register_fn(name, holds);
+        engine.register_fn(name, move |x: i64, y: f64| holds(x as f64, y));
+        engine.register_fn(name, move |x: f64, y: i64| holds(x, y as f64));
+    }
 }
 
 /// What is told of `2 ^ 3`.
@@ -68,6 +90,7 @@ pub(crate) fn register(engine: &mut Engine) {
     );
     of_two!(engine: "hypot" f64::hypot, "atan" f64::atan2, "log" f64::log);
     divide_integers(engine);
+    compare(engine);
     refuse_bits(engine);
     for name in ["floor", "ceiling", "round", "int"] {
         engine.register_fn(name, |x: i64| x);
@@ -81,6 +104,29 @@ pub(crate) fn register(engine: &mut Engine) {
 #[cfg(test)]
 mod tests {
     use crate::{Setup, engine};
+
+    #[test]
+    fn a_small_number_is_not_zero_and_rounding_is_no_difference() {
+        for text in [
+            "2e-19 > 0.0",
+            "0.0 < 2e-19",
+            "2e-19 != 0.0",
+            "2e-19 > 0",
+            "0 != 2e-19",
+            "-2e-19 < 0",
+            "0.1 + 0.2 == 0.3",
+            "0.1 + 0.2 <= 0.3",
+            "!(0.1 + 0.2 > 0.3)",
+            "1 == 1.0",
+            "1.0 >= 1",
+            "1e300 * 1e300 > 1e300",
+            "1e300 * 1e300 == 1e300 * 1e300",
+            "2e-19 < 3e-19",
+            "!(0.0 / 0.0 < 1.0)",
+        ] {
+            assert!(engine(Setup::default()).eval::<bool>(text).unwrap(), "{text}");
+        }
+    }
 
     #[test]
     fn a_hat_is_no_power() {
