@@ -149,6 +149,7 @@ impl Bench {
         let context = context
             .with_history(None, Some(twin))
             .with_snapshots(fodo_records::snapshots(data.path(), &facility.name))
+            .with_results(fodo_records::Results::in_memory())
             .with_runs(Arc::new(Beside::default()));
         let sources = Sources::new();
         let (engine, procedures) = set_up(Arc::new(context), &sources);

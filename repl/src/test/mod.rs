@@ -53,15 +53,17 @@ pub fn test(common: &Common, arguments: &TestArguments) -> Result<ExitCode> {
     let seeds: Vec<u64> = (first..first.saturating_add(arguments.seeds)).collect();
     let start = Instant::now();
     let mut report = Report::new(&tests, &seeds, common);
+    let runs = |(at, test): (usize, &Test)| test.seeds(&seeds).iter().map(move |seed| (at, *seed)).collect::<Vec<_>>();
+    let runs: Vec<(usize, u64)> = tests.iter().enumerate().flat_map(runs).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (done, finished) = mpsc::channel();
-        let (next, tests, seeds, benches, installed) = (&next, &tests, &seeds, &benches, &installed);
-        for _ in 0..threads(arguments, tests.len() * seeds.len()) {
+        let (next, tests, runs, benches, installed) = (&next, &tests, &runs, &benches, &installed);
+        for _ in 0..threads(arguments, runs.len()) {
             let done = done.clone();
             scope.spawn(move || {
-                while let Some((at, test, seed)) = take(next, tests, seeds) {
-                    let run = run::run(common, test, seed, &benches[at], installed);
+                while let Some((at, seed)) = take(next, runs) {
+                    let run = run::run(common, &tests[at], seed, &benches[at], installed);
                     // nobody waits any more: the program ends
                     _ = done.send((at, run));
                 }
@@ -118,11 +120,10 @@ pub fn foreign(common: &Common, files: &[(String, String)], seeds: &[u64], insta
     Ok(Foreign { count: tests.len(), failed })
 }
 
-/// The next run that nobody has taken: place of its test, test, seed.
-fn take<'t>(next: &AtomicUsize, tests: &'t [Test], seeds: &[u64]) -> Option<(usize, &'t Test, u64)> {
+/// The next run that nobody has taken: place of its test, seed.
+fn take(next: &AtomicUsize, runs: &[(usize, u64)]) -> Option<(usize, u64)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
-    let test = tests.get(at / seeds.len().max(1)).filter(|_| !seeds.is_empty() && !app::cancel().is_stopped())?;
-    Some((at / seeds.len(), test, seeds[at % seeds.len()]))
+    runs.get(at).filter(|_| !app::cancel().is_stopped()).copied()
 }
 
 fn threads(arguments: &TestArguments, runs: usize) -> usize {

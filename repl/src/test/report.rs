@@ -29,7 +29,8 @@ impl<'t> Report<'t> {
     pub fn add(&mut self, at: usize, run: Run) {
         self.runs[at].push(run);
         self.runs[at].sort_by_key(|run| run.seed);
-        while self.runs.get(self.shown).is_some_and(|runs| runs.len() == self.seeds.len()) {
+        let is_whole = |at: usize, runs: &Vec<Run>| runs.len() == self.tests[at].seeds(self.seeds).len();
+        while self.runs.get(self.shown).is_some_and(|runs| is_whole(self.shown, runs)) {
             if !self.common.json {
                 self.show(self.shown);
             }
@@ -45,7 +46,7 @@ impl<'t> Report<'t> {
         let failed: Vec<&Run> = runs.iter().filter(|run| run.error.is_some()).collect();
         let longest = runs.iter().map(|run| run.time).max().unwrap_or_default().as_secs_f64();
         let word = if failed.is_empty() { "ok  " } else { "FAIL" };
-        let seeds = match (failed.is_empty(), self.seeds.len()) {
+        let seeds = match (failed.is_empty(), runs.len()) {
             (true, _) | (_, 1) => String::new(),
             (_, all) if all == failed.len() => "  with every seed".to_string(),
             _ => format!("  with seeds {} of {}", listed(failed.iter().map(|run| run.seed)), range(self.seeds)),

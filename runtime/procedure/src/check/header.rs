@@ -3,7 +3,7 @@
 use super::{Check, statements_of};
 use crate::header::{Header, family_word, header_call, key_order};
 use fodo_language::{ParameterKind, Value};
-use fodo_report::{Diagnostic, Kind};
+use fodo_report::{Diagnostic, Kind, nearest};
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,9 +44,14 @@ impl Check<'_> {
         }
     }
 
+    /// A family, by its name or, in small letters, by its role.
     fn family(&mut self, name: &str, at: Position, parameters: &[String]) {
         if self.known.family(name).is_some() {
             return;
+        }
+        let near_parameter = !nearest(name, parameters.iter().map(String::as_str)).is_empty();
+        if name.starts_with(char::is_lowercase) && !near_parameter {
+            return self.role(name, at);
         }
         let what = if parameters.is_empty() { "family" } else { "family and no parameter" };
         let known = self.known.families().chain(parameters.iter().map(String::as_str));
@@ -54,7 +59,7 @@ impl Check<'_> {
         self.mistake(at, report);
     }
 
-    /// A permitted role that no family here has is a mistake only if it is nearly one: other facilities have others.
+    /// A role that no family here has is a mistake only if it is nearly one: other facilities have others.
     fn role(&mut self, role: &str, at: Position) {
         let roles: BTreeSet<&str> = self.known.facility.families.iter().map(|family| family.role.as_ref()).collect();
         // a skew quadrupole is no mistaken quadrupole
