@@ -151,7 +151,7 @@ pub struct OpticsArguments {
 
 impl OpticsArguments {
     /// The procedure that shows them.
-    pub fn as_run(self) -> RunArguments {
+    pub fn into_run(self) -> RunArguments {
         let OpticsArguments { of, beside, from, to, at, longest } = self;
         let given =
             [("of", Some(of)), ("beside", beside), ("from", from), ("to", to), ("at", at), ("longest", longest)];

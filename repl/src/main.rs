@@ -75,7 +75,7 @@ fn dispatch(line: Line) -> Result<ExitCode> {
     let common = line.common;
     match line.command.unwrap_or(Command::Repl) {
         Command::Run(arguments) => run::run(&common, &arguments),
-        Command::Optics(arguments) => run::run(&common, &arguments.as_run()),
+        Command::Optics(arguments) => run::run(&common, &arguments.into_run()),
         Command::Eval(arguments) => run::eval(&common, &arguments),
         Command::Repl => prompt::prompt(&common),
         Command::Serve(arguments) => serve::serve(&common, &arguments),

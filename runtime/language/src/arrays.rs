@@ -1,7 +1,7 @@
 //! Sorting arrays by a function of the script: Rhai's own goes on where that function fails, with some order or other.
 
 use crate::{Callback, Outcome, article, script_error, type_word};
-use rhai::{Array, Dynamic, Engine, FuncRegistration, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, NativeCallContext};
 use std::cmp::Ordering;
 
 /// Sorts by halves: entries that are alike keep their order, and the first error ends it.
@@ -55,19 +55,40 @@ pub(crate) fn register(engine: &mut Engine) {
         /// # Returns\n/// A new array.\n///\n\
         /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
         /// # Example\n/// ```rhai\n/// assert([3, 1, 2].order(|a, b| b - a)[0] == 3);\n/// ```";
+    // for what `bind` gives, and for a function itself, for which Rhai's own would come first
     for name in ["sort", "sort_by"] {
-        named(name, SORT, "()").register_into_engine(
-            engine,
-            |context: NativeCallContext, array: &mut Array, comparer: Dynamic| -> Outcome<()> {
-                *array = by(&context, array.clone(), comparer)?;
-                Ok(())
-            },
-        );
+        let sort = |context: NativeCallContext, array: &mut Array, comparer: Dynamic| -> Outcome<()> {
+            *array = by(&context, array.clone(), comparer)?;
+            Ok(())
+        };
+        named(name, SORT, "()").register_into_engine(engine, sort);
+        engine.register_fn(name, move |context: NativeCallContext, array: &mut Array, comparer: FnPtr| {
+            sort(context, array, comparer.into())
+        });
     }
     for name in ["order", "order_by"] {
-        named(name, ORDER, "array")
-            .register_into_engine(engine, |context: NativeCallContext, array: Array, comparer: Dynamic| {
-                by(&context, array, comparer)
-            });
+        let order = |context: NativeCallContext, array: Array, comparer: Dynamic| by(&context, array, comparer);
+        named(name, ORDER, "array").register_into_engine(engine, order);
+        engine.register_fn(name, move |context: NativeCallContext, array: Array, comparer: FnPtr| {
+            order(context, array, comparer.into())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Setup, engine};
+
+    #[test]
+    fn differences_that_are_no_integers_sort_too() {
+        for text in [
+            "[1.9, 1.5, 1.1, 0.2].order(|a, b| a - b)[0]",
+            "[1.9, 1.5, 1.1, 0.2].order_by(|a, b| a - b)[0]",
+            "let x = [1.9, 1.5, 1.1, 0.2]; x.sort(|a, b| a - b); x[0]",
+            "let x = [1.9, 1.5, 1.1, 0.2]; x.sort_by(|a, b| a < b); x[0]",
+        ] {
+            assert_eq!(engine(Setup::default()).eval::<f64>(text).unwrap(), 0.2, "{text}");
+        }
+        assert!(engine(Setup::default()).eval::<rhai::Array>("[2, 1].order(|a, b| \"x\")").is_err());
     }
 }

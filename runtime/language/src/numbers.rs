@@ -31,9 +31,11 @@ fn same(x: f64, y: f64) -> bool {
     x == y || (x - y).abs() <= f64::EPSILON * x.abs().max(y.abs()) && x.is_finite() && y.is_finite()
 }
 
+type Comparison = fn(f64, f64) -> bool;
+
 /// Makes numbers compare by [`same`].
 fn compare(engine: &mut Engine) {
-    let comparisons: [(&str, fn(f64, f64) -> bool); 6] = [
+    let comparisons: [(&str, Comparison); 6] = [
         ("==", same),
         ("!=", |x, y| !same(x, y)),
         ("<", |x, y| x < y && !same(x, y)),

@@ -34,7 +34,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
 /// Measures the orbit response: each knob half a step up, a whole step down, back.
 ///
 /// All values are checked against their limits before the first is written. Every knob is back at
-/// its value, bit for bit, when this returns; after an error the run puts it back.
+/// its value, bit for bit, when this returns, after an error too.
 pub fn response(
     session: &Session,
     knobs: &[Knob],
@@ -51,17 +51,30 @@ pub fn response(
     for (column, (knob, (up, down))) in knobs.iter().zip(&ends).enumerate() {
         progress(column, knobs.len())?;
         let savepoint = session.savepoint();
-        session.write(std::slice::from_ref(up))?;
-        let above = orbit(session, monitors, sampling)?;
-        session.write(std::slice::from_ref(down))?;
-        let below = orbit(session, monitors, sampling)?;
+        let measured = both(session, up, down, monitors, sampling);
         let failed = format!("{} could not be put back after its measurement", knob.device.shown());
-        session.return_to(savepoint, &failed)?;
+        let back = session.return_to(savepoint, &failed);
+        let (above, below) = measured?;
+        back?;
         let delta = knob.field.to_physics(up.value) - knob.field.to_physics(down.value);
         fill(&mut matrix, &mut error, column, &above, &below, delta, sampling.shots.max(1));
     }
     progress(knobs.len(), knobs.len())?;
     Ok(Response { matrix, error })
+}
+
+/// The orbits with a knob at its upper and at its lower value.
+fn both(
+    session: &Session,
+    up: &Change,
+    down: &Change,
+    monitors: &[Arc<Device>],
+    sampling: Sampling,
+) -> Result<(Orbit, Orbit)> {
+    session.write(std::slice::from_ref(up))?;
+    let above = orbit(session, monitors, sampling)?;
+    session.write(std::slice::from_ref(down))?;
+    Ok((above, orbit(session, monitors, sampling)?))
 }
 
 /// The upper and lower setpoint of each knob.
