@@ -40,38 +40,48 @@ fn by(context: &NativeCallContext, array: Array, comparer: Dynamic) -> Outcome<A
     })
 }
 
+const SORT: &str = "/// Sorts an array by a function of two entries.\n///\n\
+    /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
+    /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
+    /// # Example\n/// ```rhai\n/// let kicks = [3.0 * urad, -5.0 * urad];\n/// kicks.sort(|a, b| a < b);\n/// assert(kicks[0] == -5.0 * urad);\n/// ```";
+const SORT_BY_CALLBACK: &str = "/// The same with a callback, a function that keeps its home.\n///\n\
+    /// # Parameters\n/// - `comparison`: as `bind` gives it.\n///\n\
+    /// # Errors\n/// As with a function.\n///\n\
+    /// # Example\n/// ```rhai\n/// let numbers = [3, 1, 2];\n/// numbers.sort(bind(|a, b| b - a));\n/// assert(numbers[0] == 3);\n/// ```";
+const ORDER: &str = "/// Gives an array in the order of a function of two entries; the array stays as it is.\n///\n\
+    /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
+    /// # Returns\n/// A new array.\n///\n\
+    /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
+    /// # Example\n/// ```rhai\n/// assert([3, 1, 2].order(|a, b| b - a)[0] == 3);\n/// ```";
+const ORDER_BY_CALLBACK: &str = "/// The same with a callback, a function that keeps its home.\n///\n\
+    /// # Parameters\n/// - `comparison`: as `bind` gives it.\n///\n\
+    /// # Returns\n/// A new array.\n///\n\
+    /// # Errors\n/// As with a function.\n///\n\
+    /// # Example\n/// ```rhai\n/// assert([3, 1, 2].order(bind(|a, b| b - a))[0] == 3);\n/// ```";
+
+/// For a function itself, for which Rhai's own would come first, and for what `bind` gives.
 pub(crate) fn register(engine: &mut Engine) {
-    let named = |name: &str, what: &'static str, returns: &'static str| {
-        FuncRegistration::new(name)
-            .with_params_info(["array: array", "comparison: function", returns])
-            .with_comments([what])
+    let named = |name: &str, of: &'static str, what: &'static str, returns: &'static str| {
+        FuncRegistration::new(name).with_params_info(["array: array", of, returns]).with_comments([what])
     };
-    const SORT: &str = "/// Sorts an array by a function of two entries.\n///\n\
-        /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
-        /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
-        /// # Example\n/// ```rhai\n/// let kicks = [3.0 * urad, -5.0 * urad];\n/// kicks.sort(|a, b| a < b);\n/// assert(kicks[0] == -5.0 * urad);\n/// ```";
-    const ORDER: &str = "/// Gives an array in the order of a function of two entries; the array stays as it is.\n///\n\
-        /// # Parameters\n/// - `comparison`: answers a number below zero, or `true`, where the first comes first.\n///\n\
-        /// # Returns\n/// A new array.\n///\n\
-        /// # Errors\n/// Those of the function; `a comparison answers`: it gave something else.\n///\n\
-        /// # Example\n/// ```rhai\n/// assert([3, 1, 2].order(|a, b| b - a)[0] == 3);\n/// ```";
-    // for what `bind` gives, and for a function itself, for which Rhai's own would come first
+    let sort = |context: NativeCallContext, array: &mut Array, comparer: Dynamic| -> Outcome<()> {
+        *array = by(&context, array.clone(), comparer)?;
+        Ok(())
+    };
+    let order = |context: NativeCallContext, array: Array, comparer: Dynamic| by(&context, array, comparer);
     for name in ["sort", "sort_by"] {
-        let sort = |context: NativeCallContext, array: &mut Array, comparer: Dynamic| -> Outcome<()> {
-            *array = by(&context, array.clone(), comparer)?;
-            Ok(())
-        };
-        named(name, SORT, "()").register_into_engine(engine, sort);
-        engine.register_fn(name, move |context: NativeCallContext, array: &mut Array, comparer: FnPtr| {
-            sort(context, array, comparer.into())
-        });
+        named(name, "comparison: function", SORT, "()")
+            .register_into_engine(engine, move |context: NativeCallContext, array: &mut Array, comparer: FnPtr| {
+                sort(context, array, comparer.into())
+            });
+        named(name, "comparison: callback", SORT_BY_CALLBACK, "()").register_into_engine(engine, sort);
     }
     for name in ["order", "order_by"] {
-        let order = |context: NativeCallContext, array: Array, comparer: Dynamic| by(&context, array, comparer);
-        named(name, ORDER, "array").register_into_engine(engine, order);
-        engine.register_fn(name, move |context: NativeCallContext, array: Array, comparer: FnPtr| {
-            order(context, array, comparer.into())
-        });
+        named(name, "comparison: function", ORDER, "array")
+            .register_into_engine(engine, move |context: NativeCallContext, array: Array, comparer: FnPtr| {
+                order(context, array, comparer.into())
+            });
+        named(name, "comparison: callback", ORDER_BY_CALLBACK, "array").register_into_engine(engine, order);
     }
 }
 
