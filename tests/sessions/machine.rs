@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Channel values by name.
@@ -165,6 +166,15 @@ impl Drop for Client {
 /// A Fodo that runs beside the test; dropping it kills it.
 pub struct Running(Option<Child>);
 
+/// Reads to the end on a thread of its own.
+fn read_beside(mut from: impl std::io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    })
+}
+
 impl Running {
     /// Starts the command; its output is kept.
     pub fn start(mut command: Command) -> Running {
@@ -199,12 +209,17 @@ impl Running {
 
     /// Waits for its end.
     pub fn output(mut self) -> Output {
+        let child = self.0.as_mut().unwrap();
+        // read beside it: a pipe holds 64 kB, and who writes more waits for a reader
+        let (stdout, stderr) = (child.stdout.take().map(read_beside), child.stderr.take().map(read_beside));
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.ended() {
             assert!(Instant::now() < deadline, "the program does not end");
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.0.take().unwrap().wait_with_output().unwrap()
+        let status = self.0.take().unwrap().wait().unwrap();
+        let all = |reader: Option<JoinHandle<Vec<u8>>>| reader.map(|r| r.join().unwrap()).unwrap_or_default();
+        Output { status, stdout: all(stdout), stderr: all(stderr) }
     }
 }
 
