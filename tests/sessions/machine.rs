@@ -212,7 +212,7 @@ impl Running {
         let child = self.0.as_mut().unwrap();
         // read beside it: a pipe holds 64 kB, and who writes more waits for a reader
         let (stdout, stderr) = (child.stdout.take().map(read_beside), child.stderr.take().map(read_beside));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(180);
         while !self.ended() {
             assert!(Instant::now() < deadline, "the program does not end");
             std::thread::sleep(Duration::from_millis(2));
