@@ -163,8 +163,11 @@ impl App {
     /// The name of a procedure that changes nothing is enough to run it: `optics` is `optics()`.
     fn called<'l>(&self, prompt: &mut Prompt, line: &'l str) -> Cow<'l, str> {
         let name = line.trim();
-        let known = prompt.scope().contains(name) || !self.procedures.names().iter().any(|procedure| procedure == name);
-        match known || self.procedures.find(&self.engine, name).is_ok_and(|found| !found.header.changes.is_empty()) {
+        let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let is_procedure = is_word && !prompt.scope().contains(name) && self.procedures.source(name).is_some();
+        match !is_procedure
+            || self.procedures.find(&self.engine, name).is_ok_and(|found| !found.header.changes.is_empty())
+        {
             true => line.into(),
             false => format!("{name}()").into(),
         }

@@ -65,15 +65,18 @@ impl FunctionDoc {
 
 /// Every function registered in `engine`, sorted by name.
 pub fn functions(engine: &Engine) -> Vec<FunctionDoc> {
-    let ours: std::collections::HashSet<u64> =
-        engine.collect_fn_metadata(None, |info| Some(info.metadata.hash), false).into_iter().collect();
+    let own = |info: rhai::FuncInfo| Some((info.metadata.hash, info.metadata.comments.to_vec()));
+    let ours: std::collections::HashMap<u64, Vec<_>> =
+        engine.collect_fn_metadata(None, own, false).into_iter().collect();
     let ours = &ours;
     let describe = |info: rhai::FuncInfo| {
         let data = info.metadata;
         let hidden = data.name.starts_with("anon$")
             || crate::asserted::is_one(&data.name)
             || crate::numbers::is_refused(&data.name);
-        if info.script.is_some() || hidden {
+        // one of Rhai in whose place ours is called
+        let replaced = ours.get(&data.hash).is_some_and(|comments| comments[..] != data.comments[..]);
+        if info.script.is_some() || hidden || replaced {
             return None;
         }
         let mut parameters: Vec<String> = data.params_info.iter().map(|p| signature_word(p)).collect();
@@ -82,7 +85,7 @@ pub fn functions(engine: &Engine) -> Vec<FunctionDoc> {
         let returns = if returns == "nothing" { String::new() } else { returns };
         let comment = data.comments.iter().map(|c| plain(c)).collect::<Vec<_>>().join("\n");
         let doc = document(&data.name, parameters, returns, comment, info.namespace.to_string());
-        Some(FunctionDoc { standard: !ours.contains(&data.hash), ..doc })
+        Some(FunctionDoc { standard: !ours.contains_key(&data.hash), ..doc })
     };
     let mut found: Vec<FunctionDoc> = engine.collect_fn_metadata(None, describe, true);
     found.sort_by(|a, b| (&a.name, a.usage, &a.signature).cmp(&(&b.name, b.usage, &b.signature)));

@@ -195,7 +195,9 @@ impl Procedures {
             context.session.unwatch();
         }
         let result = result.and_then(no_function).and_then(|value| {
-            if context.session.nesting() == 0 {
+            // who only looks at the model has measured nothing
+            let Header { changes, reads, .. } = &procedure.header;
+            if context.session.nesting() == 0 && !(changes.is_empty() && reads.is_empty()) {
                 context.keep(&procedure.header.name, &value).or_fail()?;
             }
             Ok(value)

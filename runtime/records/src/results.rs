@@ -84,11 +84,8 @@ impl Results {
         if name != what {
             return if ids.iter().any(|id| id == what) { self.read(what) } else { Err(self.unknown(what)) };
         }
-        for id in ids.iter().rev() {
-            let result = self.read(id)?;
-            if result.machine == machine {
-                return Ok(result);
-            }
+        if let Some(result) = self.newest(name, machine)? {
+            return Ok(result);
         }
         let mut error = self.unknown(what);
         if let Some(newest) = ids.last() {
@@ -96,6 +93,20 @@ impl Results {
             error.hints = vec![format!("that of another can be had by its id: \"{newest}\"")];
         }
         Err(error)
+    }
+
+    /// The newest result of a name that was taken on `machine`, if there is one.
+    ///
+    /// # Errors
+    /// Kind `storage`: one that is newer cannot be read.
+    pub fn newest(&self, name: &str, machine: &str) -> Result<Option<KeptResult>> {
+        for id in self.ids(name).iter().rev() {
+            let result = self.read(id)?;
+            if result.machine == machine {
+                return Ok(Some(result));
+            }
+        }
+        Ok(None)
     }
 
     /// All results that can be read, oldest first; of one name, or of all.

@@ -11,8 +11,8 @@ use rhai::{Engine, FuncRegistration, Map, NativeCallContext};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// Under which name it is kept as a result.
-const NAME: &str = "golden_orbit";
+/// Under which name it is kept as a result; no script keeps anything else there.
+pub const NAME: &str = "golden_orbit";
 
 /// Monitors by name, with x and y in metres, that take the place of those of the table.
 #[derive(Default)]
@@ -30,19 +30,21 @@ pub fn of(context: &Context, monitors: &Members) -> Outcome<Vec<(f64, f64)>> {
     Ok(monitors.devices.iter().map(|device| at(&device.name)).collect())
 }
 
-/// Takes over what was kept for a real machine; the twin of this program begins anew.
+/// Takes over what was kept for a real machine; the twin of this program begins anew. What cannot be read is told each time.
 fn recall(context: &Context) -> Outcome<()> {
-    if context.is_twin() || context.golden().read.set(()).is_err() {
+    let golden = context.golden();
+    if context.is_twin() || golden.read.get().is_some() {
         return Ok(());
     }
-    let Ok(results) = context.results() else { return Ok(()) };
-    let kept = results.list(Some(NAME));
-    let Some(newest) = kept.iter().rfind(|result| result.machine == context.machine_word()) else { return Ok(()) };
-    let read: HashMap<String, (f64, f64)> = serde_json::from_value(newest.value.clone()).map_err(|error| {
-        fail(Diagnostic::new(Kind::Storage, format!("the result {} is no golden orbit: {error}", newest.id)).into())
-    })?;
-    let mut told = context.golden().told.write().unwrap_or_else(PoisonError::into_inner);
-    told.extend(read.into_iter().map(|(name, place)| (Arc::from(name), place)));
+    if let Ok(results) = context.results()
+        && let Some(newest) = results.newest(NAME, context.machine_word()).or_fail()?
+    {
+        let read: HashMap<Arc<str>, (f64, f64)> = serde_json::from_value(newest.value).map_err(|error| {
+            fail(Diagnostic::new(Kind::Storage, format!("the result {} is no golden orbit: {error}", newest.id)).into())
+        })?;
+        golden.told.write().unwrap_or_else(PoisonError::into_inner).extend(read);
+    }
+    golden.read.get_or_init(|| ());
     Ok(())
 }
 

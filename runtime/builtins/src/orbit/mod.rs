@@ -3,7 +3,7 @@
 mod golden;
 mod steps;
 
-pub(crate) use golden::Golden;
+pub(crate) use golden::{Golden, NAME as GOLDEN_ORBIT};
 pub use steps::Steps;
 
 use crate::context::{Context, here, sampling};

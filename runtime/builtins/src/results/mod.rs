@@ -4,9 +4,11 @@ mod codec;
 
 use crate::context::{Context, here};
 use crate::families::document;
+use crate::orbit::GOLDEN_ORBIT;
 use fodo_control::Time;
-use fodo_language::{Options, OrFail, Outcome};
+use fodo_language::{Options, OrFail, Outcome, fail};
 use fodo_records::KeptResult;
+use fodo_report::{Diagnostic, Kind};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 impl Context {
@@ -45,6 +47,11 @@ impl Context {
 
 fn save(context: &Context, name: &str, value: &Dynamic, options: &Map) -> Outcome<String> {
     let options = save_options().read(options)?;
+    if name == GOLDEN_ORBIT {
+        let report =
+            Diagnostic::new(Kind::Script, format!("\"{name}\" is the golden orbit, and nothing else is kept there"));
+        return Err(fail(report.hint("`set_golden_orbit(BPM, x, y)` changes it").into()));
+    }
     let result = context.result(name, codec::encode(value)?);
     context.results().or_fail()?.save(&result, options.flag("replace")).or_fail()
 }
@@ -89,10 +96,10 @@ pub fn register(engine: &mut Engine) {
         ["name: text", "value: any", "text"],
         "/// Keeps a value under a name, beside the older ones of that name.\n///\n\
          /// Numbers, quantities, vectors, matrices, tables, families, responses, steps, models, texts, and arrays and maps of these, to the last bit. What a\n\
-         /// procedure returns is kept of itself under the procedure's name.\n///\n\
+         /// procedure that reads or changes something returns is kept of itself under its name.\n///\n\
          /// # Parameters\n/// - `name`: letters, digits, `_`, `-`, `.`.\n/// - `value`: what is to be kept.\n///\n\
          /// # Returns\n/// The id, which `load_result` finds it by for ever.\n///\n\
-         /// # Errors\n/// - `script`: a name that no file can have; a value that means nothing later, such as a task.\n\
+         /// # Errors\n/// - `script`: a name that no file can have, or that of the golden orbit; a value that means nothing later, such as a task.\n\
          /// - `storage`: the file could not be written.\n///\n\
          /// # Example\n/// ```rhai\n/// save_result(\"tunes\", TUNE.get());\n/// ```",
         |c: NativeCallContext, name: &str, value: Dynamic| save(&*here(&c)?, name, &value, &Map::new())
