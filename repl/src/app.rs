@@ -16,7 +16,7 @@ use fodo_devices::Facility;
 use fodo_language::{Library, Output, Resolver, Setup, Sources};
 use fodo_libraries::{Installed, Lock, Pinned};
 use fodo_procedure::Procedures;
-use fodo_records::{All, ChangeLog, ChannelNote, LibraryNote, Record, Results, RunCard, Writer};
+use fodo_records::{All, ChangeLog, ChannelNote, LibraryNote, Record, Results, RunCard, Snapshots, Writer};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_twin::{Twin, TwinOptions};
 use rhai::Engine;
@@ -162,10 +162,13 @@ impl App {
         session.owned_by(owners.map(fodo_devices::Feedback::owner).collect());
         let context = Context::new(facility.clone(), session.clone(), output, progress, show::width());
         // tests run side by side, each from the same beginning
-        let results = beside.map_or_else(|| Results::in_folder(&data, &facility.name), |_| Results::in_memory());
+        let (snapshots, results) = match beside {
+            None => (Snapshots::in_folder(&data, &facility.name), Results::in_folder(&data, &facility.name)),
+            Some(_) => (Snapshots::in_memory(), Results::in_memory()),
+        };
         let context = context
             .with_history(backends::archive(&facility)?, twin.clone().map(|twin| twin as Arc<dyn Trainer>))
-            .with_snapshots(fodo_records::snapshots(&data, &facility.name))
+            .with_snapshots(snapshots)
             .with_results(results);
         let ground = Arc::new(Ground {
             twin,

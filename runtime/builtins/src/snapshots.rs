@@ -73,8 +73,8 @@ fn save(context: &Context, name: &str, options: &Map) -> Outcome<String> {
         comment: options.maybe_text("comment").unwrap_or_default().to_string(),
         setpoints: asked.iter().zip(values).map(kept).collect(),
     };
-    let path = context.snapshots().or_fail()?.save(&snapshot, options.flag("replace")).or_fail()?;
-    Ok(format!("{} in {}", count(asked.len()), path.display()))
+    let place = context.snapshots().or_fail()?.save(&snapshot, options.flag("replace")).or_fail()?;
+    Ok(format!("{} in {place}", count(asked.len())))
 }
 
 fn list(context: &Context) -> Outcome<Array> {

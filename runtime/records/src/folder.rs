@@ -115,12 +115,6 @@ pub(crate) fn plain_name(name: &str, what: &str, example: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file so that nobody ever sees a part of it.
-pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let part = path.with_extension("json.part");
-    fs::write(&part, text).and_then(|()| fs::rename(&part, path))
-}
-
 /// Ids of the runs in a folder that have a file with this ending, in order of their start.
 pub(crate) fn ids(folder: &Path, end: &str) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {

@@ -18,10 +18,11 @@ mod log;
 mod record;
 mod results;
 mod snapshot;
+mod texts;
 
 pub use card::{ChannelNote, LibraryNote, Outcome, RunCard, SetpointValue};
 pub use changes::{All, ChangeLine, ChangeLog, Writer};
 pub use index::{RunState, RunSummary, finish_interrupted, runs};
 pub use record::Record;
 pub use results::{KeptResult, Results};
-pub use snapshot::{Snapshot, Snapshots, snapshots};
+pub use snapshot::{Snapshot, Snapshots};

@@ -1,13 +1,11 @@
 //! Results kept for later, by name and time, as readable JSON files.
 
-use crate::folder::{plain_name, storage, write_whole};
+use crate::folder::plain_name;
+use crate::texts::Texts;
 use fodo_control::Time;
 use fodo_report::{Diagnostic, Kind, Result, did_you_mean};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 
 /// What a run found, with where it comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,26 +29,19 @@ pub struct KeptResult {
     pub value: serde_json::Value,
 }
 
-/// The results of one facility.
+/// The results of one facility: a folder for each name, a file for each result.
 #[derive(Clone, Debug)]
-pub struct Results(Place);
-
-/// Where they are kept: a folder for each name, a file for each result; or nowhere but here, until they are dropped.
-#[derive(Clone, Debug)]
-enum Place {
-    Folder(PathBuf),
-    Memory(Arc<Mutex<BTreeMap<String, KeptResult>>>),
-}
+pub struct Results(Texts);
 
 impl Results {
     /// The results of a facility in a data folder.
     pub fn in_folder(data: &Path, facility: &str) -> Results {
-        Results(Place::Folder(data.join("results").join(facility)))
+        Results(Texts::Folder(data.join("results").join(facility)))
     }
 
     /// Results that end with the program, for tests.
     pub fn in_memory() -> Results {
-        Results(Place::Memory(Arc::default()))
+        Results(Texts::in_memory())
     }
 
     /// Keeps a result beside the older ones of its name, or in place of them; its id.
@@ -59,16 +50,18 @@ impl Results {
     /// Kind `script`: no name for a file. `storage`: the disk.
     pub fn save(&self, result: &KeptResult, replace: bool) -> Result<String> {
         plain_name(&result.name, "a result", "\"orbit_response\"")?;
-        let older = self.ids(&result.name);
+        let older = self.0.names(&result.name);
         let mut time = Time((result.time * 1e9) as i64);
         let mut id = format!("{}/{}", result.name, stamp(time));
         while older.contains(&id) {
             time.0 += 1000;
             id = format!("{}/{}", result.name, stamp(time));
         }
-        self.write(&KeptResult { id: id.clone(), ..result.clone() })?;
+        let text = serde_json::to_string(&KeptResult { id: id.clone(), ..result.clone() });
+        let broken = |e| Diagnostic::new(Kind::Storage, format!("cannot write the result \"{id}\": {e}"));
+        self.0.write(&id, text.map_err(broken)?)?;
         for id in older.iter().filter(|_| replace) {
-            self.remove(id)?;
+            self.0.remove(id)?;
         }
         Ok(id)
     }
@@ -78,17 +71,17 @@ impl Results {
     /// # Errors
     /// Kind `script`: there is none. `storage`: it cannot be read.
     pub fn load(&self, what: &str, machine: &str) -> Result<KeptResult> {
-        let name = what.split_once('/').map_or(what, |(name, _)| name);
+        let (name, time) = what.split_once('/').unwrap_or((what, ""));
         plain_name(name, "a result", "\"orbit_response\"")?;
-        let ids = self.ids(name);
         if name != what {
-            return if ids.iter().any(|id| id == what) { self.read(what) } else { Err(self.unknown(what)) };
+            plain_name(time, "a result", "\"orbit_response/2026-11-23T07-12-09.123456\"")?;
+            return self.read(what);
         }
         if let Some(result) = self.newest(name, machine)? {
             return Ok(result);
         }
         let mut error = self.unknown(what);
-        if let Some(newest) = ids.last() {
+        if let Some(newest) = self.0.names(name).last() {
             error.message = format!("there is no result \"{what}\" of this machine ({machine})");
             error.hints = vec![format!("that of another can be had by its id: \"{newest}\"")];
         }
@@ -100,7 +93,7 @@ impl Results {
     /// # Errors
     /// Kind `storage`: one that is newer cannot be read.
     pub fn newest(&self, name: &str, machine: &str) -> Result<Option<KeptResult>> {
-        for id in self.ids(name).iter().rev() {
+        for id in self.0.names(name).iter().rev() {
             let result = self.read(id)?;
             if result.machine == machine {
                 return Ok(Some(result));
@@ -111,98 +104,25 @@ impl Results {
 
     /// All results that can be read, oldest first; of one name, or of all.
     pub fn list(&self, name: Option<&str>) -> Vec<KeptResult> {
-        let names = name.map_or_else(|| self.names(), |name| vec![name.to_string()]);
-        let ids = names.iter().flat_map(|name| self.ids(name));
+        let names = name.map_or_else(|| self.0.folders(), |name| vec![name.to_string()]);
+        let ids = names.iter().flat_map(|name| self.0.names(name));
         let mut found: Vec<KeptResult> = ids.filter_map(|id| self.read(&id).ok()).collect();
         found.sort_by(|a, b| a.time.total_cmp(&b.time));
         found
     }
 
-    fn names(&self) -> Vec<String> {
-        match &self.0 {
-            Place::Folder(folder) => names_in(folder).filter(|name| folder.join(name).is_dir()).collect(),
-            Place::Memory(all) => {
-                let mut names: Vec<String> = locked(all).values().map(|result| result.name.clone()).collect();
-                names.dedup();
-                names
-            }
-        }
-    }
-
-    /// Oldest first.
-    fn ids(&self, name: &str) -> Vec<String> {
-        match &self.0 {
-            Place::Folder(folder) => {
-                let id = |file: String| Some(format!("{name}/{}", file.strip_suffix(".json")?));
-                let mut ids: Vec<String> = names_in(&folder.join(name)).filter_map(id).collect();
-                ids.sort();
-                ids
-            }
-            Place::Memory(all) => {
-                locked(all).values().filter(|result| result.name == name).map(|result| result.id.clone()).collect()
-            }
-        }
-    }
-
     fn read(&self, id: &str) -> Result<KeptResult> {
-        match &self.0 {
-            Place::Folder(folder) => {
-                let path = file(folder, id);
-                let text = fs::read_to_string(&path).map_err(|e| storage(folder, "read a result", e))?;
-                let broken = |e| Diagnostic::new(Kind::Storage, format!("{} is not a result: {e}", path.display()));
-                serde_json::from_str(&text).map_err(|e| broken(e).into())
-            }
-            Place::Memory(all) => locked(all).get(id).cloned().ok_or_else(|| self.unknown(id)),
-        }
-    }
-
-    fn write(&self, result: &KeptResult) -> Result<()> {
-        match &self.0 {
-            Place::Folder(folder) => {
-                let failed = |e: &dyn std::fmt::Display| storage(folder, "keep a result", e);
-                let text = serde_json::to_string(result).map_err(|e| failed(&e))?;
-                fs::create_dir_all(folder.join(&result.name))
-                    .and_then(|()| write_whole(&file(folder, &result.id), &text))
-                    .map_err(|e| failed(&e))
-            }
-            Place::Memory(all) => {
-                locked(all).insert(result.id.clone(), result.clone());
-                Ok(())
-            }
-        }
-    }
-
-    fn remove(&self, id: &str) -> Result<()> {
-        match &self.0 {
-            Place::Folder(folder) => {
-                fs::remove_file(file(folder, id)).map_err(|e| storage(folder, "replace a result", e))
-            }
-            Place::Memory(all) => {
-                locked(all).remove(id);
-                Ok(())
-            }
-        }
+        let text = self.0.read(id)?.ok_or_else(|| self.unknown(id))?;
+        let broken = |e| Diagnostic::new(Kind::Storage, format!("{} is not a result: {e}", self.0.place(id)));
+        serde_json::from_str(&text).map_err(|e| broken(e).into())
     }
 
     fn unknown(&self, what: &str) -> Box<Diagnostic> {
-        let names = self.names();
+        let names = self.0.folders();
         let near = did_you_mean(what, names.iter().map(String::as_str));
         let hint = near.unwrap_or("`results()` lists those that are kept".into());
         Diagnostic::new(Kind::Script, format!("there is no result \"{what}\"")).hint(hint).into()
     }
-}
-
-fn locked<T>(all: &Mutex<T>) -> MutexGuard<'_, T> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn file(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}.json"))
-}
-
-fn names_in(folder: &Path) -> impl Iterator<Item = String> + use<> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.file_name().into_string().ok())
 }
 
 /// `2026-11-23T07-12-09.123456`
@@ -220,7 +140,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("fodo-results-{}", std::process::id()));
         check(&Results::in_folder(&folder, "ring"));
         check(&Results::in_memory());
-        _ = fs::remove_dir_all(folder);
+        _ = std::fs::remove_dir_all(folder);
     }
 
     fn check(all: &Results) {
