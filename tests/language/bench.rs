@@ -7,11 +7,10 @@ use fodo_language::{Library, Prompt, Resolver, Setup, Silent, Sources, engine, r
 use fodo_procedure::{Known, Procedures};
 use fodo_report::{Diagnostic, Kind, Result};
 use fodo_simulator::Simulator;
-use fodo_tests::{Scratch, project};
+use fodo_tests::project;
 use fodo_twin::{Twin, TwinOptions};
 use rhai::{Dynamic, Engine, Map};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 struct Quiet;
@@ -124,7 +123,6 @@ pub struct Bench {
     prompt: Prompt,
     facility: Arc<Facility>,
     procedures: Arc<Procedures>,
-    _data: Scratch,
 }
 
 impl Bench {
@@ -143,17 +141,15 @@ impl Bench {
         let backend = Arc::new(Simulator::new(twin.clone()));
         let options = SessionOptions { journals: None, leases: None, wait: None, reconnect: None };
         let session = Arc::new(Session::new(backend, WriteMode::Write, Cancel::new(), options));
-        static BENCHES: AtomicUsize = AtomicUsize::new(0);
-        let data = Scratch::new(&format!("bench-{}", BENCHES.fetch_add(1, Ordering::Relaxed)));
         let context = Context::new(facility.clone(), session.clone(), Arc::new(Silent), Arc::new(Quiet), 100);
         let context = context
             .with_history(None, Some(twin))
-            .with_snapshots(fodo_records::snapshots(data.path(), &facility.name))
+            .with_snapshots(fodo_records::Snapshots::in_memory())
             .with_results(fodo_records::Results::in_memory())
             .with_runs(Arc::new(Beside::default()));
         let sources = Sources::new();
         let (engine, procedures) = set_up(Arc::new(context), &sources);
-        Bench { engine, session, prompt: Prompt::new(sources), facility, procedures, _data: data }
+        Bench { engine, session, prompt: Prompt::new(sources), facility, procedures }
     }
 
     /// What the check compares scripts with.

@@ -1,8 +1,9 @@
 //! Families of devices, in lattice order.
 
 use crate::combined::combine;
-use crate::field::{Field, FieldTable};
+use crate::field::{Field, FieldTable, Quantities};
 use crate::pattern::{Words, expand, glob};
+use crate::strength::edges;
 use crate::supply::join;
 use crate::table::Table;
 use fodo_lattice::Lattice;
@@ -131,11 +132,28 @@ impl Family {
             let what = format!("{name}.{} is one entry of a row of numbers, for which nobody can be asked", field.name);
             return Err(table.mistake("source", what));
         }
+        for device in &devices {
+            edges_are_there(device, lattice).map_err(|(field, what)| {
+                table.mistake(field, what).hint("in lattice.toml: `aperture = [x from, x to, y from, y to]`")
+            })?;
+        }
         if hysteresis && devices.iter().all(|device| device.fields.iter().all(|field| field.setpoint.is_none())) {
             return Err(table.mistake("hysteresis", "is that of magnets that are set, and nothing of this family is"));
         }
         Ok(Family { name: family, role, source, devices, settle, period, average, hysteresis })
     }
+}
+
+/// Whether the elements of a device have the edges that its fields move; the field and what is wrong.
+fn edges_are_there<'d>(device: &'d Device, lattice: &Lattice) -> std::result::Result<(), (&'d str, String)> {
+    for field in &device.fields {
+        let Some(Quantities::Edge(side)) = field.model else { continue };
+        let has = |at: usize| edges(&lattice.elements[at]).is_some_and(|edges| edges[side].is_finite());
+        if let Some(&at) = device.elements.iter().find(|at| !has(**at)) {
+            return Err((&field.name, format!("{} has no such edge", lattice.elements[at].name)));
+        }
+    }
+    Ok(())
 }
 
 /// What answers for a family; the facility's own control system if it says nothing.

@@ -25,6 +25,8 @@ pub enum Quantities {
     Upright(usize),
     /// Skew strength of order n in the MAD convention.
     Skew(usize),
+    /// Edge of the element's aperture: that at the lowest x, at the highest x, at the lowest y, at the highest y [m].
+    Edge(usize),
     /// Frequency of the cavities [Hz].
     RfFrequency,
     /// Summed voltage of the cavities [V].
@@ -156,8 +158,10 @@ impl Quantities {
     /// Whether it can only be that of a device with elements of its own.
     pub(crate) fn has_place(self) -> bool {
         use Quantities as Q;
-        let along =
-            matches!(self, Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY | Q::KickerDelay);
+        let along = matches!(
+            self,
+            Q::CavityVoltage | Q::CavityPhase | Q::Charge | Q::AcKickX | Q::AcKickY | Q::KickerDelay | Q::Edge(_)
+        );
         let turns = matches!(self, Q::KickerX | Q::KickerY | Q::FastX | Q::FastY);
         along
             || turns
@@ -202,6 +206,10 @@ const WORDS: &[(&str, Quantities)] = &[
     ("k1s", Quantities::Skew(1)),
     ("k2s", Quantities::Skew(2)),
     ("k3s", Quantities::Skew(3)),
+    ("edge_x_low", Quantities::Edge(0)),
+    ("edge_x_high", Quantities::Edge(1)),
+    ("edge_y_low", Quantities::Edge(2)),
+    ("edge_y_high", Quantities::Edge(3)),
     ("rf_frequency", Quantities::RfFrequency),
     ("rf_voltage", Quantities::RfVoltage),
     ("cavity_voltage", Quantities::CavityVoltage),

@@ -11,15 +11,21 @@ pub fn factorial(order: usize) -> f64 {
     (1..=order).map(|n| n as f64).product()
 }
 
-/// What the lattice says of a strength of an element, with factorials [SI]; zero of what is none.
+/// What the lattice says of a strength or an edge of an element, with factorials [SI]; zero of what is none.
 pub fn design(element: &Element, quantity: Quantities) -> f64 {
     match quantity {
         Quantities::KickX => element.kick[0],
         Quantities::KickY => element.kick[1],
         Quantities::Upright(order) => element.field().map_or(0.0, |field| factorial(order) * field.upright(order)),
         Quantities::Skew(order) => element.field().map_or(0.0, |field| factorial(order) * field.skew(order)),
+        Quantities::Edge(side) => edges(element).map_or(0.0, |edges| edges[side]),
         _ => 0.0,
     }
+}
+
+/// The edges of the rectangular aperture of an element, if it has one: lowest and highest x, lowest and highest y [m].
+pub fn edges(element: &Element) -> Option<[f64; 4]> {
+    element.aperture.as_ref()?.rectangle
 }
 
 /// Adds to a quantity of an element; of a multipole the coefficient without factorials is meant.
@@ -29,6 +35,11 @@ pub fn add(element: &mut Element, quantity: Quantities, value: f64) {
         (Quantities::KickY | Quantities::AcKickY, _) => element.kick[1] += value,
         (Quantities::Upright(order), _) => add_field(element, order, [value, 0.0]),
         (Quantities::Skew(order), _) => add_field(element, order, [0.0, value]),
+        (Quantities::Edge(side), _) => {
+            if let Some(edges) = element.aperture.as_mut().and_then(|aperture| aperture.rectangle.as_mut()) {
+                edges[side] += value;
+            }
+        }
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency += value,
         (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage += value,
         (Quantities::CavityPhase, Body::Cavity(cavity)) => cavity.phase_lag -= value,

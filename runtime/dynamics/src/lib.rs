@@ -30,7 +30,7 @@ pub use frequency::{Analyser, FrequencyOptions, Line, NoFrequency, naff, naff_re
 pub use frequency_map::{FrequencyMapOptions, Grid, MapPoint, Motion, NoFrequencyMap, frequency_map};
 pub use lifetime::{
     Acceptance, AcceptanceShape, Gas, GasLosses, Lifetime, Molecule, MomentumLimits, NoLifetime, Touschek,
-    TouschekPlace, bremsstrahlung, elastic, electrons, gas_losses, touschek, touschek_rate,
+    TouschekPlace, bremsstrahlung, elastic, electrons, gas_losses, quantum_losses, touschek, touschek_rate,
 };
 pub use loss_map::{LossMap, Lost, loss_map};
 pub use matching::{

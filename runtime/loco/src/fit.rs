@@ -100,6 +100,7 @@ impl Setup {
         let mut search = Search::new(self, data.clone(), options, start.clone());
         let mut equations = search.converge()?;
         let mut outliers = BTreeMap::new();
+        search.refill();
         for _ in 0..ROUNDS {
             let found = search.find_outliers(&data)?;
             let gone = data.only(|at| found.contains_key(&at) && !outliers.contains_key(&at));
@@ -112,6 +113,9 @@ impl Setup {
                 true => search.restart(&start, data.only(|at| !outliers.contains_key(&at)))?,
                 false => search.exchange(&equations, &gone, &back)?,
             };
+            if search.is_exhausted() {
+                break;
+            }
         }
         let outliers = outliers.into_iter().map(|(at, residual)| search.outlier(at, residual)).collect();
         self.report(&search, &equations, &start, outliers)

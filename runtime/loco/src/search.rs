@@ -12,7 +12,7 @@ use crate::values::{Block, Layout, Values};
 /// How steps are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The step that is best as far as the fit is linear; half of it, a quarter, ... where that is better.
+    /// The step that is best as far as the fit is linear; a damped one where that gains much less than it should.
     GaussNewton,
     /// The same, each group held near its start by its [`width`](crate::Group::width).
     Constrained,
@@ -31,7 +31,7 @@ pub struct Options {
     pub cut: Cut,
     /// Readings further from the fit than so many times the spread of all are left out [1]; `None` keeps all.
     pub outliers: Option<f64>,
-    /// At most so many steps between two looks for outliers.
+    /// At most so many steps before the first look for outliers, and so many after it.
     pub iterations: usize,
     /// Damping to start with [1], of the methods of Levenberg and Marquardt.
     pub damping: f64,
@@ -52,6 +52,9 @@ impl Default for Options {
     }
 }
 
+/// A step that gains less than this part of what it would if the fit were linear is too long [1].
+const WORTH_IT: f64 = 0.25;
+
 /// Converged where another step would lower the sum of squares by less than this, in units of chi².
 const NOTHING_LEFT: f64 = 0.01;
 
@@ -64,6 +67,8 @@ pub(crate) struct Search<'s> {
     pub values: Values,
     damping: f64,
     pub iterations: usize,
+    /// Steps that are left.
+    budget: usize,
     pub converged: bool,
 }
 
@@ -79,7 +84,17 @@ pub(crate) struct Equations {
 impl<'s> Search<'s> {
     pub fn new(setup: &'s Setup, data: Data, options: Options, start: Values) -> Self {
         let layout = Layout::new(setup, data.has_dispersion());
-        Self { setup, data, layout, options, values: start, damping: options.damping, iterations: 0, converged: false }
+        let (damping, budget) = (options.damping, options.iterations);
+        Self { setup, data, layout, options, values: start, damping, iterations: 0, budget, converged: false }
+    }
+
+    /// Steps for what comes after the first fit.
+    pub fn refill(&mut self) {
+        self.budget = self.options.iterations;
+    }
+
+    pub fn is_exhausted(&self) -> bool {
+        self.budget == 0
     }
 
     /// Sum of squares in the fit: readings, and how far groups are from their start in their widths.
@@ -187,6 +202,7 @@ impl<'s> Search<'s> {
         loop {
             step += 1;
             self.iterations += 1;
+            self.budget = self.budget.saturating_sub(1);
             let equations = self.equations()?;
             let scaled = &equations.scaled;
             let best = scaled.solved(None, &equations.known, self.options.cut)?.solve(&scaled.gradient);
@@ -195,22 +211,32 @@ impl<'s> Search<'s> {
             self.converged = gain < little;
             let lower = match self.converged {
                 true => self.shortened(scaled, &best, present),
-                false => self.step(&equations, &best, present)?,
+                false => self.step(&equations, &best, present, gain)?,
             };
             // as low as the linear fit said: the next step would find no more, unless what is not told at the start is now
             self.converged |= step > 1 && lower.is_some_and(|lower| lower < present - gain + little);
-            let goes_on = !self.converged && step < self.options.iterations;
+            let goes_on = !self.converged && !self.is_exhausted();
             let Some(lower) = lower.filter(|_| goes_on) else { return Ok(equations) };
             present = lower;
         }
     }
 
     /// Makes the step of the method that lowers the sum of squares most, and says to what; `None` if none does.
-    fn step(&mut self, equations: &Equations, best: &DVector<f64>, present: f64) -> Result<Option<f64>, NoFit> {
-        match self.options.method {
-            Method::GaussNewton | Method::Constrained => Ok(self.shortened(&equations.scaled, best, present)),
-            Method::LevenbergMarquardt | Method::ScaledLevenbergMarquardt => self.damped(equations, best, present),
+    fn step(
+        &mut self,
+        equations: &Equations,
+        best: &DVector<f64>,
+        present: f64,
+        gain: f64,
+    ) -> Result<Option<f64>, NoFit> {
+        if matches!(self.options.method, Method::GaussNewton | Method::Constrained) {
+            let mut lowest = Lowest { sum: present, values: None };
+            self.attempt(&equations.scaled, best, 1.0, &mut lowest);
+            if lowest.sum < present - WORTH_IT * gain {
+                return Ok(self.take(lowest));
+            }
         }
+        self.damped(equations, best, present)
     }
 
     /// The step, half of it, a quarter, ...: the first after which the next does no better.

@@ -109,7 +109,7 @@ impl Beam {
     /// How it is lost.
     pub fn rates(&mut self) -> Found<Rates> {
         let numbers = self.now_or_beside(LOSSES)?;
-        Ok(Rates { touschek: numbers[0], gas: numbers[1] })
+        Ok(Rates { touschek: numbers[0], gas: numbers[1], tails: numbers[2] })
     }
 
     /// The part of it that is lost within a distance of an element [1].

@@ -3,7 +3,9 @@
 use crate::beam::Found;
 use crate::errors::{buckets, exactly, positive};
 use fodo_devices::{Facility, Table};
-use fodo_dynamics::{Acceptance, AcceptanceShape, Gas, Molecule, MomentumLimits, Sizes, gas_losses, touschek};
+use fodo_dynamics::{
+    Acceptance, AcceptanceShape, Gas, Molecule, MomentumLimits, Sizes, gas_losses, quantum_losses, touschek,
+};
 use fodo_optics::Ring;
 use fodo_optics::constants::SPEED_OF_LIGHT;
 use fodo_report::Result;
@@ -39,9 +41,8 @@ pub(crate) struct Scattered {
     /// Of a bunch, weighted by charge, where the beam makes an ampere [C].
     pub charge: f64,
     pub sizes: Sizes,
+    /// Changes of momentum that are survived.
     pub limits: MomentumLimits,
-    /// Largest change of momentum that is survived, both ways [1].
-    pub limit: f64,
 }
 
 /// Buckets in a row that are filled alike.
@@ -59,6 +60,8 @@ struct Train {
 pub(crate) struct Rates {
     pub touschek: f64,
     pub gas: f64,
+    /// What apertures take of the beam's own tails.
+    pub tails: f64,
 }
 
 impl Default for BeamTable {
@@ -105,10 +108,15 @@ impl BeamTable {
 
     /// How the equilibrium beam of a ring with cavities and radiation is lost.
     pub fn rates(&self, ring: &mut Ring) -> Found<Vec<f64>> {
-        let Scattered { charge, sizes, limits, .. } = self.scattered(ring)?;
+        let Scattered { charge, sizes, limits } = self.scattered(ring)?;
         let touschek = touschek(ring, charge, &sizes, &limits).map_err(|e| e.to_string())?;
         let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, gas, &limits))?;
-        Ok(vec![touschek.mean_rate(), gas])
+        let beam = ring.equilibrium().map_err(|e| e.to_string())?;
+        let optics = ring.optics().map_err(|e| e.to_string())?;
+        let emittances = [sizes.emittance_x, sizes.emittance_y];
+        let [x, y, _] = beam.damping_times;
+        let tails = quantum_losses(ring, &optics, emittances, sizes.energy_spread, [x, y]);
+        Ok(vec![touschek.mean_rate(), gas, tails])
     }
 
     /// What scattering within a bunch follows from.
@@ -116,7 +124,8 @@ impl BeamTable {
         let beam = ring.equilibrium().map_err(|e| e.to_string())?;
         let bucket = bucket(ring, beam.energy_loss).ok_or("the cavities do not hold the beam")?;
         let limit = bucket.min(self.momentum);
-        let limits = MomentumLimits::even(-limit, limit).map_err(|e| e.to_string())?;
+        let optics = ring.optics().map_err(|e| e.to_string())?;
+        let limits = MomentumLimits::of_apertures(ring, &optics).map_err(|e| e.to_string())?.within(-limit, limit);
         let sizes = Sizes {
             emittance_x: beam.emittances[0],
             emittance_y: beam.emittances[1].abs() + self.coupling * beam.emittances[0],
@@ -126,7 +135,7 @@ impl BeamTable {
         let buckets = ring.harmonic_number().map_or(1, |number| number as usize);
         // a bunch loses by its own charge: so much of it for an ampere of the whole beam
         let share: f64 = self.filling(buckets).iter().map(|part| part * part).sum();
-        Ok(Scattered { charge: ring.length() / SPEED_OF_LIGHT * share, sizes, limits, limit })
+        Ok(Scattered { charge: ring.length() / SPEED_OF_LIGHT * share, sizes, limits })
     }
 
     /// The part of the current that each bucket has [1].
@@ -311,7 +320,7 @@ impl Store {
     }
 
     fn linear(&self) -> f64 {
-        self.gas * self.rates.gas + self.loss
+        self.gas * self.rates.gas + self.rates.tails + self.loss
     }
 
     /// The current now [A], filled up as often as it had to be; dI/dt = -(a + b I) I between. Without a table it stays.
@@ -369,7 +378,7 @@ mod tests {
     #[test]
     fn current_falls_as_its_equation_says() {
         let mut store = Store::new(Some(table(None)));
-        let rates = Rates { touschek: 1e-4, gas: 2e-5 };
+        let rates = Rates { touschek: 1e-4, gas: 2e-5, tails: 0.0 };
         store.set_losses(rates, 1.5, 1e-6, 0.0);
         let (mut current, steps, end) = (0.2, 1_000_000, 20_000.0);
         for _ in 0..steps {
@@ -383,7 +392,7 @@ mod tests {
         assert!((store.lifetime(end) / (-store.at(end) / slope) - 1.0).abs() < 1e-6);
         // other losses from a moment on leave no step
         let before = store.at(300.0);
-        store.set_losses(Rates { touschek: 0.0, gas: 1e-3 }, 1.0, 0.0, 300.0);
+        store.set_losses(Rates { gas: 1e-3, ..Rates::default() }, 1.0, 0.0, 300.0);
         assert_eq!(store.at(300.0), before);
         assert!((store.at(1300.0) / before - (-1.0_f64).exp()).abs() < 1e-12);
     }
@@ -391,7 +400,7 @@ mod tests {
     #[test]
     fn top_up_keeps_it_between_two_currents() {
         let mut store = Store::new(Some(table(Some(0.19))));
-        store.set_losses(Rates { touschek: 1e-4, gas: 2e-5 }, 1.0, 0.0, 0.0);
+        store.set_losses(Rates { touschek: 1e-4, gas: 2e-5, tails: 0.0 }, 1.0, 0.0, 0.0);
         let all: Vec<f64> = (0..20_000).map(|second| store.at(f64::from(second))).collect();
         let (least, most) = all.iter().fold((1.0_f64, 0.0_f64), |(low, high), &i| (low.min(i), high.max(i)));
         assert!((0.19..0.1901).contains(&least) && most == 0.2, "{least} {most}");

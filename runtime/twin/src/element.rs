@@ -2,7 +2,7 @@
 
 use crate::channels::Knob;
 use crate::present::Present;
-use fodo_devices::strength::{CREST, add, add_field, factorial};
+use fodo_devices::strength::{CREST, add, add_field, design, factorial};
 use fodo_devices::{Given, Quantities};
 use fodo_lattice::{Body, Element, Lattice};
 use fodo_optics::{Effects, Ring, Tapered};
@@ -176,7 +176,7 @@ fn shares(lattice: &Lattice, elements: &[usize], quantity: Quantities) -> Vec<(u
             let part = |&element: &usize| if total == 0.0 { elements.len() as f64 } else { total / voltage(element) };
             elements.iter().map(|element| (*element, part(element))).collect()
         }
-        Quantities::CavityPhase => every(1.0),
+        Quantities::CavityPhase | Quantities::Edge(_) => every(1.0),
         Quantities::RfFrequency => cavities(lattice, |cavities, at| {
             let [first, here] = [cavities[0].frequency, cavities[at].frequency];
             if first == 0.0 || here == first { 1.0 } else { first / here }
@@ -205,6 +205,7 @@ fn value(element: &Element, quantity: Quantities) -> f64 {
         (Quantities::KickY, _) => element.kick[1],
         (Quantities::Upright(order), _) => element.field().map_or(0.0, |field| field.upright(order)),
         (Quantities::Skew(order), _) => element.field().map_or(0.0, |field| field.skew(order)),
+        (Quantities::Edge(_), _) => design(element, quantity),
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency,
         (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage,
         (Quantities::CavityPhase, Body::Cavity(cavity)) => CREST - cavity.phase_lag,
@@ -217,6 +218,7 @@ fn take(element: &mut Element, quantity: Quantities, value: f64) {
     match (quantity, &mut element.body) {
         (Quantities::KickX, _) => element.kick[0] -= value,
         (Quantities::KickY, _) => element.kick[1] -= value,
+        (Quantities::Edge(_), _) => add(element, quantity, -value),
         (Quantities::RfFrequency, Body::Cavity(cavity)) => cavity.frequency = 0.0,
         (Quantities::RfVoltage | Quantities::CavityVoltage, Body::Cavity(cavity)) => cavity.voltage = 0.0,
         (Quantities::CavityPhase, Body::Cavity(cavity)) => cavity.phase_lag += value,

@@ -33,7 +33,11 @@ pub(crate) const WORKS: [Work; 5] = [
         how: "equilibrium of the 6D beam with cavities and radiation, mapped to the element",
         find: |ring, _| ellipses(ring),
     },
-    Work { slow: true, how: "Touschek (Piwinski) and gas scattering", find: |ring, beam| beam.rates(ring) },
+    Work {
+        slow: true,
+        how: "Touschek (Piwinski) and gas scattering, tails of the beam at apertures",
+        find: |ring, beam| beam.rates(ring),
+    },
     Work { slow: true, how: "scattered particles tracked to the apertures", find: shares },
 ];
 

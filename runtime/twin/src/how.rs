@@ -42,7 +42,7 @@ fn how(answer: &Answer, orbit: &str, is_ring: bool) -> String {
         Answer::Current => "dI/dt = -(gas + Touschek I) I, filled up by injections".into(),
         Answer::Filling(_) => "current times the part of each bucket".into(),
         Answer::Lifetime => {
-            "Touschek (Piwinski) and gas scattering over one momentum acceptance: that of the bucket or less".into()
+            "Touschek (Piwinski) and gas scattering beyond what bucket and apertures leave, tails of the beam at apertures".into()
         }
         Answer::Losses(..) => "losses by lifetime, where scattered particles that are tracked meet an aperture".into(),
         Answer::Efficiency => "part of the particles of the last shot that was not lost".into(),

@@ -24,7 +24,8 @@ pub(crate) fn shares(ring: &mut Ring, table: &BeamTable) -> Found<Vec<f64>> {
     let rates = touschek(ring, scattered.charge, &scattered.sizes, &scattered.limits).map_err(|e| e.to_string())?;
     for place in places(&rates.position, &rates.rate) {
         let element = ring.positions().partition_point(|&s| s <= place).saturating_sub(1).min(ring.len() - 1);
-        let mut particles = gains(scattered.limit).map(|gain| kicked(&orbit.at(element), gain)).collect::<Vec<_>>();
+        let mut particles =
+            gains(scattered.limits.at(place)).map(|gain| kicked(&orbit.at(element), gain)).collect::<Vec<_>>();
         first_turn(ring, element, &mut particles, &mut counts);
         let map = loss_map(ring, &mut particles, TURNS, 1);
         counts.iter_mut().zip(map.per_element).for_each(|(count, more)| *count += more);
@@ -65,12 +66,9 @@ fn places(positions: &[f64], rates: &[f64]) -> Vec<f64> {
     (0..PLACES).map(place).collect()
 }
 
-/// Changes of momentum beyond the limit, both ways: how many are changed by more than d falls as 1/d [1].
-fn gains(limit: f64) -> impl Iterator<Item = f64> {
-    (0..GAINS).flat_map(move |number| {
-        let gain = limit / (1.0 - (number as f64 + 0.5) / GAINS as f64);
-        [gain, -gain]
-    })
+/// Changes of momentum beyond the limits, both ways: how many are changed by more than d falls as 1/d [1].
+fn gains(limits: [f64; 2]) -> impl Iterator<Item = f64> {
+    (0..GAINS).flat_map(move |number| limits.map(|limit| limit / (1.0 - (number as f64 + 0.5) / GAINS as f64)))
 }
 
 fn kicked(at: &Point<f64>, gain: f64) -> Point<f64> {
@@ -105,7 +103,7 @@ mod tests {
 
     #[test]
     fn gains_are_beyond_the_limit() {
-        let all: Vec<f64> = gains(0.03).collect();
+        let all: Vec<f64> = gains([-0.03, 0.03]).collect();
         assert!(all.len() == 2 * GAINS && all.iter().all(|gain| gain.abs() > 0.03));
         assert!(all.iter().sum::<f64>().abs() < 1e-15);
     }

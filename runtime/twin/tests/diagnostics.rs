@@ -262,3 +262,70 @@ fn lifetime_follows_the_pressure_along_the_ring() {
     let gas = |lifetime: f64| 1.0 / lifetime - 1.0 / nearly_none;
     assert!((gas(half) / gas(even) - 0.5).abs() < 0.02, "{} {}", gas(half), gas(even));
 }
+
+const SCRAPER: &str = r#"
+[TOP]
+role = "scraper"
+elements = "SCRAPER_*"
+edge = { unit = "m", hardware = "mm", model = "edge_y_high", set = "scraper:top", limits = ["-20 mm", "20 mm"] }
+[OUT]
+role = "scraper"
+elements = "SCRAPER_*"
+edge = { unit = "m", hardware = "mm", model = "edge_x_high", set = "scraper:out", limits = ["-20 mm", "20 mm"] }
+[LIFE]
+role = "lifetime"
+time = { unit = "s", model = "lifetime", read = "beam:lifetime" }
+"#;
+
+/// The demo ring with a scraper in front of cell 5.
+fn scraped(truth: &str, room: &str) -> fodo_report::Result<Twin> {
+    let own = std::fs::read_to_string(folder("demo_ring").join("families.toml")).unwrap();
+    let lattice = std::fs::read_to_string(folder("demo_ring").join("lattice.toml")).unwrap();
+    let lattice = lattice
+        .replacen("DRs1 = ", &format!("SCRAPER = {{ type = \"marker\", {room} }}\nDRs1 = "), 1)
+        .replacen("ring = [\"RF\", \"cell * 16\"]", "ring = [\"RF\", \"cell * 4\", \"SCRAPER\", \"cell * 12\"]", 1);
+    let tables = Tables::twin(truth).with("families.toml", &format!("{own}\n{SCRAPER}")).with("lattice.toml", &lattice);
+    Twin::new(&common::load("demo_ring", tables)?, TwinOptions::default())
+}
+
+const ROOM: &str = "aperture = [-0.02, 0.02, -0.02, 0.02]";
+const GAS: &str =
+    "[beam]\nmomentum_acceptance = 0.004\ncoupling = 0.01\n[beam.gas]\npressure = \"1e-8 mbar\"\nCO = 1.0\n";
+
+#[test]
+fn a_vertical_blade_takes_what_the_gas_scatters() {
+    let twin = scraped(GAS, ROOM).unwrap();
+    let rate = |edge: f64| {
+        set(&twin, "scraper:top", edge);
+        1.0 / number(&twin, "beam:lifetime")
+    };
+    // elastic scattering goes as one over the acceptance, and so as one over the square of the distance
+    let [far, near, nearer] = [8.0, 4.0, 3.0].map(rate);
+    let (squares, rates) = ((1.0 / 9.0 - 1.0 / 64.0) / (1.0 / 16.0 - 1.0 / 64.0), (nearer - far) / (near - far));
+    assert!((rates / squares - 1.0).abs() < 0.02, "{rates} {squares}");
+    assert!(near > 1.2 * far, "{near} {far}");
+    assert_eq!(rate(8.0), far);
+    // within the beam its tails are gone at once, and behind the orbit there is none
+    assert!(rate(0.05) > 1e3 * far);
+    set(&twin, "scraper:top", -1.0);
+    assert!(is_invalid(&sample(&twin, "beam:lifetime"), "lost"), "{:?}", sample(&twin, "beam:lifetime"));
+}
+
+#[test]
+fn a_horizontal_blade_takes_particles_off_energy() {
+    let twin = scraped("[beam]\nmomentum_acceptance = 0.004\ncoupling = 0.01\n", ROOM).unwrap();
+    let rate = |edge: f64| {
+        set(&twin, "scraper:out", edge);
+        1.0 / number(&twin, "beam:lifetime")
+    };
+    // of 1.4 m of dispersion and as much by oscillation, 4 per mille need 11 mm
+    assert_eq!(rate(19.0), rate(14.0));
+    let [far, near, nearer] = [14.0, 6.0, 4.0].map(rate);
+    assert!(near > 1.5 * far && nearer > 1.5 * near, "{far} {near} {nearer}");
+}
+
+#[test]
+fn a_scraper_needs_an_edge() {
+    let error = scraped("", "ellipse = [0.02, 0.02]").map(|_| ()).unwrap_err();
+    assert!(error.message.contains("SCRAPER_001 has no such edge"), "{}", error.message);
+}

@@ -26,7 +26,7 @@ fn held(device: &Device, field: &Field, lattice: &Lattice) -> Option<f64> {
         Quantities::KickX | Quantities::KickY => {
             Some(device.elements.iter().map(|&at| design(&lattice.elements[at], quantity)).sum())
         }
-        Quantities::Upright(_) | Quantities::Skew(_) => {
+        Quantities::Upright(_) | Quantities::Skew(_) | Quantities::Edge(_) => {
             device.elements.first().map(|&at| design(&lattice.elements[at], quantity))
         }
         _ => None,

@@ -1,12 +1,11 @@
 //! Losses by scattering on the residual gas.
 
-use fodo_lattice::Body;
-use fodo_lattice::ElementAperture;
 use fodo_optics::constants::{ELECTRON_REST_ENERGY, SPEED_OF_LIGHT};
 use fodo_optics::{Optics, Ring};
 
 use super::limits::{check_positions, mean_between};
 use super::molecule::{bremsstrahlung, elastic, electrons};
+use super::room::rooms;
 use super::{Molecule, MomentumLimits, NoLifetime, positive};
 
 /// Boltzmann's constant [J/K].
@@ -90,20 +89,10 @@ impl Acceptance {
     #[must_use]
     pub fn of_apertures(ring: &Ring, optics: &Optics) -> Self {
         let mut all = Self { x: f64::INFINITY, y: f64::INFINITY, shape: AcceptanceShape::Rectangle };
-        for (index, element) in ring.elements().iter().enumerate() {
-            let apertures = [
-                element.aperture.as_deref(),
-                match &element.body {
-                    Body::Aperture(aperture) => Some(&aperture.transverse),
-                    _ => None,
-                },
-            ];
-            for place in [index, index + 1] {
-                let orbit = &optics.orbit[place];
-                let [x, y] = room(apertures, [orbit[0], orbit[2]]);
-                all.x = all.x.min(x * x / optics.beta_x[place]);
-                all.y = all.y.min(y * y / optics.beta_y[place]);
-            }
+        for (place, room) in rooms(ring, optics) {
+            let [x, y] = room.map(|[below, above]| below.min(above));
+            all.x = all.x.min(x * x / optics.beta_x[place]);
+            all.y = all.y.min(y * y / optics.beta_y[place]);
         }
         all
     }
@@ -115,23 +104,6 @@ impl Acceptance {
         let shape = if ellipse { AcceptanceShape::Ellipse } else { AcceptanceShape::Rectangle };
         Self { x: self.x.min(other.x), y: self.y.min(other.y), shape }
     }
-}
-
-/// How far from this point x and y may go alone inside of apertures [m].
-fn room(apertures: [Option<&ElementAperture>; 2], [x, y]: [f64; 2]) -> [f64; 2] {
-    let mut room = [f64::INFINITY; 2];
-    let mut limit = |plane: usize, distance: f64| room[plane] = room[plane].min(distance.max(0.0));
-    for aperture in apertures.into_iter().flatten() {
-        if let Some([left, right, below, above]) = aperture.rectangle {
-            limit(0, f64::min(x - left, right - x));
-            limit(1, f64::min(y - below, above - y));
-        }
-        if let Some([a, b]) = aperture.ellipse {
-            limit(0, a - x.abs());
-            limit(1, b - y.abs());
-        }
-    }
-    room
 }
 
 /// Losses on the residual gas, element by element: part of the beam lost per second if the ring were everywhere as

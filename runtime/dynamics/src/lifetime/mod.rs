@@ -6,6 +6,7 @@
 mod gas;
 mod limits;
 mod molecule;
+mod room;
 mod touschek;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use fodo_optics::NoOptics;
 pub use gas::{Acceptance, AcceptanceShape, Gas, GasLosses, gas_losses};
 pub use limits::MomentumLimits;
 pub use molecule::{Molecule, bremsstrahlung, elastic, electrons};
+pub use room::quantum_losses;
 pub use touschek::{Touschek, TouschekPlace, touschek, touschek_rate};
 
 /// Why there is no lifetime.
