@@ -110,7 +110,7 @@ fn fit_options() -> Options {
         .integer("iterations")
         .at_least(1.0)
         .default(20)
-        .help("at most so many steps")
+        .help("at most so many steps before the first look for outliers, and so many after it")
 }
 
 fn vector(map: &Map, name: &str, unit: &str) -> Outcome<Option<Vec<f64>>> {

@@ -198,12 +198,22 @@ impl<'s> Search<'s> {
     /// Goes on until nothing is left to gain, or for so many steps; gives the last equations.
     pub fn converge(&mut self) -> Result<Equations, NoFit> {
         let mut present = self.objective(&self.values)?;
+        let mut before: Option<(Values, Equations)> = None;
         let mut step = 0;
         loop {
             step += 1;
             self.iterations += 1;
             self.budget = self.budget.saturating_sub(1);
-            let equations = self.equations()?;
+            let equations = match (self.equations(), before) {
+                (Ok(equations), _) => equations,
+                // on the edge of what has a closed orbit, where nothing more can be told
+                (Err(_), Some((values, equations))) => {
+                    (self.values, self.converged) = (values, false);
+                    return Ok(equations);
+                }
+                (Err(error), None) => return Err(error),
+            };
+            let values = self.values.clone();
             let scaled = &equations.scaled;
             let best = scaled.solved(None, &equations.known, self.options.cut)?.solve(&scaled.gradient);
             let little = self.little(present, scaled);
@@ -217,7 +227,7 @@ impl<'s> Search<'s> {
             self.converged |= step > 1 && lower.is_some_and(|lower| lower < present - gain + little);
             let goes_on = !self.converged && !self.is_exhausted();
             let Some(lower) = lower.filter(|_| goes_on) else { return Ok(equations) };
-            present = lower;
+            (present, before) = (lower, Some((values, equations)));
         }
     }
 
@@ -229,37 +239,42 @@ impl<'s> Search<'s> {
         present: f64,
         gain: f64,
     ) -> Result<Option<f64>, NoFit> {
+        let mut lowest = Lowest { sum: present, values: None };
         if matches!(self.options.method, Method::GaussNewton | Method::Constrained) {
-            let mut lowest = Lowest { sum: present, values: None };
-            self.attempt(&equations.scaled, best, 1.0, &mut lowest);
+            self.shorten(&equations.scaled, best, &mut lowest);
             if lowest.sum < present - WORTH_IT * gain {
                 return Ok(self.take(lowest));
             }
         }
-        self.damped(equations, best, present)
+        self.damp(equations, best, &mut lowest)?;
+        Ok(self.take(lowest))
+    }
+
+    /// The step or a part of it, whichever is better.
+    fn shortened(&mut self, scaled: &Scaled, best: &DVector<f64>, present: f64) -> Option<f64> {
+        let mut lowest = Lowest { sum: present, values: None };
+        self.shorten(scaled, best, &mut lowest);
+        self.take(lowest)
     }
 
     /// The step, half of it, a quarter, ...: the first after which the next does no better.
-    fn shortened(&mut self, scaled: &Scaled, best: &DVector<f64>, present: f64) -> Option<f64> {
-        let mut lowest = Lowest { sum: present, values: None };
+    fn shorten(&self, scaled: &Scaled, best: &DVector<f64>, lowest: &mut Lowest) {
         for part in (0..self.options.tries.max(1)).map(|halves| 0.5_f64.powi(halves as i32)) {
-            let better = self.attempt(scaled, best, part, &mut lowest);
+            let better = self.attempt(scaled, best, part, lowest);
             if !better && lowest.values.is_some() {
                 break;
             }
         }
-        self.take(lowest)
     }
 
     /// Damped steps: with less and less damping while that is better, with more and more while nothing is; then undamped.
-    fn damped(&mut self, equations: &Equations, best: &DVector<f64>, present: f64) -> Result<Option<f64>, NoFit> {
+    fn damp(&mut self, equations: &Equations, best: &DVector<f64>, lowest: &mut Lowest) -> Result<(), NoFit> {
         let scaled = &equations.scaled;
-        let mut lowest = Lowest { sum: present, values: None };
         let mut damping = self.damping;
         for _ in 0..self.options.tries.max(1) {
             let by = self.damping_of(equations, damping);
             let step = scaled.solved(Some(&by), &equations.known, self.options.cut)?.solve(&scaled.gradient);
-            let better = self.attempt(scaled, &step, 1.0, &mut lowest);
+            let better = self.attempt(scaled, &step, 1.0, lowest);
             match (better, lowest.values.is_some()) {
                 (true, _) => self.damping = damping,
                 (false, true) => break,
@@ -267,8 +282,8 @@ impl<'s> Search<'s> {
             }
             damping *= if better { 0.1 } else { 10.0 };
         }
-        self.attempt(scaled, best, 1.0, &mut lowest);
-        Ok(self.take(lowest))
+        self.attempt(scaled, best, 1.0, lowest);
+        Ok(())
     }
 
     /// Whether a part of a step is better than all before.

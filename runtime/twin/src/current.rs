@@ -341,11 +341,9 @@ impl Store {
 
     fn left(&self, current: f64, passed: f64) -> f64 {
         let (a, b) = (self.linear(), self.rates.touschek);
-        if a == 0.0 {
-            return current / (1.0 + b * current * passed);
-        }
-        let kept = (-a * passed).exp();
-        a * current * kept / (a + b * current * (1.0 - kept))
+        // the time that passed, as losses within the beam see it; right also where a is next to nothing
+        let seen = if a == 0.0 { passed } else { -(-a * passed).exp_m1() / a };
+        current * (-a * passed).exp() / (1.0 + b * current * seen)
     }
 
     /// Time in which a current falls to another [s].
@@ -357,7 +355,7 @@ impl Store {
         if a == 0.0 {
             return (from / to - 1.0) / (b * from);
         }
-        (from * (a + b * to) / (to * (a + b * from))).ln() / a
+        (a * (from - to) / (to * (a + b * from))).ln_1p() / a
     }
 
     /// I / (-dI/dt) now [s].
@@ -395,6 +393,17 @@ mod tests {
         store.set_losses(Rates { gas: 1e-3, ..Rates::default() }, 1.0, 0.0, 300.0);
         assert_eq!(store.at(300.0), before);
         assert!((store.at(1300.0) / before - (-1.0_f64).exp()).abs() < 1e-12);
+    }
+
+    /// Losses of a part of the beam that are next to nothing hide nothing.
+    #[test]
+    fn what_is_next_to_nothing_changes_nothing() {
+        let with = |tails: f64| {
+            let mut store = Store::new(Some(table(Some(0.19))));
+            store.set_losses(Rates { touschek: 1e-4, gas: 0.0, tails }, 1.0, 0.0, 0.0);
+            [100.0, 1000.0, 5000.0].map(|time| store.at(time))
+        };
+        assert!(with(0.0)[0] < 0.2 && with(0.0) == with(1e-300) && with(0.0) == with(1e-30));
     }
 
     #[test]
