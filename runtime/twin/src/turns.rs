@@ -249,8 +249,13 @@ impl Round<'_> {
     fn track(&self, ring: &Ring, particles: &mut [Point<f64>], first: u64) -> Sums {
         let mut other = ring.clone();
         let plain = Way::of(ring, self.quantum, first);
-        let mut sums = Sums::with_capacity(self.kept as usize * self.places.len());
+        let whole = self.kept as usize * self.places.len();
+        let mut sums = Sums::with_capacity(whole);
         for turn in 0..self.turns {
+            if particles.iter().all(|particle| particle[0].is_nan()) {
+                sums.resize(whole, [0.0; 3]);
+                break;
+            }
             let kicks = self.kicks.get(turn as usize);
             let is_other = kicks.is_some() || self.modulation.is_some();
             if !is_other && self.quantum.is_none() && turn >= self.kept {

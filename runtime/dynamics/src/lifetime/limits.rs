@@ -82,6 +82,10 @@ pub(super) fn value_at(position: &[f64], column: &[f64], at: f64) -> f64 {
     let after = after.min(position.len() - 1);
     let width = position[after] - position[before];
     let part = if width > 0.0 { ((at - position[before]) / width).clamp(0.0, 1.0) } else { 0.0 };
+    // also where there is no limit
+    if part == 0.0 || column[before] == column[after] {
+        return column[before];
+    }
     column[before] + part * (column[after] - column[before])
 }
 
