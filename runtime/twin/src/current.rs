@@ -6,8 +6,8 @@ use fodo_devices::{Facility, Table};
 use fodo_dynamics::{
     Acceptance, AcceptanceShape, Gas, Molecule, MomentumLimits, Sizes, gas_losses, quantum_losses, touschek,
 };
-use fodo_optics::Ring;
 use fodo_optics::constants::SPEED_OF_LIGHT;
+use fodo_optics::{Optics, Ring};
 use fodo_report::Result;
 use std::f64::consts::PI;
 
@@ -45,6 +45,7 @@ pub(crate) struct Scattered {
     pub limits: MomentumLimits,
     /// Of the amplitudes in both planes [s].
     damping_times: [f64; 2],
+    optics: Optics,
 }
 
 /// Buckets in a row that are filled alike.
@@ -110,10 +111,9 @@ impl BeamTable {
 
     /// How the equilibrium beam of a ring with cavities and radiation is lost.
     pub fn rates(&self, ring: &mut Ring) -> Found<Vec<f64>> {
-        let Scattered { charge, sizes, limits, damping_times } = self.scattered(ring)?;
+        let Scattered { charge, sizes, limits, damping_times, optics } = self.scattered(ring)?;
         let touschek = touschek(ring, charge, &sizes, &limits).map_err(|e| e.to_string())?;
-        let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, gas, &limits))?;
-        let optics = ring.optics().map_err(|e| e.to_string())?;
+        let gas = self.gas.as_ref().map_or(Ok(0.0), |gas| self.gas_rate(ring, &optics, gas, &limits))?;
         let emittances = [sizes.emittance_x, sizes.emittance_y];
         let tails = quantum_losses(ring, &optics, emittances, sizes.energy_spread, damping_times);
         Ok(vec![touschek.mean_rate(), gas, tails])
@@ -136,7 +136,7 @@ impl BeamTable {
         // a bunch loses by its own charge: so much of it for an ampere of the whole beam
         let share: f64 = self.filling(buckets).iter().map(|part| part * part).sum();
         let [x, y, _] = beam.damping_times;
-        Ok(Scattered { charge: ring.length() / SPEED_OF_LIGHT * share, sizes, limits, damping_times: [x, y] })
+        Ok(Scattered { charge: ring.length() / SPEED_OF_LIGHT * share, sizes, limits, damping_times: [x, y], optics })
     }
 
     /// The part of the current that each bucket has [1].
@@ -153,15 +153,14 @@ impl BeamTable {
         parts.iter().map(|part| part / sum).collect()
     }
 
-    fn gas_rate(&self, ring: &Ring, gas: &Gas, limits: &MomentumLimits) -> Found<f64> {
-        let optics = ring.optics().map_err(|e| e.to_string())?;
+    fn gas_rate(&self, ring: &Ring, optics: &Optics, gas: &Gas, limits: &MomentumLimits) -> Found<f64> {
         let largest = |beta: &[f64]| beta.iter().copied().fold(0.0, f64::max);
         let own = Acceptance {
             x: self.aperture[0].powi(2) / largest(&optics.beta_x),
             y: self.aperture[1].powi(2) / largest(&optics.beta_y),
             shape: AcceptanceShape::Rectangle,
         };
-        let acceptance = Acceptance::of_apertures(ring, &optics).and(own);
+        let acceptance = Acceptance::of_apertures(ring, optics).and(own);
         let losses = gas_losses(ring, gas, &acceptance, limits).map_err(|e| e.to_string())?;
         Ok(losses.mean_rates().iter().sum())
     }
